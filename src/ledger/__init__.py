@@ -1,0 +1,1 @@
+"""The decision ledger: machines ask, people decide, anyone can prove it."""

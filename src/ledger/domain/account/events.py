@@ -1,0 +1,77 @@
+"""What happens to an account.
+
+STORAGE FORMAT. Tags, field names and meanings are in every ledger out there. Add a field only with a
+default; anything else is a new schema version and owes an upcaster and a golden file (ADR 0004).
+Version 1 of the types that start at 2 is the prototype's form, reserved for its import.
+
+No name, address or secret is ever in here: people and credentials live beside the log, under a
+commitment inside it.
+"""
+
+from typing import ClassVar, TypeAlias
+
+from ledger.domain.authority import Role
+from ledger.domain.event import Event
+from ledger.domain.ids import Digest, PersonId, SessionId
+
+
+class AccountRegistered(Event, frozen=True, kw_only=True, tag="account-registered"):
+    """A person can log in from now on; ``by`` is ``None`` for the operator of the machine.
+
+    ``commitment`` is SHA-256(salt ‖ canonical record of user name, address and full name).
+    """
+
+    schema_version: ClassVar[int] = 2
+
+    person: PersonId
+    role: Role
+    commitment: Digest
+    by: PersonId | None
+
+
+class RoleChanged(Event, frozen=True, kw_only=True, tag="role-changed"):
+    """The person does another job now; their sessions end."""
+
+    role: Role
+    by: PersonId | None
+    reason: str
+
+
+class AccountDeactivated(Event, frozen=True, kw_only=True, tag="account-deactivated"):
+    """The person may not log in any more; their sessions end."""
+
+    schema_version: ClassVar[int] = 2
+
+    by: PersonId | None
+    reason: str
+
+
+class AccountReactivated(Event, frozen=True, kw_only=True, tag="account-reactivated"):
+    """The person may log in again; sessions of before stay ended."""
+
+    by: PersonId | None
+    reason: str
+
+
+class PasswordChanged(Event, frozen=True, kw_only=True, tag="password-changed"):
+    """The password is another; all sessions but ``kept_session`` end."""
+
+    by: PersonId | None
+    kept_session: SessionId | None
+    reason: str
+
+
+class SecondFactorEnabled(Event, frozen=True, kw_only=True, tag="second-factor-enabled"):
+    """Logging in asks for a second factor from now on; all sessions but ``kept_session`` end."""
+
+    kept_session: SessionId | None
+
+
+AccountEvent: TypeAlias = (
+    AccountRegistered
+    | RoleChanged
+    | AccountDeactivated
+    | AccountReactivated
+    | PasswordChanged
+    | SecondFactorEnabled
+)

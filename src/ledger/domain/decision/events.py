@@ -1,0 +1,205 @@
+"""What happens to a decision.
+
+STORAGE FORMAT. Tags, field names and meanings are in every ledger out there. Add a field only with a
+default; anything else is a new schema version and owes an upcaster and a golden file (ADR 0004).
+Version 1 of the types that start at 2 is the prototype's form, reserved for its import.
+"""
+
+from enum import StrEnum
+from typing import ClassVar, TypeAlias
+
+import msgspec
+
+from ledger.domain.event import Event, Utc
+from ledger.domain.ids import DecisionId, Digest, LeaseId, PersonId, SessionId
+
+
+class Priority(StrEnum):
+    """How urgent the submitter says it is."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class Action(StrEnum):
+    """What an approval lets the submitter do."""
+
+    BLOCK_IP = "block_ip"
+    QUARANTINE_SYSTEM = "quarantine_system"
+    ACTIVATE_KILLSWITCH = "activate_killswitch"
+    DEPLOY_COUNTERMEASURE = "deploy_countermeasure"
+    ESCALATE_TO_SOC = "escalate_to_soc"
+    NO_ACTION = "no_action"
+    CUSTOM = "custom"
+
+
+class Choice(StrEnum):
+    """What a voter wants."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+class Outcome(StrEnum):
+    """How a decision ended by human verdict."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+class ReasonMode(StrEnum):
+    """When a vote must carry notes."""
+
+    NEVER = "never"
+    ON_REJECT = "on_reject"
+    ALWAYS = "always"
+
+
+class ReleaseCause(StrEnum):
+    """Why a claim ended without a verdict."""
+
+    RELEASED = "released"
+    TAKEN_OVER = "taken_over"
+    ESCALATED = "escalated"
+    SESSION_ENDED = "session_ended"
+
+
+class EscalationCause(StrEnum):
+    """What moved a decision up."""
+
+    PERSON = "person"
+    TIMER = "timer"
+
+
+class ThreatAnalysis(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="threat_analysis"):
+    """What a security engine saw, as it was submitted; free text is kept verbatim."""
+
+    threat_level: str
+    source_ip: str
+    confidence: float
+    iocs: tuple[str, ...]
+    ttps: tuple[str, ...]
+    recommended_actions: tuple[str, ...]
+    forensic_summary: str
+    incident_id: str | None = None
+    attributed_actor: str | None = None
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """The rules one decision is taken under: a snapshot, never looked up again.
+
+    ``escalation_levels`` is how often it may be moved up; ``lease_seconds`` how long a claim lasts;
+    ``step_up_seconds`` how fresh a voter's second factor must be (``None``: not asked for).
+    """
+
+    name: str
+    version: int
+    allowed_actions: tuple[Action, ...]
+    approvals_needed: int
+    rejections_needed: int
+    four_eyes: bool
+    reason: ReasonMode
+    step_up_seconds: int | None
+    escalation_levels: int
+    lease_seconds: int
+
+
+class DecisionSubmitted(Event, frozen=True, kw_only=True, tag="decision-submitted"):
+    """A machine or a person asks for a decision; ``created_at`` is the submitter's own time."""
+
+    schema_version: ClassVar[int] = 2
+
+    decision_id: DecisionId
+    item: ThreatAnalysis
+    kind_version: int
+    priority: Priority
+    created_at: Utc
+    submitted_by: PersonId
+    session: SessionId | None
+    policy: Policy
+    subject_digest: Digest
+
+
+class DecisionClaimed(Event, frozen=True, kw_only=True, tag="decision-claimed"):
+    """A person took it off the queue until ``expires_at``."""
+
+    holder: PersonId
+    session: SessionId
+    lease_id: LeaseId
+    fencing_token: int
+    expires_at: Utc
+
+
+class ClaimRenewed(Event, frozen=True, kw_only=True, tag="claim-renewed"):
+    """The holder keeps it longer."""
+
+    holder: PersonId
+    lease_id: LeaseId
+    expires_at: Utc
+
+
+class ClaimReleased(Event, frozen=True, kw_only=True, tag="claim-released"):
+    """It went back to the queue without a verdict; ``by`` is ``None`` when no person did it."""
+
+    holder: PersonId
+    lease_id: LeaseId
+    cause: ReleaseCause
+    by: PersonId | None
+    reason: str
+
+
+class VoteCast(Event, frozen=True, kw_only=True, tag="vote-cast"):
+    """A person judged exactly what ``subject_digest`` names."""
+
+    schema_version: ClassVar[int] = 2
+
+    voter: PersonId
+    session: SessionId | None
+    choice: Choice
+    approved_actions: tuple[Action, ...]
+    notes: str
+    subject_digest: Digest
+    level: int
+    lease_id: LeaseId | None
+    fencing_token: int | None
+
+
+class DecisionResolved(Event, frozen=True, kw_only=True, tag="decision-resolved"):
+    """Enough votes agree; ``decided_by`` cast the last of them."""
+
+    schema_version: ClassVar[int] = 2
+
+    outcome: Outcome
+    decided_by: PersonId
+    approved_actions: tuple[Action, ...]
+    notes: str
+    subject_digest: Digest
+    approvals: int
+    rejections: int
+
+
+class DecisionEscalated(Event, frozen=True, kw_only=True, tag="decision-escalated"):
+    """It moved up to ``level``; ``by`` is ``None`` for a timer."""
+
+    schema_version: ClassVar[int] = 2
+
+    by: PersonId | None
+    session: SessionId | None
+    cause: EscalationCause
+    reason: str
+    level: int
+    approved_actions: tuple[Action, ...]
+    notes: str
+
+
+DecisionEvent: TypeAlias = (
+    DecisionSubmitted
+    | DecisionClaimed
+    | ClaimRenewed
+    | ClaimReleased
+    | VoteCast
+    | DecisionResolved
+    | DecisionEscalated
+)

@@ -1,0 +1,30 @@
+"""Identifiers and counters: one type per meaning, made at the edge and never mixed up."""
+
+from typing import Final, NewType
+from uuid import UUID
+
+PersonId = NewType("PersonId", UUID)
+"""A natural person or a machine's account; random, says nothing about them."""
+
+SessionId = NewType("SessionId", UUID)
+LeaseId = NewType("LeaseId", UUID)
+EventId = NewType("EventId", UUID)
+CommandId = NewType("CommandId", UUID)
+
+DecisionId = NewType("DecisionId", str)
+"""The ``analysis_id`` a submitter chose; unique in a ledger."""
+
+StreamName = NewType("StreamName", str)
+"""``category-uuid``; opaque, because an id chosen by a client may be personal."""
+
+Version = NewType("Version", int)
+"""How many events a stream holds; its first event makes it version 1."""
+
+Position = NewType("Position", int)
+"""An event's place in the whole ledger: 1, 2, 3 … without holes, in commit order."""
+
+Digest = NewType("Digest", str)
+"""A SHA-256 in lower-case hexadecimal, 64 characters."""
+
+NO_EVENTS: Final = Version(0)
+START: Final = Position(0)

@@ -1,0 +1,1 @@
+"""People, credentials and logging in; never in the log."""

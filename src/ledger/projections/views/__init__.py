@@ -1,0 +1,1 @@
+"""One file per read model: its SQL, its apply, its queries."""

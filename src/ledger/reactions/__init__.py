@@ -1,0 +1,1 @@
+"""What the ledger does unasked: it reads the log and issues commands."""

@@ -1,0 +1,1 @@
+"""The append-only event store: the only doors to the log."""

@@ -1,0 +1,1 @@
+"""Past shapes of stored events, lifted one version at a time."""
