@@ -1,0 +1,242 @@
+"""Handle a command: load, decide, append; again on conflict. The one place where calls turn round."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Final, Generic, TypeAlias, TypeVar
+
+import asyncpg
+import msgspec
+
+from ledger.domain.decider import Decider, fold
+from ledger.domain.errors import KeyReused, OutcomeUnknown, PreconditionFailed, VersionConflict
+from ledger.domain.event import Event
+from ledger.domain.ids import START, Position, StreamName, Version
+from ledger.store.appends import Append, Appended, Duplicate, Landed
+from ledger.store.envelope import Provenance, open_envelope
+from ledger.store.ledger import Ledger
+from ledger.store.pool import LOST, UNSETTLED, Connection
+from ledger.store.streams import (
+    Recorded,
+    Stored,
+    Stream,
+    append,
+    append_in,
+    draft,
+    event_ids,
+    read_command,
+    read_streams,
+    recorded,
+)
+
+C = TypeVar("C")
+S = TypeVar("S")
+E = TypeVar("E", bound=Event)
+
+MAX_ATTEMPTS: Final = 3
+CONFLICT_WAIT: Final = 0.02
+"""Seconds, times the attempt, times a random share: so that those who collided do not meet again."""
+
+
+class Facts:
+    """What the target and the read streams said when this attempt began."""
+
+    def __init__(self, now: datetime, streams: Mapping[StreamName, Stream]) -> None:
+        """Take the streams as they were read, and the moment of the attempt."""
+        self.now = now
+        self._streams = streams
+
+    def state(self, decider: Decider[C, S, E], name: StreamName) -> S:
+        """Fold one of the streams that were read.
+
+        Raises:
+            Corrupt: this release cannot read one of its events.
+        """
+        return state_of(decider, self._streams[name])
+
+
+Build: TypeAlias = Callable[[Facts], C]
+Alongside: TypeAlias = Callable[[Connection], Awaitable[None]]
+"""Writes the rows that must commit together with the events; may be called again after a rollback."""
+
+
+class Handled(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
+    """What a command did.
+
+    ``events`` is empty when there was nothing to do; then ``version`` is the stream's unchanged one and
+    ``position`` and ``leaf`` are those of its last event (0 and empty for an empty stream).
+    """
+
+    events: tuple[Recorded[E], ...]
+    version: Version
+    position: Position
+    leaf: bytes
+
+
+def state_of(decider: Decider[C, S, E], stream: Stream) -> S:
+    """Fold a whole stream."""
+    return fold(decider, (recorded(stored, decider.event_types).event for stored in stream.events))
+
+
+async def handle(
+    ledger: Ledger,
+    decider: Decider[C, S, E],
+    target: StreamName,
+    build: Build[C],
+    *,
+    clock: Callable[[], datetime],
+    provenance: Provenance,
+    reads: Sequence[StreamName] = (),
+    if_match: Version | None = None,
+    alongside: Alongside | None = None,
+) -> Handled[E]:
+    """Carry out one command on ``target``.
+
+    1. A keyed command that has happened before answers from its stored events.
+    2. Load the target and the ``reads`` in one round trip; ``build`` makes the command of what they said.
+    3. Decide. A refusal is raised and never retried.
+    4. Append after exactly what was loaded: through the process's appender, or, with ``alongside``, in one
+       transaction with the rows it writes.
+    5. On a conflict begin again with fresh facts and a fresh moment: three attempts in all, a random wait of
+       up to 20 and 40 milliseconds between them. With ``if_match`` a conflict on the target is final.
+
+    Raises:
+        LedgerError: the decider's refusal.
+        VersionConflict: three attempts met other writers.
+        PreconditionFailed: the target is not at ``if_match``.
+        KeyReused: the key of a keyed command has been used for another request.
+        Overloaded, Unavailable, OutcomeUnknown: as ``Appender.append``.
+    """
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        if provenance.is_keyed or attempt > 1:
+            done = await _done_before(ledger, decider, provenance)
+            if done is not None:
+                return done
+        streams = await read_streams(ledger, [target, *reads])
+        drafted, events = _decide(
+            decider,
+            streams,
+            target,
+            build,
+            now=clock(),
+            provenance=provenance,
+            reads=reads,
+            if_match=if_match,
+        )
+        if not events:
+            return _nothing_to_do(streams[target])
+        try:
+            landed = await _land(ledger, drafted, alongside)
+        except (VersionConflict, _RunAgain) as unsettled:
+            if attempt == MAX_ATTEMPTS:
+                raise _final(unsettled) from unsettled.__cause__
+            await asyncio.sleep(CONFLICT_WAIT * attempt * random.random())  # noqa: S311 - spreads retries
+        else:
+            return await _outcome(ledger, decider, drafted, events, landed)
+    raise AssertionError  # the loop above returns or raises
+
+
+class _RunAgain(Exception):
+    """The unit of work was rolled back, or nobody knows: look up, then run it again."""
+
+
+def _final(unsettled: VersionConflict | _RunAgain) -> Exception:
+    if isinstance(unsettled, VersionConflict):
+        return unsettled
+    cause = unsettled.__cause__
+    return cause if isinstance(cause, asyncpg.UniqueViolationError) else OutcomeUnknown()
+
+
+def _decide(
+    decider: Decider[C, S, E],
+    streams: Mapping[StreamName, Stream],
+    target: StreamName,
+    build: Build[C],
+    *,
+    now: datetime,
+    provenance: Provenance,
+    reads: Sequence[StreamName],
+    if_match: Version | None,
+) -> tuple[Append, tuple[E, ...]]:
+    if streams[target].events:
+        _check_precondition(streams[target], if_match)
+    facts = Facts(now, streams)
+    events = decider.decide(build(facts), facts.state(decider, target))
+    _check_precondition(streams[target], if_match)
+    return draft(streams[target], events, provenance, [streams[name] for name in reads]), events
+
+
+def _check_precondition(stream: Stream, if_match: Version | None) -> None:
+    """Compare with If-Match; one that does not exist is first of all not found, which the decider says."""
+    if if_match is not None and stream.version() != if_match:
+        since = [stored.type for stored in stream.events if stored.version > if_match]
+        raise PreconditionFailed(expected=if_match, actual=stream.version(), since=", ".join(since))
+
+
+async def _land(ledger: Ledger, drafted: Append, alongside: Alongside | None) -> Landed:
+    if alongside is None:
+        return await append(ledger, drafted)
+    try:
+        async with ledger.pool.acquire() as conn, conn.transaction():
+            await alongside(conn)
+            landed = await append_in(conn, ledger.ledger_id, drafted)
+            if isinstance(landed, Duplicate):
+                raise _RunAgain  # its rows are there already: roll these back
+    except (*LOST, *UNSETTLED, asyncpg.UniqueViolationError) as unsettled:
+        raise _RunAgain from unsettled
+    ledger.appended.ring()
+    return landed
+
+
+async def _done_before(
+    ledger: Ledger, decider: Decider[C, S, E], provenance: Provenance
+) -> Handled[E] | None:
+    stored = await read_command(ledger, event_ids(provenance, 1)[0])
+    if not stored:
+        return None
+    if _request_of(stored[0]) != provenance.request:
+        raise KeyReused
+    events = tuple(recorded(one, decider.event_types) for one in stored)
+    return _handled(events)
+
+
+def _request_of(stored: Stored) -> str:
+    return open_envelope(stored.envelope or b"").request
+
+
+async def _outcome(
+    ledger: Ledger, decider: Decider[C, S, E], drafted: Append, events: Sequence[E], landed: Landed
+) -> Handled[E]:
+    if isinstance(landed, Appended):
+        return _handled(
+            tuple(_as_recorded(drafted, landed, number, event) for number, event in enumerate(events))
+        )
+    done = await _done_before(ledger, decider, drafted.provenance)
+    if done is None:
+        raise OutcomeUnknown
+    return done
+
+
+def _as_recorded(drafted: Append, landed: Appended, number: int, event: E) -> Recorded[E]:
+    return Recorded(
+        position=Position(landed.first_position + number),
+        stream=drafted.stream,
+        version=Version(drafted.expected + number + 1),
+        event_id=drafted.events[number].event_id,
+        command_id=drafted.provenance.command_id,
+        recorded_at=landed.recorded_at,
+        actor=drafted.provenance.actor,
+        leaf=landed.leaves[number],
+        event=event,
+    )
+
+
+def _handled(events: tuple[Recorded[E], ...]) -> Handled[E]:
+    last = events[-1]
+    return Handled(events=events, version=last.version, position=last.position, leaf=last.leaf)
+
+
+def _nothing_to_do(stream: Stream) -> Handled[E]:
+    position = stream.events[-1].position if stream.events else START
+    return Handled(events=(), version=stream.version(), position=position, leaf=stream.last_leaf())

@@ -1,0 +1,104 @@
+"""What is hashed: one line of JSON that ties an event to its stream, its cause and its bytes (ADR 0009).
+
+STORAGE FORMAT. Key order, spelling and the absence of personal data are part of it.
+"""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from ledger.domain.ids import CommandId, EventId, StreamName, Version
+
+ENVELOPE_FORMAT: Final = 1
+LEAF_PREFIX: Final = b"\x00"
+NO_LEAF: Final = b""
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a command came from.
+
+    ``actor`` is an opaque person id, or ``operator`` or ``system``; ``correlation_id`` a W3C trace id
+    (32 hexadecimal digits) or empty; ``request`` the digest by which a repeated request is recognised,
+    empty when the caller sent no key. ``is_keyed``: the command's id comes from its caller or its cause,
+    so that its events get the same ids when it is sent again.
+    """
+
+    actor: str
+    command_id: CommandId
+    is_keyed: bool = False
+    causation_id: EventId | None = None
+    correlation_id: str = ""
+    request: str = ""
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """The keys in their order; every value a string or an integer."""
+
+    v: int
+    event_id: str
+    ledger: int
+    stream: str
+    version: int
+    type: str
+    schema_version: int
+    recorded_at: str
+    actor: str
+    command_id: str
+    causation_id: str
+    correlation_id: str
+    request: str
+    data: str
+    prev: str
+
+
+def seal(
+    *,
+    provenance: Provenance,
+    event_id: EventId,
+    ledger_id: int,
+    stream: StreamName,
+    version: Version,
+    event_type: str,
+    schema_version: int,
+    recorded_at: datetime,
+    salt: bytes,
+    payload: bytes,
+    prev: bytes,
+) -> bytes:
+    """Write the envelope of one event; ``prev`` is the leaf hash before it in its stream, empty for the first."""
+    return msgspec.json.encode(
+        Envelope(
+            v=ENVELOPE_FORMAT,
+            event_id=str(event_id),
+            ledger=ledger_id,
+            stream=stream,
+            version=version,
+            type=event_type,
+            schema_version=schema_version,
+            recorded_at=timestamp(recorded_at),
+            actor=provenance.actor,
+            command_id=str(provenance.command_id),
+            causation_id=str(provenance.causation_id or ""),
+            correlation_id=provenance.correlation_id,
+            request=provenance.request,
+            data=hashlib.sha256(salt + payload).hexdigest(),
+            prev=prev.hex(),
+        )
+    )
+
+
+def open_envelope(envelope: bytes) -> Envelope:
+    """Read a stored envelope."""
+    return msgspec.json.decode(envelope, type=Envelope)
+
+
+def leaf_hash(envelope: bytes) -> bytes:
+    """Hash an envelope as a leaf of the log's tree (RFC 6962, section 2.1)."""
+    return hashlib.sha256(LEAF_PREFIX + envelope).digest()
+
+
+def timestamp(moment: datetime) -> str:
+    """Write a moment in UTC with exactly six digits of a second's fraction."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

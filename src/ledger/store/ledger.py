@@ -1,0 +1,124 @@
+"""One ledger, opened: its connections, its writer and its identity, for everybody who reads or appends."""
+
+from types import TracebackType
+from typing import Final, Self
+from uuid import UUID, uuid5
+
+import asyncpg
+
+from ledger.domain.errors import Unavailable
+from ledger.domain.ids import DecisionId, PersonId, Position, SessionId, StreamName
+from ledger.store.appender import MAX_QUEUE, Appender
+from ledger.store.migrate import NotMigrated, all_migrations, check_server, pending
+from ledger.store.pool import LOST, Pool, connect, open_pool
+from ledger.store.signals import APPENDED_CHANNEL, Bell, Signals
+
+LEDGER_ID: Final = 1
+"""The one ledger of an ordinary installation; every key in the schema begins with it all the same."""
+
+# $1 ledger
+IDENTITY: Final = "select namespace, request_key from ledger.ledger_identity where ledger_id = $1"
+# $1 ledger
+HEAD: Final = "select coalesce(max(position), 0) from ledger.events where ledger_id = $1"
+
+
+class Ledger:
+    """An open ledger; use ``Ledger.open`` and leave it as a context manager."""
+
+    def __init__(
+        self, *, url: str, pool: Pool, ledger_id: int, namespace: UUID, request_key: bytes, max_queue: int
+    ) -> None:
+        """Take what ``open`` has prepared."""
+        self.url = url
+        self.pool = pool
+        self.ledger_id = ledger_id
+        self.request_key = request_key
+        self._namespace = namespace
+        self.appender = Appender(url, ledger_id, max_queue=max_queue)
+        self.signals = Signals(url)
+        self.appended = Bell()
+        self.signals.on(APPENDED_CHANNEL, self.appended.ring)
+
+    @classmethod
+    async def open(
+        cls,
+        url: str,
+        *,
+        min_size: int = 2,
+        max_size: int = 8,
+        ledger_id: int = LEDGER_ID,
+        max_queue: int = MAX_QUEUE,
+    ) -> Self:
+        """Open the ledger at ``url`` with a pool of ``min_size`` to ``max_size`` connections.
+
+        Raises:
+            DatabaseUnreachable: nothing answers there, or it refuses this login.
+            ServerTooOld: it is older than version 15.
+            NotMigrated: it is not at this release's shape.
+        """
+        await _check_shape(url)
+        pool = await open_pool(url, min_size=min_size, max_size=max_size)
+        identity = await pool.fetchrow(IDENTITY, ledger_id)
+        if identity is None:
+            await pool.close()
+            raise NotMigrated(ledger=ledger_id)
+        return cls(
+            url=url,
+            pool=pool,
+            ledger_id=ledger_id,
+            namespace=identity["namespace"],
+            request_key=identity["request_key"],
+            max_queue=max_queue,
+        )
+
+    def start(self) -> None:
+        """Begin to append and to listen."""
+        self.appender.start()
+        self.signals.start()
+
+    async def stop(self) -> None:
+        """Write what is queued, then close every connection."""
+        await self.appender.stop()
+        await self.signals.stop()
+        await self.pool.close()
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def decision_stream(self, decision_id: DecisionId) -> StreamName:
+        """Name a decision's stream; the name does not give the id away."""
+        return StreamName(f"decision-{uuid5(self._namespace, decision_id)}")
+
+    async def head(self) -> Position:
+        """Read the last position; 0 when the ledger is empty."""
+        try:
+            return Position(await self.pool.fetchval(HEAD, self.ledger_id))
+        except (*LOST, asyncpg.PostgresError) as lost:
+            raise Unavailable from lost
+
+
+def account_stream(person: PersonId) -> StreamName:
+    """Name an account's stream; person ids are random and opaque already."""
+    return StreamName(f"account-{person}")
+
+
+def session_stream(session: SessionId) -> StreamName:
+    """Name a session's stream; session ids are random and opaque already."""
+    return StreamName(f"session-{session}")
+
+
+async def _check_shape(url: str) -> None:
+    conn = await connect(url)
+    try:
+        await check_server(conn)
+        missing = await pending(conn, all_migrations())
+    finally:
+        await conn.close()
+    if missing:
+        raise NotMigrated(missing=", ".join(migration.name for migration in missing))

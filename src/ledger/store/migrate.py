@@ -1,0 +1,192 @@
+"""Bring a database to this release's shape: pending migrations once, in order, checksummed.
+
+A file ``NNNN_name.sql`` is run in one transaction by the owner role, or by the service's own role when its
+first line is ``-- role: service`` (the service owns those tables). An applied file never changes.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Final, Literal
+
+import msgspec
+
+from ledger.domain.errors import LedgerError, Unavailable
+from ledger.store.pool import DirectConnection, connect
+
+Runner = Literal["owner", "service"]
+
+SERVICE_MARK: Final = "-- role: service\n"
+OLDEST_SERVER: Final = 150000
+ALL_MIGRATIONS_LOCK: Final = 0x1ED6E4
+"""The advisory lock that migrators of one database take turns by; never taken while serving."""
+
+# $1 the lock's key
+LOCK: Final = "select pg_advisory_lock($1)"
+BOOTSTRAP: Final = """
+create schema if not exists ledger;
+create table if not exists ledger.migrations (
+    number integer not null, name text not null, sha256 text not null,
+    applied_at timestamptz not null default now(),
+    constraint migrations_pkey primary key (number)
+);
+"""
+BOOTSTRAP_SERVICE: Final = """
+create table if not exists work.migrations (
+    number integer not null, name text not null, sha256 text not null,
+    applied_at timestamptz not null default now(),
+    constraint work_migrations_pkey primary key (number)
+);
+"""
+APPLIED: Final = "select number, name, sha256 from ledger.migrations"
+APPLIED_SERVICE: Final = "select number, name, sha256 from work.migrations"
+# $1 number, $2 name, $3 sha256
+RECORD: Final = "insert into ledger.migrations (number, name, sha256) values ($1, $2, $3)"
+RECORD_SERVICE: Final = "insert into work.migrations (number, name, sha256) values ($1, $2, $3)"
+# $1 a schema-qualified name
+EXISTS: Final = "select to_regclass($1) is not null"
+# $1 the service's role
+GRANTS: Final = """
+select format(s, $1::text) from unnest(array[
+    'grant usage on schema ledger to %1$I',
+    'grant select on all tables in schema ledger to %1$I',
+    'grant execute on function ledger.append_batch to %1$I',
+    'grant execute on function ledger.append_one to %1$I',
+    'grant usage, create on schema views, views_build, views_old, work to %1$I'
+]) s
+"""
+WHO: Final = "select current_user"
+
+
+class Migration(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of the database's shape."""
+
+    number: int
+    name: str
+    sql: str
+    runner: Runner
+
+    def sha256(self) -> str:
+        """Fingerprint the file; an applied one must not change."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+class MigrationChanged(LedgerError):
+    """A migration that this database has applied was changed afterwards."""
+
+    code = "migration-changed"
+    advice = "Restore the file as it was released; a change of shape is a new migration."
+
+
+class NotMigrated(Unavailable):
+    """The database is not at this release's shape."""
+
+    code = "not-migrated"
+    advice = "Run 'ledger migrate' with LEDGER_OWNER_DATABASE_URL set to the owner's login."
+
+
+class ServerTooOld(Unavailable):
+    """This PostgreSQL is too old: version 15 or later is needed."""
+
+    code = "server-too-old"
+    advice = "Upgrade the server, or leave LEDGER_DATABASE_URL unset to use the embedded one."
+
+
+def all_migrations() -> tuple[Migration, ...]:
+    """Read this release's migrations, in order."""
+    folder = files("ledger.store") / "migrations"
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return tuple(_parse(name, (folder / name).read_text("utf-8")) for name in names)
+
+
+def _parse(name: str, sql: str) -> Migration:
+    runner: Runner = "service" if sql.startswith(SERVICE_MARK) else "owner"
+    return Migration(number=int(name[:4]), name=name, sql=sql, runner=runner)
+
+
+async def pending(conn: DirectConnection, migrations: Sequence[Migration]) -> tuple[Migration, ...]:
+    """Tell which of ``migrations`` this database lacks.
+
+    Raises:
+        MigrationChanged: an applied one differs from its file.
+    """
+    applied = await _applied(conn)
+    for migration in migrations:
+        recorded = applied.get(migration.number)
+        if recorded is not None and recorded != migration.sha256():
+            raise MigrationChanged(name=migration.name)
+    return tuple(m for m in migrations if m.number not in applied)
+
+
+async def _applied(conn: DirectConnection) -> dict[int, str]:
+    rows = []
+    if await conn.fetchval(EXISTS, "ledger.migrations"):
+        rows += await conn.fetch(APPLIED)
+    if await conn.fetchval(EXISTS, "work.migrations"):
+        rows += await conn.fetch(APPLIED_SERVICE)
+    return {row["number"]: row["sha256"] for row in rows}
+
+
+async def migrate(
+    owner_url: str, service_url: str, migrations: Sequence[Migration] | None = None
+) -> tuple[str, ...]:
+    """Apply what is pending and grant the service its narrow rights; the names of what was applied.
+
+    Several migrators at once take turns; a migration that fails leaves nothing of itself behind.
+
+    Raises:
+        MigrationChanged: an applied migration differs from its file.
+        ServerTooOld: the server is older than version 15.
+        DatabaseUnreachable: one of the two logins fails.
+    """
+    owner = await connect(owner_url)
+    try:
+        service = await connect(service_url)
+        try:
+            return await _migrate(owner, service, all_migrations() if migrations is None else migrations)
+        finally:
+            await service.close()
+    finally:
+        await owner.close()
+
+
+async def _migrate(
+    owner: DirectConnection, service: DirectConnection, migrations: Sequence[Migration]
+) -> tuple[str, ...]:
+    await check_server(owner)
+    await owner.execute(LOCK, ALL_MIGRATIONS_LOCK)
+    await owner.execute(BOOTSTRAP)
+    todo = await pending(owner, migrations)
+    for migration in todo:
+        if migration.runner == "owner":
+            await _apply(owner, migration, RECORD)
+        else:
+            await _grant(owner, await service.fetchval(WHO))
+            await service.execute(BOOTSTRAP_SERVICE)
+            await _apply(service, migration, RECORD_SERVICE)
+    await _grant(owner, await service.fetchval(WHO))
+    return tuple(migration.name for migration in todo)
+
+
+async def _apply(conn: DirectConnection, migration: Migration, record: str) -> None:
+    async with conn.transaction():
+        await conn.execute(migration.sql)
+        await conn.execute(record, migration.number, migration.name, migration.sha256())
+
+
+async def _grant(owner: DirectConnection, service_role: str) -> None:
+    if service_role == await owner.fetchval(WHO):
+        return  # one role for both: 'ledger doctor' says what that gives away
+    for statement in await owner.fetch(GRANTS, service_role):
+        await owner.execute(statement["format"])
+
+
+async def check_server(conn: DirectConnection) -> None:
+    """Refuse a server that is too old.
+
+    Raises:
+        ServerTooOld: it is older than version 15.
+    """
+    number = int(await conn.fetchval("show server_version_num"))
+    if number < OLDEST_SERVER:
+        raise ServerTooOld(version=number // 10000)

@@ -1,0 +1,85 @@
+"""Connections to PostgreSQL; ``Pool`` and ``Connection`` are named here once for everybody else."""
+
+from typing import TYPE_CHECKING, Final
+
+import asyncpg
+
+from ledger.domain.errors import Unavailable
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from asyncpg.pool import PoolConnectionProxy
+
+    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    DirectConnection: TypeAlias = asyncpg.Connection[asyncpg.Record]
+else:
+    Pool = asyncpg.Pool
+    Connection = asyncpg.Connection
+    DirectConnection = asyncpg.Connection
+
+SESSION_SETTINGS: Final = {
+    "application_name": "ledger",
+    "timezone": "UTC",
+    "statement_timeout": "30s",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "60s",
+}
+
+CONNECT_TIMEOUT: Final = 10.0
+
+LOST: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+)
+"""What a driver raises when the server is gone, going or full; the outcome of a write is unknown then."""
+
+UNSETTLED: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
+"""What a server raises when it rolled back for a reason that another try may not meet."""
+
+
+class DatabaseUnreachable(Unavailable):
+    """The database cannot be reached."""
+
+    code = "database-unreachable"
+
+
+async def _keep_session(_: object) -> None:
+    """Skip the reset between users of a pooled connection: nobody changes a session, and it costs a round trip."""
+
+
+async def open_pool(url: str, *, min_size: int, max_size: int) -> Pool:
+    """Open connections to ``url``, with time limits on every session.
+
+    Raises:
+        DatabaseUnreachable: nothing answers there, or it refuses this login.
+    """
+    try:
+        return await asyncpg.create_pool(
+            url,
+            min_size=min_size,
+            max_size=max_size,
+            server_settings=SESSION_SETTINGS,
+            timeout=CONNECT_TIMEOUT,
+            reset=_keep_session,
+        )
+    except (*LOST, asyncpg.PostgresError) as lost:
+        raise DatabaseUnreachable(reason=str(lost)) from lost
+
+
+async def connect(url: str) -> DirectConnection:
+    """Open one connection outside any pool, for a listener, an appender or a migration.
+
+    Raises:
+        DatabaseUnreachable: nothing answers there, or it refuses this login.
+    """
+    try:
+        return await asyncpg.connect(url, server_settings=SESSION_SETTINGS, timeout=CONNECT_TIMEOUT)
+    except (*LOST, asyncpg.PostgresError) as lost:
+        raise DatabaseUnreachable(reason=str(lost)) from lost

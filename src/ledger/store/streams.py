@@ -1,0 +1,238 @@
+"""The only doors to the log: append to a stream, read a stream, read the whole log in order."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, Generic, TypeVar
+from uuid import UUID, uuid5
+
+import asyncpg
+import msgspec
+from uuid_utils.compat import uuid7
+
+from ledger.domain.errors import Corrupt, Unavailable, VersionConflict
+from ledger.domain.event import Event, type_name
+from ledger.domain.ids import NO_EVENTS, CommandId, EventId, Position, StreamName, Version
+from ledger.store.appends import Append, Landed, NewEvent, send_one, stamp
+from ledger.store.codec import decode, encode
+from ledger.store.envelope import NO_LEAF, Provenance
+from ledger.store.ledger import Ledger
+from ledger.store.pool import LOST, Connection
+
+E = TypeVar("E", bound=Event)
+
+# $1 ledger, $2 streams
+READ_STREAMS: Final = """
+select position, stream, version, type, schema_version, event_id, recorded_at, actor, command_id,
+       envelope, leaf_hash, payload
+from ledger.events
+where ledger_id = $1 and stream = any($2)
+order by stream, version
+"""
+# $1 ledger, $2 first event id of a command
+READ_COMMAND: Final = """
+select e.position, e.stream, e.version, e.type, e.schema_version, e.event_id, e.recorded_at, e.actor,
+       e.command_id, e.envelope, e.leaf_hash, e.payload
+from ledger.events first
+join ledger.events e
+  on e.ledger_id = first.ledger_id and e.stream = first.stream
+ and e.version >= first.version and e.command_id = first.command_id
+where first.ledger_id = $1 and first.event_id = $2
+order by e.version
+"""
+# $1 ledger, $2 after this position, $3 types whose payload is wanted, $4 at most this many
+READ_LOG: Final = """
+select position, stream, version, type, schema_version, event_id, recorded_at, actor, command_id,
+       leaf_hash, case when type = any($3) then payload end as payload
+from ledger.events
+where ledger_id = $1 and position > $2
+order by position
+limit $4
+"""
+
+
+class Recorded(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
+    """An event with its place in the log; ``leaf`` is its leaf hash."""
+
+    position: Position
+    stream: StreamName
+    version: Version
+    event_id: EventId
+    command_id: CommandId
+    recorded_at: datetime
+    actor: str
+    leaf: bytes
+    event: E
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as it lies in the log, not decoded; ``payload`` is ``None`` where it was not asked for."""
+
+    position: Position
+    stream: StreamName
+    version: Version
+    type: str
+    schema_version: int
+    event_id: EventId
+    command_id: CommandId
+    recorded_at: datetime
+    actor: str
+    leaf: bytes
+    payload: bytes | None
+    envelope: bytes | None = None
+
+
+class Stream(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream's events in order, not decoded; an empty one is at version 0."""
+
+    name: StreamName
+    events: tuple[Stored, ...]
+
+    def version(self) -> Version:
+        """Count its events."""
+        return self.events[-1].version if self.events else NO_EVENTS
+
+    def last_leaf(self) -> bytes:
+        """Give its last event's leaf hash; empty for an empty stream."""
+        return self.events[-1].leaf if self.events else NO_LEAF
+
+
+def recorded(stored: Stored, event_types: tuple[type[E], ...]) -> Recorded[E]:
+    """Decode a stored event as one of ``event_types``.
+
+    Raises:
+        Corrupt: it is none of them, or cannot be read by this release.
+    """
+    if stored.payload is None:
+        raise Corrupt(position=stored.position, reason="its payload was not asked for")
+    return Recorded(
+        position=stored.position,
+        stream=stored.stream,
+        version=stored.version,
+        event_id=stored.event_id,
+        command_id=stored.command_id,
+        recorded_at=stored.recorded_at,
+        actor=stored.actor,
+        leaf=stored.leaf,
+        event=decode(event_types, stored.type, stored.schema_version, stored.payload),
+    )
+
+
+async def read_streams(ledger: Ledger, names: Sequence[StreamName]) -> dict[StreamName, Stream]:
+    """Read whole streams in one round trip; a name without events gives an empty stream.
+
+    Raises:
+        Unavailable: the database cannot be reached.
+    """
+    found: defaultdict[StreamName, list[Stored]] = defaultdict(list)
+    for stored in await _fetch(ledger, READ_STREAMS, list(names)):
+        found[stored.stream].append(stored)
+    return {name: Stream(name=name, events=tuple(found[name])) for name in names}
+
+
+async def read_stream(ledger: Ledger, name: StreamName) -> Stream:
+    """Read one whole stream, as ``read_streams`` does."""
+    return (await read_streams(ledger, [name]))[name]
+
+
+async def read_command(ledger: Ledger, first_event: EventId) -> tuple[Stored, ...]:
+    """Read the events of the command whose first event has this id, with envelopes; none: it has not happened."""
+    return await _fetch(ledger, READ_COMMAND, first_event)
+
+
+async def read_log(
+    conn: Connection, ledger_id: int, *, after: Position, wanted: Sequence[str], limit: int
+) -> tuple[Stored, ...]:
+    """Read the next ``limit`` positions after ``after``: every one, with the payload of ``wanted`` types only."""
+    rows = await conn.fetch(READ_LOG, ledger_id, after, list(wanted), limit)
+    return tuple(_stored(row) for row in rows)
+
+
+async def _fetch(ledger: Ledger, statement: str, argument: list[StreamName] | EventId) -> tuple[Stored, ...]:
+    try:
+        rows = await ledger.pool.fetch(statement, ledger.ledger_id, argument)
+    except (*LOST, asyncpg.PostgresError) as lost:
+        raise Unavailable from lost
+    return tuple(_stored(row) for row in rows)
+
+
+def _stored(row: asyncpg.Record) -> Stored:
+    return Stored(
+        position=row["position"],
+        stream=row["stream"],
+        version=row["version"],
+        type=row["type"],
+        schema_version=row["schema_version"],
+        event_id=row["event_id"],
+        command_id=row["command_id"],
+        recorded_at=row["recorded_at"],
+        actor=row["actor"],
+        leaf=row["leaf_hash"],
+        payload=row["payload"],
+        envelope=row.get("envelope"),
+    )
+
+
+def event_ids(provenance: Provenance, count: int) -> tuple[EventId, ...]:
+    """Name ``count`` events of a command: the same names whenever it is sent again.
+
+    Those of a keyless command count up from its own time-ordered id, which keeps the index dense.
+    """
+    if provenance.is_keyed:
+        return tuple(EventId(uuid5(provenance.command_id, str(number))) for number in range(1, count + 1))
+    return tuple(EventId(UUID(int=provenance.command_id.int + number)) for number in range(count))
+
+
+def new_command_id() -> CommandId:
+    """Make the id of a command that nobody will send again."""
+    return CommandId(uuid7())
+
+
+def keyed_command_id(caller: UUID, key: str) -> CommandId:
+    """Name a command by its caller and the key the caller chose; the same pair gives the same id."""
+    return CommandId(uuid5(caller, key))
+
+
+def draft(
+    stream: Stream, events: Sequence[Event], provenance: Provenance, reads: Sequence[Stream] = ()
+) -> Append:
+    """Prepare ``events`` to follow ``stream`` as it was read, on the strength of ``reads`` as they were read."""
+    ids = event_ids(provenance, len(events))
+    return Append(
+        stream=stream.name,
+        expected=stream.version(),
+        prev=stream.last_leaf(),
+        provenance=provenance,
+        reads=tuple((read.name, read.version()) for read in reads),
+        events=tuple(
+            NewEvent(
+                event_id=event_id,
+                type=type_name(type(event)),
+                schema_version=event.schema_version,
+                payload=encode(event),
+            )
+            for event_id, event in zip(ids, events, strict=True)
+        ),
+    )
+
+
+async def append(ledger: Ledger, drafted: Append) -> Landed:
+    """Append, and return once it is committed and flushed; see ``Appender.append`` for what it raises."""
+    landed = await ledger.appender.append(drafted)
+    ledger.appended.ring()
+    return landed
+
+
+async def append_in(conn: Connection, ledger_id: int, drafted: Append) -> Landed:
+    """Append in the caller's transaction; all of its events or none.
+
+    The ledger's head stays locked until that transaction ends: append last, then commit. When anything fails,
+    the caller rolls back and runs its whole unit of work again.
+
+    Raises:
+        VersionConflict: another writer got there first, on the stream or on one it read.
+    """
+    landed = await send_one(conn, ledger_id, stamp(drafted, ledger_id))
+    if isinstance(landed, VersionConflict | Corrupt):
+        raise landed
+    return landed
