@@ -41,10 +41,10 @@ class RenewClaim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReleaseClaim(msgspec.Struct, frozen=True, kw_only=True):
-    """Give it back to the queue."""
+    """Give it back to the queue; ``by`` is ``None`` when the session that held it has ended."""
 
     now: Utc
-    by: Authority
+    by: Authority | None
     lease_id: LeaseId
 
 

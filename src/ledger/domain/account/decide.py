@@ -1,0 +1,173 @@
+"""What a command does to an account: the events it causes, or the reason why not.
+
+Asking for what is so already (the same role, a second deactivation) is no event: the history of an
+account holds changes, and a repeated request does not end sessions again.
+"""
+
+from typing import Final, assert_never, get_args
+
+from ledger.domain.account.commands import (
+    AccountCommand,
+    ChangePassword,
+    ChangeRole,
+    DeactivateAccount,
+    EnableSecondFactor,
+    ReactivateAccount,
+    RegisterAccount,
+)
+from ledger.domain.account.events import (
+    AccountDeactivated,
+    AccountEvent,
+    AccountReactivated,
+    AccountRegistered,
+    PasswordChanged,
+    RoleChanged,
+    SecondFactorEnabled,
+)
+from ledger.domain.account.state import AccountState, Registered, Unregistered, evolve
+from ledger.domain.authority import Authority, Role, require
+from ledger.domain.decider import Decider
+from ledger.domain.errors import NotFound, Refused, RuleViolation
+from ledger.domain.ids import PersonId
+
+ADMINS: Final = frozenset({Role.ADMIN})
+EVERYBODY: Final = frozenset(Role)
+
+
+class AlreadyRegistered(RuleViolation):
+    """The account is already registered."""
+
+    code = "already-registered"
+
+
+class AccountNotFound(NotFound):
+    """Account not found."""
+
+    code = "account-not-found"
+
+
+class LastAdmin(RuleViolation):
+    """The last active administrator stays."""
+
+    code = "last-admin"
+    advice = "Make somebody else an administrator first."
+
+
+class OwnAccountOnly(Refused):
+    """Only the person themself may do this."""
+
+    code = "own-account-only"
+
+
+def decide(command: AccountCommand, state: AccountState) -> tuple[AccountEvent, ...]:
+    """Say what ``command`` causes; no events: it is so already.
+
+    Raises:
+        RuleViolation: the state forbids it.
+        Refused: this person may not.
+        NotFound: there is no such account.
+        Unauthenticated: the asking person's session has ended.
+    """
+    match command:
+        case RegisterAccount():
+            return _register(command, state)
+        case ChangeRole():
+            return _change_role(command, state)
+        case DeactivateAccount():
+            return _deactivate(command, state)
+        case ReactivateAccount():
+            return _reactivate(command, state)
+        case ChangePassword():
+            return _change_password(command, state)
+        case EnableSecondFactor():
+            return _enable_second_factor(command, state)
+        case _:
+            assert_never(command)
+
+
+def _register(command: RegisterAccount, state: AccountState) -> tuple[AccountEvent, ...]:
+    by = _administrator(command.by)
+    if isinstance(state, Registered):
+        raise AlreadyRegistered(person=command.person)
+    registered = AccountRegistered(
+        at=command.now, person=command.person, role=command.role, commitment=command.commitment, by=by
+    )
+    return (registered,)
+
+
+def _change_role(command: ChangeRole, state: AccountState) -> tuple[AccountEvent, ...]:
+    by = _administrator(command.by)
+    account = _known(state)
+    if command.role is account.role:
+        return ()
+    _must_leave_an_administrator(account, another_admin=command.another_admin)
+    return (RoleChanged(at=command.now, role=command.role, by=by, reason=command.reason),)
+
+
+def _deactivate(command: DeactivateAccount, state: AccountState) -> tuple[AccountEvent, ...]:
+    by = _administrator(command.by)
+    account = _known(state)
+    if not account.is_active:
+        return ()
+    _must_leave_an_administrator(account, another_admin=command.another_admin)
+    return (AccountDeactivated(at=command.now, by=by, reason=command.reason),)
+
+
+def _reactivate(command: ReactivateAccount, state: AccountState) -> tuple[AccountEvent, ...]:
+    by = _administrator(command.by)
+    if _known(state).is_active:
+        return ()
+    return (AccountReactivated(at=command.now, by=by, reason=command.reason),)
+
+
+def _change_password(command: ChangePassword, state: AccountState) -> tuple[AccountEvent, ...]:
+    """Change it for oneself, or for anybody as an administrator; every session of the account ends."""
+    by = command.by
+    if by is not None:
+        require(by, EVERYBODY)
+    account = _known(state)
+    if by is not None and by.person != account.person:
+        require(by, ADMINS)
+    changed = PasswordChanged(
+        at=command.now, by=None if by is None else by.person, kept_session=None, reason=command.reason
+    )
+    return (changed,)
+
+
+def _enable_second_factor(command: EnableSecondFactor, state: AccountState) -> tuple[AccountEvent, ...]:
+    require(command.by, EVERYBODY)
+    account = _known(state)
+    if command.by.person != account.person:
+        raise OwnAccountOnly(person=command.by.person)
+    if account.second_factor:
+        return ()
+    return (SecondFactorEnabled(at=command.now, kept_session=command.by.session),)
+
+
+def _administrator(by: Authority | None) -> PersonId | None:
+    """Refuse everybody but administrators and the operator of the machine; name who asks."""
+    if by is None:
+        return None
+    require(by, ADMINS)
+    return by.person
+
+
+def _known(state: AccountState) -> Registered:
+    if isinstance(state, Unregistered):
+        raise AccountNotFound
+    return state
+
+
+def _must_leave_an_administrator(account: Registered, *, another_admin: bool) -> None:
+    if account.role is Role.ADMIN and account.is_active and not another_admin:
+        raise LastAdmin(person=account.person)
+
+
+ACCOUNT: Final = Decider[AccountCommand, AccountState, AccountEvent](
+    category="account",
+    event_types=get_args(AccountEvent),
+    initial=Unregistered(),
+    decide=decide,
+    evolve=evolve,
+)
+"""The Account aggregate, as a value."""
