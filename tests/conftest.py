@@ -1,0 +1,29 @@
+"""What every test may ask for: a PostgreSQL, a database of its own, an open ledger."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from ledger.store.ledger import Ledger
+from tests.support.databases import Cluster, Database, cluster
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One server for the whole run (one a worker when tests run in parallel)."""
+    with cluster(tmp_path_factory.mktemp("postgres")) as found:
+        yield found
+
+
+@pytest.fixture
+async def database(postgres: Cluster) -> AsyncIterator[Database]:
+    """A database of this test's own, at this release's shape."""
+    async with postgres.fresh() as found:
+        yield found
+
+
+@pytest.fixture
+async def ledger(database: Database) -> AsyncIterator[Ledger]:
+    """An open ledger in a database of its own, through the service's narrow role."""
+    async with await Ledger.open(database.service_url) as opened:
+        yield opened
