@@ -1,0 +1,117 @@
+"""What happened to an account and what somebody wants of it: ``registered(ANA)``, ``deactivate(by=ADA)``."""
+
+from datetime import datetime
+from typing import Final
+
+from ledger.domain.account.commands import (
+    ChangePassword,
+    ChangeRole,
+    DeactivateAccount,
+    EnableSecondFactor,
+    ReactivateAccount,
+    RegisterAccount,
+)
+from ledger.domain.account.events import (
+    AccountDeactivated,
+    AccountReactivated,
+    AccountRegistered,
+    PasswordChanged,
+    RoleChanged,
+    SecondFactorEnabled,
+)
+from ledger.domain.authority import Authority, Role
+from ledger.domain.ids import Digest, PersonId, SessionId
+from tests.builders.people import ADA, ANA, NOW, ROLES, acting, session_of
+
+COMMITMENT: Final = Digest("c" * 64)
+
+
+def _who(by: PersonId | Authority | None) -> Authority | None:
+    return None if by is None else acting(by)
+
+
+def registered(
+    person: PersonId = ANA, *, role: Role | None = None, by: PersonId | None = ADA, at: datetime = NOW
+) -> AccountRegistered:
+    return AccountRegistered(at=at, person=person, role=role or ROLES[person], commitment=COMMITMENT, by=by)
+
+
+def role_changed(
+    role: Role, *, by: PersonId | None = ADA, reason: str = "moved", at: datetime = NOW
+) -> RoleChanged:
+    return RoleChanged(at=at, role=role, by=by, reason=reason)
+
+
+def deactivated(*, by: PersonId | None = ADA, reason: str = "left", at: datetime = NOW) -> AccountDeactivated:
+    return AccountDeactivated(at=at, by=by, reason=reason)
+
+
+def reactivated(
+    *, by: PersonId | None = ADA, reason: str = "came back", at: datetime = NOW
+) -> AccountReactivated:
+    return AccountReactivated(at=at, by=by, reason=reason)
+
+
+def password_changed(
+    *,
+    by: PersonId | None = ANA,
+    kept_session: SessionId | None = None,
+    reason: str = "",
+    at: datetime = NOW,
+) -> PasswordChanged:
+    return PasswordChanged(at=at, by=by, kept_session=kept_session, reason=reason)
+
+
+def second_factor_enabled(
+    kept_session: SessionId | None = None, *, at: datetime = NOW
+) -> SecondFactorEnabled:
+    return SecondFactorEnabled(at=at, kept_session=kept_session or session_of(ANA))
+
+
+def register(
+    person: PersonId = ANA,
+    *,
+    role: Role | None = None,
+    by: PersonId | Authority | None = ADA,
+    now: datetime = NOW,
+) -> RegisterAccount:
+    return RegisterAccount(
+        now=now, by=_who(by), person=person, role=role or ROLES[person], commitment=COMMITMENT
+    )
+
+
+def change_role(
+    role: Role,
+    *,
+    by: PersonId | Authority | None = ADA,
+    reason: str = "moved",
+    another_admin: bool = True,
+    now: datetime = NOW,
+) -> ChangeRole:
+    return ChangeRole(now=now, by=_who(by), role=role, reason=reason, another_admin=another_admin)
+
+
+def deactivate(
+    *,
+    by: PersonId | Authority | None = ADA,
+    reason: str = "left",
+    another_admin: bool = True,
+    now: datetime = NOW,
+) -> DeactivateAccount:
+    return DeactivateAccount(now=now, by=_who(by), reason=reason, another_admin=another_admin)
+
+
+def reactivate(
+    *, by: PersonId | Authority | None = ADA, reason: str = "came back", now: datetime = NOW
+) -> ReactivateAccount:
+    return ReactivateAccount(now=now, by=_who(by), reason=reason)
+
+
+def change_password(
+    *, by: PersonId | Authority | None = ANA, reason: str = "", now: datetime = NOW
+) -> ChangePassword:
+    return ChangePassword(now=now, by=_who(by), reason=reason)
+
+
+def enable_second_factor(*, by: PersonId | Authority = ANA, now: datetime = NOW) -> EnableSecondFactor:
+    return EnableSecondFactor(now=now, by=acting(by))

@@ -1,0 +1,97 @@
+"""What somebody wants of a decision: ``claim(by=ANA)``."""
+
+from datetime import datetime
+
+from ledger.domain.authority import Authority
+from ledger.domain.decision.commands import (
+    CastVote,
+    ClaimDecision,
+    Escalate,
+    ReleaseClaim,
+    RenewClaim,
+    SubmitDecision,
+)
+from ledger.domain.decision.decide import THREAT_ANALYSIS_POLICY
+from ledger.domain.decision.events import Action, Choice, EscalationCause, Policy, Priority, ThreatAnalysis
+from ledger.domain.ids import DecisionId, Digest, PersonId
+from tests.builders.decision_events import ITEM, SUSPECT, lease
+from tests.builders.people import ANA, ENGINE, NOW, acting
+
+
+def submit(
+    by: PersonId | Authority = ENGINE,
+    *,
+    decision_id: DecisionId = SUSPECT,
+    item: ThreatAnalysis = ITEM,
+    priority: Priority = Priority.HIGH,
+    policy: Policy = THREAT_ANALYSIS_POLICY,
+    now: datetime = NOW,
+) -> SubmitDecision:
+    return SubmitDecision(
+        now=now,
+        by=acting(by),
+        decision_id=decision_id,
+        item=item,
+        kind_version=1,
+        priority=priority,
+        created_at=NOW,
+        policy=policy,
+    )
+
+
+def claim(
+    by: PersonId | Authority = ANA, *, token: int = 1, reason: str = "", now: datetime = NOW
+) -> ClaimDecision:
+    """Ask for the lease that will have this fencing ``token``."""
+    return ClaimDecision(now=now, by=acting(by), lease_id=lease(token), reason=reason)
+
+
+def renew(by: PersonId | Authority = ANA, *, token: int = 1, now: datetime = NOW) -> RenewClaim:
+    return RenewClaim(now=now, by=acting(by), lease_id=lease(token))
+
+
+def release(by: PersonId | Authority | None = ANA, *, token: int = 1, now: datetime = NOW) -> ReleaseClaim:
+    """For a session that has ended where ``by`` is ``None``."""
+    return ReleaseClaim(now=now, by=None if by is None else acting(by), lease_id=lease(token))
+
+
+def cast_vote(
+    by: PersonId | Authority = ANA,
+    *,
+    choice: Choice = Choice.APPROVE,
+    actions: tuple[Action, ...] = (Action.BLOCK_IP,),
+    notes: str = "",
+    digest: Digest | None = None,
+    token: int | None = None,
+    now: datetime = NOW,
+) -> CastVote:
+    """Present the lease with this fencing ``token`` (``None``: present none)."""
+    return CastVote(
+        now=now,
+        by=acting(by),
+        choice=choice,
+        approved_actions=actions,
+        notes=notes,
+        subject_digest=digest,
+        lease_id=None if token is None else lease(token),
+        fencing_token=token,
+    )
+
+
+def escalate(
+    by: PersonId | Authority | None = ANA,
+    *,
+    reason: str = "beyond me",
+    actions: tuple[Action, ...] = (),
+    notes: str = "",
+    now: datetime = NOW,
+) -> Escalate:
+    """By a timer where ``by`` is ``None``."""
+    return Escalate(
+        now=now,
+        by=None if by is None else acting(by),
+        cause=EscalationCause.TIMER if by is None else EscalationCause.PERSON,
+        reason=reason,
+        approved_actions=actions,
+        notes=notes,
+    )

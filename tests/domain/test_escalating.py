@@ -1,0 +1,129 @@
+import pytest
+from msgspec.structs import replace
+
+from ledger.domain.authority import InsufficientPermissions, Role, SessionNotLive
+from ledger.domain.decision.decide import DECISION
+from ledger.domain.decision.events import Action, EscalationCause, ReleaseCause
+from ledger.domain.decision.rules import (
+    ActionNotAllowed,
+    AlreadyMade,
+    EscalationExhausted,
+    EscalationReasonRequired,
+    LeaseHeld,
+)
+from ledger.domain.decision.state import DecisionNotFound
+from tests.builders import (
+    ANA,
+    BEN,
+    SAM,
+    SUSPECT,
+    authority,
+    claimed,
+    escalate,
+    escalated,
+    later,
+    policy,
+    released,
+    resolved,
+    session_of,
+    submitted,
+)
+from tests.domain.given import Given
+
+WAITING = Given(DECISION, submitted())
+HELD_BY_ANA = Given(DECISION, submitted(), claimed(by=ANA))
+
+
+@pytest.mark.parametrize("role", [Role.ANALYST, Role.ADMIN])
+def test_a_reviewer_moves_it_up(role):
+    asking = escalate(by=authority(ANA, role=role), actions=(Action.CUSTOM,), notes="odd", now=later(4))
+
+    WAITING.when(asking).then(escalated(by=ANA, actions=(Action.CUSTOM,), notes="odd", at=later(4)))
+
+
+def test_a_timer_moves_it_up_without_words():
+    WAITING.when(escalate(by=None, reason="")).then(escalated(by=None, reason=""))
+
+
+@pytest.mark.parametrize("role", [Role.SERVICE, Role.VIEWER, Role.AUDITOR])
+def test_nobody_else_moves_it_up(role):
+    WAITING.when(escalate(by=authority(ANA, role=role))).then_refused(
+        InsufficientPermissions, role=role.value
+    )
+
+
+def test_a_finished_session_moves_nothing_up():
+    asking = escalate(by=authority(ANA, session_is_live=False))
+
+    WAITING.when(asking).then_refused(SessionNotLive, session=session_of(ANA))
+
+
+@pytest.mark.parametrize(("by", "cause"), [(None, EscalationCause.PERSON), (ANA, EscalationCause.TIMER)])
+def test_persons_and_timers_do_not_stand_in_for_each_other(by, cause):
+    asking = replace(escalate(by=by), cause=cause)
+
+    WAITING.when(asking).then_refused(InsufficientPermissions, cause=cause)
+
+
+@pytest.mark.parametrize("by", [ANA, None])
+def test_what_was_never_submitted_is_not_moved_up(by):
+    Given(DECISION).when(escalate(by=by)).then_refused(DecisionNotFound)
+
+
+@pytest.mark.parametrize("by", [ANA, None])
+def test_after_the_verdict_nothing_moves_up(by):
+    decided = Given(DECISION, submitted(), resolved())
+
+    decided.when(escalate(by=by)).then_refused(AlreadyMade, decision_id=SUSPECT)
+
+
+@pytest.mark.parametrize("blank", ["", " \n"])
+def test_a_person_says_why(blank):
+    WAITING.when(escalate(by=ANA, reason=blank)).then_refused(EscalationReasonRequired, decision_id=SUSPECT)
+
+
+def test_the_same_person_moves_it_up_while_levels_last():
+    moved_up = Given(DECISION, submitted(), escalated(by=ANA))
+
+    moved_up.when(escalate(by=ANA)).then(escalated(by=ANA, level=2))
+
+
+@pytest.mark.parametrize("by", [ANA, None])
+def test_there_is_a_highest_level(by):
+    top = Given(DECISION, submitted(policy=policy(levels=1)), escalated(by=BEN))
+
+    top.when(escalate(by=by)).then_refused(EscalationExhausted, decision_id=SUSPECT, level=1)
+
+
+def test_the_submitter_may_move_it_up():
+    Given(DECISION, submitted(by=SAM)).when(escalate(by=SAM)).then(escalated(by=SAM))
+
+
+def test_what_another_person_holds_is_theirs_to_move_up():
+    HELD_BY_ANA.when(escalate(by=BEN)).then_refused(
+        LeaseHeld, decision_id=SUSPECT, holder=ANA, expires_at=later(300)
+    )
+
+
+def test_the_holder_gives_it_back_by_moving_it_up():
+    HELD_BY_ANA.when(escalate(by=ANA)).then(released(by=ANA, cause=ReleaseCause.ESCALATED), escalated(by=ANA))
+
+
+def test_a_timer_takes_it_from_whoever_holds_it():
+    HELD_BY_ANA.when(escalate(by=None, reason="half the time is over")).then(
+        released(by=None, holder=ANA, cause=ReleaseCause.ESCALATED),
+        escalated(by=None, reason="half the time is over"),
+    )
+
+
+@pytest.mark.parametrize("by", [ANA, BEN, None])
+def test_a_lapsed_lease_needs_no_release(by):
+    HELD_BY_ANA.when(escalate(by=by, now=later(300))).then(escalated(by=by, at=later(300)))
+
+
+def test_only_actions_of_the_policy_are_proposed():
+    narrow = Given(DECISION, submitted(policy=policy(allowed=(Action.NO_ACTION,))))
+
+    narrow.when(escalate(actions=(Action.CUSTOM,))).then_refused(
+        ActionNotAllowed, decision_id=SUSPECT, actions=(Action.CUSTOM,)
+    )

@@ -1,0 +1,318 @@
+import pytest
+from msgspec.structs import replace
+
+from ledger.domain.authority import InsufficientPermissions, Role, SessionNotLive
+from ledger.domain.decision.decide import DECISION
+from ledger.domain.decision.events import Action, Choice, Outcome, ReasonMode
+from ledger.domain.decision.rules import (
+    ActionNotAllowed,
+    AlreadyMade,
+    AlreadyVoted,
+    EscalatorMayNotDecide,
+    LeaseHeld,
+    LeaseLost,
+    ReasonRequired,
+    SelfReview,
+    StepUpRequired,
+    SubjectChanged,
+)
+from ledger.domain.decision.state import DecisionNotFound
+from ledger.domain.ids import Digest
+from tests.builders import (
+    ADA,
+    ANA,
+    BEN,
+    DIGEST,
+    FOUR_EYES,
+    LEA,
+    SAM,
+    SUSPECT,
+    TWO_OF_EACH,
+    authority,
+    cast_vote,
+    claimed,
+    escalated,
+    later,
+    lease,
+    policy,
+    released,
+    resolved,
+    session_of,
+    submitted,
+    voted,
+)
+from tests.domain.given import Given
+
+WAITING = Given(DECISION, submitted())
+HELD_BY_ANA = Given(DECISION, submitted(), claimed(by=ANA))
+HELD_BEFORE = Given(
+    DECISION,
+    submitted(),
+    claimed(by=ANA),
+    released(by=ANA),
+    claimed(by=BEN, token=2),
+    released(by=BEN, token=2),
+)
+HELD_AGAIN = Given(DECISION, *HELD_BEFORE.events, claimed(by=ANA, token=3))
+HALF_WAY = Given(DECISION, submitted(policy=TWO_OF_EACH), voted(by=ANA))
+
+
+@pytest.mark.parametrize("role", [Role.ANALYST, Role.ADMIN])
+def test_one_voice_decides_under_the_built_in_policy(role):
+    asking = cast_vote(by=authority(ANA, role=role), notes="seen", now=later(5))
+
+    WAITING.when(asking).then(
+        voted(by=ANA, notes="seen", at=later(5)), resolved(by=ANA, notes="seen", at=later(5))
+    )
+
+
+def test_a_rejection_echoes_the_actions_it_came_with():
+    WAITING.when(cast_vote(by=ANA, choice=Choice.REJECT, actions=(Action.NO_ACTION,))).then(
+        voted(by=ANA, choice=Choice.REJECT, actions=(Action.NO_ACTION,)),
+        resolved(by=ANA, outcome=Outcome.REJECTED, actions=(Action.NO_ACTION,), approvals=0, rejections=1),
+    )
+
+
+@pytest.mark.parametrize("role", [Role.SERVICE, Role.VIEWER, Role.AUDITOR])
+def test_nobody_else_votes(role):
+    WAITING.when(cast_vote(by=authority(ANA, role=role))).then_refused(
+        InsufficientPermissions, role=role.value
+    )
+
+
+def test_a_finished_session_does_not_vote():
+    asking = cast_vote(by=authority(ANA, session_is_live=False))
+
+    WAITING.when(asking).then_refused(SessionNotLive, session=session_of(ANA))
+
+
+def test_what_was_never_submitted_is_not_voted_on():
+    Given(DECISION).when(cast_vote()).then_refused(DecisionNotFound)
+
+
+def test_a_verdict_is_final():
+    decided = Given(DECISION, submitted(), voted(by=BEN), resolved(by=BEN))
+
+    decided.when(cast_vote(by=ANA)).then_refused(AlreadyMade, decision_id=SUSPECT)
+
+
+def test_nobody_approves_their_own_decision():
+    own = Given(DECISION, submitted(by=SAM, policy=FOUR_EYES), claimed(by=SAM))
+
+    own.when(cast_vote(by=SAM)).then_refused(SelfReview, decision_id=SUSPECT, person=SAM)
+
+
+def test_not_even_an_administrator_approves_their_own_decision():
+    own = Given(DECISION, submitted(by=ADA, policy=FOUR_EYES))
+
+    own.when(cast_vote(by=ADA)).then_refused(SelfReview, decision_id=SUSPECT, person=ADA)
+
+
+def test_under_four_eyes_anybody_else_approves():
+    Given(DECISION, submitted(by=SAM, policy=FOUR_EYES)).when(cast_vote(by=ANA)).then(voted(), resolved())
+
+
+def test_without_four_eyes_the_submitter_approves():
+    Given(DECISION, submitted(by=SAM)).when(cast_vote(by=SAM)).then(voted(by=SAM), resolved(by=SAM))
+
+
+def test_whoever_escalated_does_not_give_the_verdict():
+    moved_up = Given(DECISION, submitted(), escalated(by=ANA))
+
+    moved_up.when(cast_vote(by=ANA)).then_refused(EscalatorMayNotDecide, decision_id=SUSPECT, person=ANA)
+
+
+def test_a_later_escalation_does_not_free_the_earlier_escalator():
+    moved_up = Given(DECISION, submitted(), escalated(by=ANA), escalated(by=BEN, level=2))
+
+    moved_up.when(cast_vote(by=ANA)).then_refused(EscalatorMayNotDecide, decision_id=SUSPECT, person=ANA)
+
+
+@pytest.mark.parametrize(("escalator", "voter"), [(ADA, ADA), (ANA, BEN), (None, ANA)])
+def test_after_an_escalation_administrators_and_others_decide(escalator, voter):
+    moved_up = Given(DECISION, submitted(), escalated(by=escalator))
+
+    moved_up.when(cast_vote(by=voter)).then(voted(by=voter, level=1), resolved(by=voter))
+
+
+def test_a_person_votes_once():
+    HALF_WAY.when(cast_vote(by=ANA)).then_refused(AlreadyVoted, decision_id=SUSPECT, person=ANA)
+
+
+def test_a_person_votes_once_in_whatever_session():
+    elsewhere = authority(ANA, session=session_of(ANA, login=1))
+
+    HALF_WAY.when(cast_vote(by=elsewhere)).then_refused(AlreadyVoted, decision_id=SUSPECT, person=ANA)
+
+
+def test_below_the_threshold_a_vote_is_only_counted():
+    Given(DECISION, submitted(policy=TWO_OF_EACH)).when(cast_vote(by=ANA)).then(voted(by=ANA))
+
+
+def test_below_the_threshold_a_vote_gives_the_lease_back():
+    held = Given(DECISION, submitted(policy=TWO_OF_EACH), claimed(by=ANA))
+
+    held.when(cast_vote(by=ANA, now=later(7))).then(
+        voted(by=ANA, token=1, at=later(7)), released(by=ANA, at=later(7))
+    )
+
+
+def test_the_vote_that_meets_the_threshold_names_the_actions():
+    HALF_WAY.when(cast_vote(by=BEN, actions=(Action.CUSTOM,), notes="agreed")).then(
+        voted(by=BEN, actions=(Action.CUSTOM,), notes="agreed"),
+        resolved(by=BEN, actions=(Action.CUSTOM,), notes="agreed", approvals=2),
+    )
+
+
+def test_dissent_is_counted_apart():
+    HALF_WAY.when(cast_vote(by=BEN, choice=Choice.REJECT)).then(voted(by=BEN, choice=Choice.REJECT))
+
+
+def test_enough_rejections_reject():
+    dissent = Given(DECISION, *HALF_WAY.events, voted(by=BEN, choice=Choice.REJECT))
+
+    dissent.when(cast_vote(by=LEA, choice=Choice.REJECT)).then(
+        voted(by=LEA, choice=Choice.REJECT),
+        resolved(by=LEA, outcome=Outcome.REJECTED, approvals=1, rejections=2),
+    )
+
+
+def test_a_single_rejection_may_suffice_where_approval_takes_two():
+    strict = Given(DECISION, submitted(policy=policy(approvals=2)), voted(by=ANA))
+
+    strict.when(cast_vote(by=BEN, choice=Choice.REJECT)).then(
+        voted(by=BEN, choice=Choice.REJECT),
+        resolved(by=BEN, outcome=Outcome.REJECTED, approvals=1, rejections=1),
+    )
+
+
+def test_votes_of_a_lower_level_still_count():
+    moved_up = Given(DECISION, *HALF_WAY.events, escalated(by=LEA))
+
+    moved_up.when(cast_vote(by=BEN)).then(voted(by=BEN, level=1), resolved(by=BEN, approvals=2))
+
+
+def test_what_another_person_holds_is_not_voted_on():
+    HELD_BY_ANA.when(cast_vote(by=BEN, now=later(299))).then_refused(
+        LeaseHeld, decision_id=SUSPECT, holder=ANA, expires_at=later(300)
+    )
+
+
+def test_a_lapsed_lease_holds_nobody_up():
+    HELD_BY_ANA.when(cast_vote(by=BEN, now=later(300))).then(
+        voted(by=BEN, at=later(300)), resolved(by=BEN, at=later(300))
+    )
+
+
+@pytest.mark.parametrize("presented", [1, None])
+def test_a_vote_under_a_living_lease_names_it(presented):
+    HELD_BY_ANA.when(cast_vote(by=ANA, token=presented)).then(voted(by=ANA, token=1), resolved(by=ANA))
+
+
+def test_the_holder_votes_from_another_session_too():
+    other = session_of(ANA, login=1)
+
+    HELD_BY_ANA.when(cast_vote(by=authority(ANA, session=other))).then(
+        voted(by=ANA, session=other, token=1), resolved(by=ANA)
+    )
+
+
+def test_a_lapsed_lease_is_not_presented():
+    asking = cast_vote(by=ANA, token=1, now=later(300))
+
+    HELD_BY_ANA.when(asking).then_refused(LeaseLost, decision_id=SUSPECT, holder=None)
+
+
+def test_without_presenting_it_a_lapsed_lease_does_no_harm():
+    HELD_BY_ANA.when(cast_vote(by=ANA, now=later(300))).then(voted(at=later(300)), resolved(at=later(300)))
+
+
+def test_an_old_fencing_token_is_refused():
+    HELD_AGAIN.when(cast_vote(by=ANA, token=1)).then_refused(LeaseLost, decision_id=SUSPECT, holder=ANA)
+
+
+@pytest.mark.parametrize(
+    ("lease_id", "fencing_token"), [(lease(1), None), (None, 1), (lease(1), 2), (lease(2), 1)]
+)
+def test_half_a_lease_is_none(lease_id, fencing_token):
+    asking = replace(cast_vote(by=ANA), lease_id=lease_id, fencing_token=fencing_token)
+
+    HELD_BY_ANA.when(asking).then_refused(LeaseLost, decision_id=SUSPECT, holder=ANA)
+
+
+def test_who_lost_it_to_somebody_else_claims_again_first():
+    HELD_BEFORE.when(cast_vote(by=ANA)).then_refused(LeaseLost, decision_id=SUSPECT, holder=None)
+
+
+def test_who_lost_it_and_claimed_again_says_under_which_lease():
+    HELD_AGAIN.when(cast_vote(by=ANA)).then_refused(LeaseLost, decision_id=SUSPECT, holder=ANA)
+
+
+def test_who_lost_it_and_claimed_again_votes_under_the_new_lease():
+    HELD_AGAIN.when(cast_vote(by=ANA, token=3)).then(voted(by=ANA, token=3), resolved(by=ANA))
+
+
+@pytest.mark.parametrize("voter", [BEN, LEA])
+def test_who_held_it_last_or_never_needs_no_lease(voter):
+    HELD_BEFORE.when(cast_vote(by=voter)).then(voted(by=voter), resolved(by=voter))
+
+
+def test_a_vote_is_for_what_was_shown():
+    asking = cast_vote(by=ANA, digest=Digest("0" * 64))
+
+    WAITING.when(asking).then_refused(SubjectChanged, decision_id=SUSPECT, shown="0" * 64, current=DIGEST)
+
+
+def test_a_vote_may_name_what_was_shown():
+    WAITING.when(cast_vote(by=ANA, digest=DIGEST)).then(voted(), resolved())
+
+
+def test_actions_outside_the_policy_are_refused_by_name():
+    narrow = Given(DECISION, submitted(policy=policy(allowed=(Action.BLOCK_IP, Action.NO_ACTION))))
+
+    narrow.when(cast_vote(actions=(Action.BLOCK_IP, Action.CUSTOM))).then_refused(
+        ActionNotAllowed, decision_id=SUSPECT, actions=(Action.CUSTOM,)
+    )
+
+
+@pytest.mark.parametrize(
+    ("mode", "choice"),
+    [
+        (ReasonMode.ALWAYS, Choice.APPROVE),
+        (ReasonMode.ALWAYS, Choice.REJECT),
+        (ReasonMode.ON_REJECT, Choice.REJECT),
+    ],
+)
+@pytest.mark.parametrize("blank", ["", " \t"])
+def test_notes_are_asked_for_as_the_policy_says(mode, choice, blank):
+    strict = Given(DECISION, submitted(policy=policy(reason=mode)))
+
+    strict.when(cast_vote(choice=choice, notes=blank)).then_refused(
+        ReasonRequired, decision_id=SUSPECT, choice=choice
+    )
+
+
+def test_an_approval_needs_no_notes_where_only_rejections_do():
+    strict = Given(DECISION, submitted(policy=policy(reason=ReasonMode.ON_REJECT)))
+
+    strict.when(cast_vote()).then(voted(), resolved())
+
+
+def test_notes_satisfy_the_policy():
+    strict = Given(DECISION, submitted(policy=policy(reason=ReasonMode.ALWAYS)))
+
+    strict.when(cast_vote(notes="seen")).then(voted(notes="seen"), resolved(notes="seen"))
+
+
+@pytest.mark.parametrize("stepped_up_at", [None, later(-61)])
+def test_a_second_factor_must_be_fresh(stepped_up_at):
+    strict = Given(DECISION, submitted(policy=policy(step_up_seconds=60)))
+    asking = cast_vote(by=authority(ANA, stepped_up_at=stepped_up_at))
+
+    strict.when(asking).then_refused(StepUpRequired, decision_id=SUSPECT, within_seconds=60)
+
+
+def test_a_second_factor_is_fresh_for_as_long_as_the_policy_says():
+    strict = Given(DECISION, submitted(policy=policy(step_up_seconds=60)))
+
+    strict.when(cast_vote(by=authority(ANA, stepped_up_at=later(-60)))).then(voted(), resolved())
