@@ -81,6 +81,10 @@ class Appender:
             await self._task
         await self._disconnect()
 
+    def is_running(self) -> bool:
+        """Tell whether appends are taken."""
+        return self._task is not None and not self._task.done() and not self._stopping
+
     def queued(self) -> int:
         """Count the appends that wait for a batch."""
         return len(self._queue)

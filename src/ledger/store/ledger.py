@@ -4,13 +4,13 @@ from types import TracebackType
 from typing import Final, Self
 from uuid import UUID, uuid5
 
-import asyncpg
+import msgspec
 
 from ledger.domain.errors import Unavailable
 from ledger.domain.ids import DecisionId, PersonId, Position, SessionId, StreamName
 from ledger.store.appender import MAX_QUEUE, Appender
 from ledger.store.migrate import NotMigrated, all_migrations, check_server, pending
-from ledger.store.pool import LOST, Pool, connect, open_pool
+from ledger.store.pool import Pool, connect, open_pool, reading
 from ledger.store.signals import APPENDED_CHANNEL, Bell, Signals
 
 LEDGER_ID: Final = 1
@@ -20,6 +20,18 @@ LEDGER_ID: Final = 1
 IDENTITY: Final = "select namespace, request_key from ledger.ledger_identity where ledger_id = $1"
 # $1 ledger
 HEAD: Final = "select coalesce(max(position), 0) from ledger.events where ledger_id = $1"
+# no binds
+SERVER_FACTS: Final = """
+select current_setting('server_version') as version,
+       (select count(*) from pg_stat_activity where datname = current_database()) as connections
+"""
+
+
+class ServerFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The server's version, and how many connections this database has from everybody."""
+
+    version: str
+    connections: int
 
 
 class Ledger:
@@ -97,10 +109,16 @@ class Ledger:
 
     async def head(self) -> Position:
         """Read the last position; 0 when the ledger is empty."""
-        try:
-            return Position(await self.pool.fetchval(HEAD, self.ledger_id))
-        except (*LOST, asyncpg.PostgresError) as lost:
-            raise Unavailable from lost
+        async with reading(self.pool) as conn:
+            return Position(await conn.fetchval(HEAD, self.ledger_id))
+
+    async def server_facts(self) -> ServerFacts:
+        """Ask the server about itself."""
+        async with reading(self.pool) as conn:
+            row = await conn.fetchrow(SERVER_FACTS)
+        if row is None:
+            raise Unavailable
+        return ServerFacts(version=row["version"], connections=row["connections"])
 
 
 def account_stream(person: PersonId) -> StreamName:

@@ -1,5 +1,7 @@
 """Connections to PostgreSQL; ``Pool`` and ``Connection`` are named here once for everybody else."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
@@ -83,3 +85,17 @@ async def connect(url: str) -> DirectConnection:
         return await asyncpg.connect(url, server_settings=SESSION_SETTINGS, timeout=CONNECT_TIMEOUT)
     except (*LOST, asyncpg.PostgresError) as lost:
         raise DatabaseUnreachable(reason=str(lost)) from lost
+
+
+@asynccontextmanager
+async def reading(pool: Pool) -> AsyncIterator[Connection]:
+    """Borrow a connection for queries; wait at most 10 seconds for a free one.
+
+    Raises:
+        DatabaseUnreachable: the connection is lost, or none is free.
+    """
+    try:
+        async with pool.acquire(timeout=CONNECT_TIMEOUT) as conn:
+            yield conn
+    except LOST as lost:
+        raise DatabaseUnreachable(reason=type(lost).__name__) from lost
