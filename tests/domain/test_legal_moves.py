@@ -1,0 +1,170 @@
+"""The tables in the docstrings of the three ``state.py`` files, walked against ``decide``."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import product
+from types import ModuleType, UnionType
+from typing import get_args
+
+import msgspec
+import pytest
+
+from ledger.domain.account import state as account_state
+from ledger.domain.account.commands import AccountCommand
+from ledger.domain.account.decide import ACCOUNT
+from ledger.domain.account.state import AccountState
+from ledger.domain.authority import Role
+from ledger.domain.decider import Decider, fold
+from ledger.domain.decision import state as decision_state
+from ledger.domain.decision.commands import DecisionCommand
+from ledger.domain.decision.decide import DECISION
+from ledger.domain.decision.state import DecisionState
+from ledger.domain.errors import LedgerError
+from ledger.domain.session import state as session_state
+from ledger.domain.session.commands import SessionCommand
+from ledger.domain.session.decide import SESSION
+from ledger.domain.session.events import ExpiryCause
+from ledger.domain.session.state import SessionState
+from tests.builders import (
+    ADA,
+    ANA,
+    BEN,
+    LEA,
+    TWO_OF_EACH,
+    cast_vote,
+    change_password,
+    change_role,
+    claim,
+    claimed,
+    deactivate,
+    deactivated,
+    enable_second_factor,
+    ended,
+    escalate,
+    escalated,
+    expire,
+    expired,
+    later,
+    log_in,
+    log_out,
+    opened,
+    reactivate,
+    register,
+    registered,
+    release,
+    renew,
+    resolved,
+    revoke,
+    revoked,
+    second_factor_enabled,
+    submit,
+    submitted,
+    voted,
+)
+
+DECISION_COMMANDS = [
+    wish(by=by, now=now)
+    for wish, by, now in product(
+        [submit, claim, renew, release, cast_vote, escalate], [ANA, BEN, LEA], [later(1), later(300)]
+    )
+] + [
+    claim(by=LEA, token=2, reason="busy"),
+    release(by=None),
+    release(by=None, now=later(300)),
+    escalate(by=None),
+]
+DECISIONS = [
+    [],
+    [submitted()],
+    [submitted(policy=TWO_OF_EACH)],
+    [submitted(policy=TWO_OF_EACH), voted(by=BEN)],
+    [submitted(), claimed(by=ANA)],
+    [submitted(policy=TWO_OF_EACH), claimed(by=ANA)],
+    [submitted(), escalated(by=BEN), claimed(by=ANA)],
+    [submitted(), resolved()],
+]
+SESSION_COMMANDS = [
+    log_in(),
+    log_out(),
+    revoke(),
+    expire(),
+    expire(now=later(10**6)),
+    expire(ExpiryCause.ABSOLUTE, now=later(10**6)),
+]
+SESSIONS = [[], [opened()], [opened(), ended()], [opened(), expired()], [opened(), revoked()]]
+ACCOUNT_COMMANDS = [
+    register(),
+    change_role(Role.VIEWER),
+    change_role(Role.ANALYST),
+    deactivate(),
+    reactivate(),
+    change_password(),
+    change_password(by=ADA),
+    enable_second_factor(),
+]
+ACCOUNTS = [[], [registered()], [registered(), deactivated()], [registered(), second_factor_enabled()]]
+
+
+def written(docstring: str | None) -> dict[tuple[str, str], set[str]]:
+    """Read the table: (state, command) → what may come of it; ``refused`` stays with its reason."""
+    rows = [line.split(maxsplit=2) for line in (docstring or "").splitlines() if line.startswith("    ")]
+    return {(state, command): moves(cell) for state, command, cell in rows}
+
+
+def moves(cell: str) -> set[str]:
+    return {"" if move == "-" else move for move in cell.split(" or ")}
+
+
+def walked(
+    decider: Decider, histories: Iterable[list], commands: Iterable[msgspec.Struct]
+) -> dict[tuple[str, str], set[str]]:
+    found = defaultdict(set)
+    for events, command in product(histories, commands):
+        state = fold(decider, events)
+        found[type(state).__name__, type(command).__name__].add(outcome(decider, command, state))
+    return found
+
+
+def outcome(decider: Decider, command: msgspec.Struct, state: msgspec.Struct) -> str:
+    try:
+        events = decider.decide(command, state)
+    except LedgerError as refusal:
+        return f"refused {type(refusal).__name__}"
+    return " ".join(type(event).__name__ for event in events)
+
+
+class Aggregate(msgspec.Struct):
+    decider: Decider
+    module: ModuleType
+    states: UnionType
+    commands: UnionType
+    histories: list[list]
+    tried: list
+
+
+AGGREGATES = [
+    Aggregate(DECISION, decision_state, DecisionState, DecisionCommand, DECISIONS, DECISION_COMMANDS),
+    Aggregate(SESSION, session_state, SessionState, SessionCommand, SESSIONS, SESSION_COMMANDS),
+    Aggregate(ACCOUNT, account_state, AccountState, AccountCommand, ACCOUNTS, ACCOUNT_COMMANDS),
+]
+
+
+@pytest.mark.parametrize("aggregate", AGGREGATES, ids=lambda aggregate: aggregate.decider.category)
+def test_the_table_has_every_state_and_command(aggregate):
+    pairs = product(get_args(aggregate.states), get_args(aggregate.commands))
+
+    assert set(written(aggregate.module.__doc__)) == {
+        (state.__name__, wish.__name__) for state, wish in pairs
+    }
+
+
+@pytest.mark.parametrize("aggregate", AGGREGATES, ids=lambda aggregate: aggregate.decider.category)
+def test_what_the_table_says_is_what_happens(aggregate):
+    happened = walked(aggregate.decider, aggregate.histories, aggregate.tried)
+
+    for move, promised in written(aggregate.module.__doc__).items():
+        if any(cell.startswith("refused") for cell in promised):
+            assert (move, happened[move]) == (move, promised)
+        else:
+            accepted = {cell for cell in happened[move] if not cell.startswith("refused")}
+            assert (move, accepted) == (move, promised)

@@ -1,0 +1,78 @@
+"""What is written once and read for good: tags, schema versions, bytes."""
+
+from collections import Counter
+from typing import get_args
+
+import pytest
+
+from ledger.domain.account.commands import AccountCommand
+from ledger.domain.account.decide import ACCOUNT
+from ledger.domain.account.events import AccountEvent
+from ledger.domain.account.state import AccountState
+from ledger.domain.decision.commands import DecisionCommand
+from ledger.domain.decision.decide import DECISION
+from ledger.domain.decision.events import DecisionEvent
+from ledger.domain.decision.state import DecisionState
+from ledger.domain.event import type_name
+from ledger.domain.session.commands import SessionCommand
+from ledger.domain.session.decide import SESSION
+from ledger.domain.session.events import SessionEvent
+from ledger.domain.session.state import SessionState
+
+AGGREGATES = [(DECISION, DecisionEvent), (SESSION, SessionEvent), (ACCOUNT, AccountEvent)]
+EVENTS = [event for decider, _ in AGGREGATES for event in decider.event_types]
+VERSIONS = {
+    "decision-submitted": 2,
+    "decision-claimed": 1,
+    "claim-renewed": 1,
+    "claim-released": 1,
+    "vote-cast": 2,
+    "decision-resolved": 2,
+    "decision-escalated": 2,
+    "session-opened": 1,
+    "session-ended": 1,
+    "session-expired": 1,
+    "session-revoked": 1,
+    "account-registered": 2,
+    "role-changed": 1,
+    "account-deactivated": 2,
+    "account-reactivated": 1,
+    "password-changed": 1,
+    "second-factor-enabled": 1,
+}
+
+
+@pytest.mark.parametrize(("decider", "union"), AGGREGATES)
+def test_an_aggregate_knows_all_its_events(decider, union):
+    assert set(decider.event_types) == set(get_args(union))
+
+
+def test_categories_are_storage_format():
+    assert [decider.category for decider, _ in AGGREGATES] == ["decision", "session", "account"]
+
+
+def test_no_two_events_share_a_tag():
+    assert Counter(type_name(event) for event in EVENTS) == Counter(VERSIONS.keys())
+
+
+def test_every_event_has_its_version():
+    assert {type_name(event): event.schema_version for event in EVENTS} == VERSIONS
+
+
+@pytest.mark.parametrize("union", [DecisionState, SessionState, AccountState])
+def test_no_two_states_of_an_aggregate_share_a_tag(union):
+    tags = [state.__struct_config__.tag for state in get_args(union)]
+
+    assert len(set(tags)) == len(tags)
+
+
+@pytest.mark.parametrize(
+    "union",
+    [
+        *(DecisionEvent, DecisionCommand, DecisionState),
+        *(SessionEvent, SessionCommand, SessionState),
+        *(AccountEvent, AccountCommand, AccountState),
+    ],
+)
+def test_what_crosses_a_room_cannot_be_changed(union):
+    assert all(struct.__struct_config__.frozen for struct in get_args(union))
