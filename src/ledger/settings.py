@@ -1,0 +1,383 @@
+"""What an installation may choose: the only reader of the environment.
+
+``Settings`` is for the service and for the commands that work beside it, ``ClientSettings`` for the
+commands that are clients of a running service. Neither is ever changed after it was read, and neither
+shows a secret when it is printed.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Final, Self
+from urllib.parse import urlsplit
+
+import msgspec
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from ledger.domain.errors import Invalid
+from ledger.identity.guessable import is_guessable_key, is_guessable_password
+from ledger.identity.secret_key import SecretKeyUnusable, kept_secret_key
+
+PREFIX: Final = "LEDGER_"
+SECRET_KEY_CHARACTERS: Final = 32
+KIBIBYTE: Final = 1024
+MEBIBYTE: Final = 1024 * KIBIBYTE
+
+NOT_SERVICE_SETTINGS: Final = frozenset({"LEDGER_URL", "LEDGER_TOKEN"})
+"""Names that clients of a running service read; known to the service, of no meaning to it."""
+
+TEST_PREFIX: Final = "LEDGER_TEST_"
+# Kubernetes puts these into every pod when a service is called "ledger".
+KUBERNETES_LINK: Final = re.compile(r"LEDGER_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT_\d+_.*)")
+KUBERNETES_ADVICE: Final = (
+    "Kubernetes made it for a service called 'ledger': set 'enableServiceLinks: false' in the pod"
+)
+
+NO_EFFECT_YET: Final = frozenset(
+    {
+        "read_database_url",
+        "notary_state_url",
+        "tlog_public",
+        "redis_url",
+        "otlp_endpoint",
+        "trace_sample_ratio",
+        "metrics_port",
+        "metrics_token",
+    }
+)
+"""Settings of later releases: known, so that they are not refused, and named at start when they are set."""
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One reason not to start: which variable (or other thing) it is about, and what to do."""
+
+    about: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.about}: {self.advice}."
+
+
+class SettingsRefused(Invalid):
+    """The settings do not allow a start.
+
+    Context: ``problems``: all of them, one line each.
+    """
+
+    code = "settings-refused"
+    advice = "Change what is listed and start again."
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        """Take every problem that was found; a start may add its own to those of the settings."""
+        super().__init__(problems=[str(problem) for problem in problems])
+        self.problems = tuple(problems)
+
+    def lines(self) -> list[str]:
+        """Say what is wrong, one line a problem, after one line that says so."""
+        return [f"{self.title()} {self.advice}", *(f"  - {problem}" for problem in self.problems)]
+
+
+class Environment(StrEnum):
+    """How strict a start is."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class LogLevel(StrEnum):
+    """The least important line that is written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+    CRITICAL = "critical"
+
+
+class LogFormat(StrEnum):
+    """Who reads the log: a person or a machine."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _list(value: object) -> object:
+    """Split a list written with commas or as JSON."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        try:
+            return msgspec.json.decode(value, type=list[str])
+        except msgspec.DecodeError as reason:
+            raise ValueError('must be a list, like ["first","second"] or first,second') from reason
+    return [entry.strip() for entry in value.split(",") if entry.strip()]
+
+
+def _exact_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+    for origin in origins:
+        if "*" in origin:
+            raise ValueError("a wildcard would let every web site act for whoever is logged in; list them")
+        if not re.fullmatch(r"https?://[^\s/?#@,]+", origin):
+            raise ValueError(f"{origin!r} is no origin; write it like https://console.example.org")
+    return origins
+
+
+def _postgres_url(url: SecretStr) -> SecretStr:
+    if urlsplit(url.get_secret_value()).scheme not in {"postgresql", "postgres"}:
+        raise ValueError("must be a URL like postgresql://user:password@host:5432/database")
+    return url
+
+
+PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
+Origins = Annotated[tuple[str, ...], BeforeValidator(_list), AfterValidator(_exact_origins)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_list)]
+
+
+class Settings(BaseSettings):
+    """All choices of one installation; descriptions say what a value must be.
+
+    Build it with ``load``: a plain call checks single values, but neither reads the environment nor
+    compares settings with each other.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=False
+    )
+
+    environment: Annotated[Environment, BeforeValidator(_lower)] = Field(
+        Environment.DEVELOPMENT, description="development or production"
+    )
+    service_name: str = Field(
+        "decision-ledger", min_length=1, max_length=100, description="1 to 100 characters"
+    )
+    host: str = Field(
+        "127.0.0.1",
+        pattern=r"^[A-Za-z0-9.:_-]+$",
+        description="an address or a host name, like 127.0.0.1 or ::",
+    )
+    port: int = Field(8002, ge=0, le=65535, description="a whole number from 0 (any free port) to 65535")
+    data_dir: Path = Field(Path(".ledger"), description="a folder")
+    database_url: PostgresUrl | None = Field(None, description="a PostgreSQL URL")
+    owner_database_url: PostgresUrl | None = Field(None, description="a PostgreSQL URL")
+    read_database_url: PostgresUrl | None = Field(None, description="a PostgreSQL URL")
+    pg_bin: Path | None = Field(None, description="the folder that holds 'postgres' and 'initdb'")
+    pg_user: str | None = Field(None, description="the name of a user of this machine")
+    db_pool_min_size: int = Field(2, ge=1, le=1000, description="a whole number from 1 to 1000")
+    db_pool_max_size: int = Field(8, ge=1, le=1000, description="a whole number from 1 to 1000")
+    secret_key: SecretStr | None = Field(
+        None, min_length=SECRET_KEY_CHARACTERS, description=f"at least {SECRET_KEY_CHARACTERS} characters"
+    )
+    admin_username: str = Field("admin", min_length=3, max_length=50, description="3 to 50 characters")
+    admin_password: SecretStr | None = Field(None, min_length=8, description="at least 8 characters")
+    max_sessions: int = Field(500, ge=1, le=100_000, description="a whole number from 1 to 100000")
+    max_body_bytes: int = Field(
+        MEBIBYTE,
+        ge=KIBIBYTE,
+        le=100 * MEBIBYTE,
+        description="a number of bytes from 1024 (1 KiB) to 104857600 (100 MiB)",
+    )
+    cors_origins: Origins = Field((), description="exact origins, separated by commas")
+    trusted_proxies: Networks = Field(
+        (), description="addresses or networks, separated by commas, like 10.0.0.1,192.168.0.0/24"
+    )
+    redis_url: SecretStr | None = Field(None, description="a Redis URL")
+    notary_state_url: SecretStr | None = Field(None, description="a URL")
+    tlog_public: bool = Field(default=False, description="true or false")
+    otlp_endpoint: str | None = Field(None, description="a URL")
+    trace_sample_ratio: float = Field(0.01, ge=0, le=1, description="a number from 0 to 1")
+    metrics_port: int | None = Field(None, ge=1, le=65535, description="a whole number from 1 to 65535")
+    metrics_token: SecretStr | None = Field(None, description="a secret")
+    log_level: Annotated[LogLevel, BeforeValidator(_lower)] = Field(
+        LogLevel.INFO, description="debug, info, warning, error or critical"
+    )
+    log_format: Annotated[LogFormat, BeforeValidator(_lower)] = Field(
+        default_factory=lambda chosen: (
+            LogFormat.JSON if chosen.get("environment") is Environment.PRODUCTION else LogFormat.CONSOLE
+        ),
+        description="console or json",
+    )
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """Read ``environ``; a variable that is empty counts as not set.
+
+        Raises:
+            SettingsRefused: with every problem there is, not just the first.
+        """
+        given = {name: value for name, value in environ.items() if name.upper().startswith(PREFIX)}
+        problems = list(_unknown(given))
+        values = {
+            field: given[variable]
+            for field in cls.model_fields
+            if given.get(variable := variable_of(field), "") != ""
+        }
+        try:
+            settings = cls.model_validate(values)
+            unreadable: set[str] = set()
+        except ValidationError as refusal:
+            unreadable = {str(error["loc"][0]) for error in refusal.errors()}
+            problems += _explained(refusal, values)
+            # The rest is judged all the same: whoever starts us wants to know everything at once.
+            settings = cls.model_validate({k: v for k, v in values.items() if k not in unreadable})
+        for fields, rule in RULES:
+            if unreadable.isdisjoint(fields):
+                problems += rule(settings)
+        if problems:
+            raise SettingsRefused(problems)
+        return settings
+
+    @property
+    def is_production(self) -> bool:
+        return self.environment is Environment.PRODUCTION
+
+    @property
+    def without_effect(self) -> tuple[str, ...]:
+        """Name the variables that are set but mean nothing in this release, to be said at start."""
+        return tuple(variable_of(name) for name in sorted(self.model_fields_set & NO_EFFECT_YET))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Leave the environment to ``load``, so that a test's settings are what the test wrote."""
+        return (init_settings,)
+
+
+class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a running service is, and the token to show there (``None``: ask for it)."""
+
+    url: str
+    token: SecretStr | None
+
+    @classmethod
+    def load(cls, *, url: str | None = None, environ: Mapping[str, str] = os.environ) -> Self:
+        """Take ``url`` if the command was given one, else ``LEDGER_URL``, else this machine's own service.
+
+        Raises:
+            SettingsRefused: the URL is none.
+        """
+        chosen = url or environ.get("LEDGER_URL") or "http://127.0.0.1:8002"
+        split = urlsplit(chosen)
+        if split.scheme not in {"http", "https"} or not split.netloc:
+            about = "--url" if url else "LEDGER_URL"
+            raise SettingsRefused([Problem(about, f"{chosen!r} is no URL like http://127.0.0.1:8002")])
+        token = environ.get("LEDGER_TOKEN")
+        return cls(url=chosen.rstrip("/"), token=SecretStr(token) if token else None)
+
+
+def variable_of(field: str) -> str:
+    """Name the environment variable of a setting."""
+    return PREFIX + field.upper()
+
+
+def known_names() -> list[str]:
+    """List every name that may be in the environment, but for those of the tests."""
+    return sorted({variable_of(field) for field in Settings.model_fields} | NOT_SERVICE_SETTINGS)
+
+
+def ensure_secret_key(settings: Settings) -> SecretStr:
+    """Give the key that signs tokens; in development it is made once and kept in the data folder.
+
+    Any number of processes may ask at once: they get the same key.
+
+    Raises:
+        SettingsRefused: production without a key, or a key file that cannot be used.
+    """
+    if settings.secret_key is not None:
+        return settings.secret_key
+    if settings.is_production:
+        raise SettingsRefused(list(_production(settings)))
+    path = settings.data_dir.absolute() / "secret_key"
+    try:
+        key = kept_secret_key(path)
+    except SecretKeyUnusable as unusable:
+        raise SettingsRefused([Problem(str(path), str(unusable).rstrip("."))]) from unusable
+    if len(key) < SECRET_KEY_CHARACTERS:
+        raise SettingsRefused([Problem(str(path), "is too short for a secret key; remove it")])
+    return SecretStr(key)
+
+
+def _unknown(given: Mapping[str, str]) -> Iterator[Problem]:
+    names = known_names()
+    for name in sorted(given):
+        if name in names or name.startswith(TEST_PREFIX):
+            continue
+        if KUBERNETES_LINK.fullmatch(name):
+            yield Problem(name, KUBERNETES_ADVICE)
+            continue
+        nearest = get_close_matches(name.upper(), names, n=1, cutoff=0)[0]
+        yield Problem(name, f"is no setting; the nearest one is {nearest}")
+
+
+def _explained(refusal: ValidationError, values: Mapping[str, str]) -> Iterator[Problem]:
+    """Say each field's trouble once, in our words: several types of one field give several errors."""
+    said: set[str] = set()
+    for error in refusal.errors():
+        field = str(error["loc"][0])
+        if field not in said:
+            said.add(field)
+            yield Problem(variable_of(field), _advice(field, values[field], error))
+
+
+def _advice(field: str, value: str, error: ErrorDetails) -> str:
+    if error["type"] == "value_error" and field != "trusted_proxies":
+        return str(error["ctx"]["error"])
+    if field == "port" and value.startswith("tcp://"):
+        return KUBERNETES_ADVICE
+    info = Settings.model_fields[field]
+    shown = "" if "Secret" in str(info.annotation) else f", not {value[:100]!r}"
+    return f"must be {info.description}{shown}"
+
+
+def _pool(settings: Settings) -> Iterator[Problem]:
+    least, most = settings.db_pool_min_size, settings.db_pool_max_size
+    if least > most:
+        about = "LEDGER_DB_POOL_MIN_SIZE"
+        yield Problem(about, f"{least} is above LEDGER_DB_POOL_MAX_SIZE, {most}; lower it or raise the other")
+
+
+def _owner(settings: Settings) -> Iterator[Problem]:
+    if settings.owner_database_url is not None and settings.database_url is None:
+        yield Problem(
+            "LEDGER_OWNER_DATABASE_URL", "needs LEDGER_DATABASE_URL, the service's own login, beside it"
+        )
+
+
+def _production(settings: Settings) -> Iterator[Problem]:
+    if not settings.is_production:
+        return
+    key, password = settings.secret_key, settings.admin_password
+    advice = "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
+    if key is None:
+        yield Problem(
+            "LEDGER_SECRET_KEY", f"production needs at least {SECRET_KEY_CHARACTERS} characters; {advice}"
+        )
+    elif is_guessable_key(key.get_secret_value()):
+        yield Problem("LEDGER_SECRET_KEY", f"is easy to guess; {advice}")
+    if password is not None and is_guessable_password(password.get_secret_value(), settings.admin_username):
+        yield Problem(
+            "LEDGER_ADMIN_PASSWORD", "is easy to guess; choose another, or none to have a random one made"
+        )
+
+
+RULES: Final = (
+    (("db_pool_min_size", "db_pool_max_size"), _pool),
+    (("database_url", "owner_database_url"), _owner),
+    (("environment", "secret_key", "admin_username", "admin_password"), _production),
+)
+"""What settings owe each other; a rule is left out when one of its fields could not be read."""
