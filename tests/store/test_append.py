@@ -1,14 +1,232 @@
-"""An append lands once, after exactly what its command saw, or says why not."""
+"""An append lands once, after exactly what its command saw, or says why not: alone and in a batch alike."""
 
-from ledger.store.appends import Appended
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+import pytest
+
+from ledger.domain.errors import VersionConflict
+from ledger.domain.ids import Version
+from ledger.store.appends import (
+    Append,
+    Appended,
+    BrokenChainOfHashes,
+    Duplicate,
+    Landed,
+    ReadConflict,
+    send_batch,
+    send_one,
+    stamp,
+)
+from ledger.store.envelope import leaf_hash, open_envelope
 from ledger.store.ledger import Ledger
-from ledger.store.streams import append, draft
-from tests.support.events import an_event, by_somebody, new_stream
+from ledger.store.streams import Stream, append, draft, read_stream
+from tests.support.events import an_event, by_somebody, new_stream, with_key
+
+Send = Callable[[Ledger, Append], Awaitable[Landed | Exception]]
 
 
-async def test_the_first_event_of_a_stream_is_version_one(ledger: Ledger) -> None:
-    landed = await append(ledger, draft(new_stream(), [an_event()], by_somebody()))
+async def alone(ledger: Ledger, drafted: Append) -> Landed | Exception:
+    async with ledger.pool.acquire() as conn:
+        return await send_one(conn, ledger.ledger_id, stamp(drafted, ledger.ledger_id))
+
+
+async def among_others(ledger: Ledger, drafted: Append) -> Landed | Exception:
+    others = [draft(new_stream(), [an_event(), an_event()], by_somebody()) for _ in range(2)]
+    batch = [stamp(one, ledger.ledger_id) for one in (others[0], drafted, others[1])]
+    async with ledger.pool.acquire() as conn:
+        first, answer, last = await send_batch(conn, ledger.ledger_id, batch)
+    assert isinstance(first, Appended)
+    assert isinstance(last, Appended)
+    return answer
+
+
+@pytest.fixture(params=[alone, among_others])
+def send(request: pytest.FixtureRequest) -> Send:
+    return request.param
+
+
+async def a_stream_of(ledger: Ledger, count: int) -> Stream:
+    stream = new_stream()
+    await append(ledger, draft(stream, [an_event() for _ in range(count)], by_somebody()))
+    return await read_stream(ledger, stream.name)
+
+
+async def positions(ledger: Ledger) -> list[int]:
+    rows = await ledger.pool.fetch("select position from ledger.events order by position")
+    return [row["position"] for row in rows]
+
+
+async def test_the_first_event_of_a_stream_is_version_one(ledger: Ledger, send: Send) -> None:
+    landed = await send(ledger, draft(new_stream(), [an_event()], by_somebody()))
 
     assert isinstance(landed, Appended)
     assert landed.version == 1
-    assert landed.first_position == 1
+
+
+async def test_events_of_one_append_lie_side_by_side(ledger: Ledger, send: Send) -> None:
+    stream = new_stream()
+    landed = await send(ledger, draft(stream, [an_event()] * 3, by_somebody()))
+
+    read = await read_stream(ledger, stream.name)
+    assert isinstance(landed, Appended)
+    assert [event.version for event in read.events] == [1, 2, 3]
+    assert [event.position for event in read.events] == [landed.first_position + n for n in range(3)]
+    assert tuple(event.leaf for event in read.events) == landed.leaves
+
+
+async def test_positions_have_no_holes(ledger: Ledger, send: Send) -> None:
+    stream = await a_stream_of(ledger, 2)
+    await send(ledger, draft(new_stream(), [an_event()], by_somebody()))
+    await send(ledger, draft(Stream(name=stream.name, events=()), [an_event()], by_somebody()))
+    await send(ledger, draft(stream, [an_event()], by_somebody()))
+
+    found = await positions(ledger)
+    assert found == list(range(1, len(found) + 1))
+
+
+async def test_a_stale_version_is_told_what_is_there(ledger: Ledger, send: Send) -> None:
+    stream = await a_stream_of(ledger, 2)
+    stale = Stream(name=stream.name, events=stream.events[:1])
+
+    refusal = await send(ledger, draft(stale, [an_event()], by_somebody()))
+
+    assert type(refusal) is VersionConflict
+    assert refusal.context == {"stream": stream.name, "expected": 1, "actual": 2}
+
+
+async def test_a_version_that_is_not_there_yet_is_a_conflict(ledger: Ledger, send: Send) -> None:
+    stream = await a_stream_of(ledger, 1)
+    ahead = Append(
+        stream=stream.name,
+        expected=Version(7),
+        prev=stream.last_leaf(),
+        events=draft(stream, [an_event()], by_somebody()).events,
+        provenance=by_somebody(),
+    )
+
+    refusal = await send(ledger, ahead)
+
+    assert type(refusal) is VersionConflict
+    assert refusal.context == {"stream": stream.name, "expected": 7, "actual": 1}
+
+
+async def test_a_conflict_writes_nothing(ledger: Ledger) -> None:
+    stream = await a_stream_of(ledger, 2)
+
+    with pytest.raises(VersionConflict):
+        await append(ledger, draft(Stream(name=stream.name, events=()), [an_event()], by_somebody()))
+
+    assert await positions(ledger) == [1, 2]
+
+
+async def test_a_read_stream_that_moved_on_is_a_conflict(ledger: Ledger, send: Send) -> None:
+    read, fresh = await a_stream_of(ledger, 3), await a_stream_of(ledger, 1)
+    stale = Stream(name=read.name, events=read.events[:2])
+
+    refusal = await send(ledger, draft(new_stream(), [an_event()], by_somebody(), [fresh, stale]))
+
+    assert type(refusal) is ReadConflict
+    assert refusal.context == {"stream": read.name, "expected": 2, "actual": 3}
+
+
+async def test_a_read_stream_that_did_not_exist_must_still_not(ledger: Ledger, send: Send) -> None:
+    read = await a_stream_of(ledger, 1)
+    unseen = Stream(name=read.name, events=())
+
+    refusal = await send(ledger, draft(new_stream(), [an_event()], by_somebody(), [unseen]))
+
+    assert type(refusal) is ReadConflict
+    assert refusal.context == {"stream": read.name, "expected": 0, "actual": 1}
+
+
+async def test_read_streams_as_they_were_seen_let_it_pass(ledger: Ledger, send: Send) -> None:
+    reads = [await a_stream_of(ledger, 2), new_stream()]
+
+    assert isinstance(await send(ledger, draft(new_stream(), [an_event()], by_somebody(), reads)), Appended)
+
+
+async def test_a_command_sent_again_takes_effect_once(ledger: Ledger, send: Send) -> None:
+    stream, key = new_stream(), with_key("k")
+    first = await send(ledger, draft(stream, [an_event()] * 3, key))
+    head = await ledger.head()
+
+    again = await send(ledger, draft(stream, [an_event()] * 3, key))
+
+    assert isinstance(first, Appended)
+    assert again == Duplicate(stream=stream.name, version=Version(3), first_position=first.first_position)
+    stored = await ledger.pool.fetchval("select count(*) from ledger.events where stream = $1", stream.name)
+    assert stored == 3
+    assert await ledger.head() >= head
+
+
+async def test_a_duplicate_is_told_the_version_after_all_of_its_events(ledger: Ledger, send: Send) -> None:
+    stream, key = new_stream(), with_key("k")
+    await send(ledger, draft(stream, [an_event()] * 2, key))
+    await append(ledger, draft(await read_stream(ledger, stream.name), [an_event()], by_somebody()))
+
+    again = await send(ledger, draft(stream, [an_event()], key))
+
+    assert isinstance(again, Duplicate)
+    assert again.version == 2
+
+
+async def test_a_duplicate_is_recognised_before_a_conflict(ledger: Ledger, send: Send) -> None:
+    stream, key = await a_stream_of(ledger, 1), with_key("k")
+    await send(ledger, draft(stream, [an_event()], key))
+
+    assert isinstance(await send(ledger, draft(stream, [an_event()], key)), Duplicate)
+
+
+async def test_an_envelope_that_does_not_continue_the_chain_is_refused(ledger: Ledger, send: Send) -> None:
+    stream = await a_stream_of(ledger, 1)
+    drafted = draft(stream, [an_event()], by_somebody())
+    forged = Append(
+        stream=drafted.stream,
+        expected=drafted.expected,
+        prev=b"\x01" * 32,
+        events=drafted.events,
+        provenance=drafted.provenance,
+    )
+
+    refusal = await send(ledger, forged)
+
+    assert type(refusal) is BrokenChainOfHashes
+    assert refusal.context == {"stream": stream.name, "version": 1}
+
+
+async def test_an_unknown_ledger_locks_nothing_and_takes_nothing(ledger: Ledger) -> None:
+    sealed = stamp(draft(new_stream(), [an_event()], by_somebody()), 7)
+    async with ledger.pool.acquire() as conn:
+        with pytest.raises(asyncpg.ForeignKeyViolationError):
+            await send_one(conn, 7, sealed)
+        with pytest.raises(asyncpg.ForeignKeyViolationError):
+            await send_batch(conn, 7, [sealed])
+
+
+async def test_the_stored_envelope_ties_the_event_to_its_bytes_and_its_past(
+    ledger: Ledger, send: Send
+) -> None:
+    stream = await a_stream_of(ledger, 1)
+    landed = await send(ledger, draft(stream, [an_event()] * 2, by_somebody()))
+
+    rows = await ledger.pool.fetch(
+        "select *, sha256(salt || payload) as data from ledger.events where stream = $1 order by version",
+        stream.name,
+    )
+    assert isinstance(landed, Appended)
+    previous = b""
+    for row in rows:
+        envelope = open_envelope(row["envelope"])
+        assert envelope.prev == previous.hex()
+        assert envelope.data == row["data"].hex()
+        assert row["leaf_hash"] == leaf_hash(row["envelope"])
+        assert (envelope.event_id, envelope.stream, envelope.version, envelope.type) == (
+            str(row["event_id"]),
+            row["stream"],
+            row["version"],
+            row["type"],
+        )
+        assert envelope.recorded_at == row["recorded_at"].strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        assert (envelope.actor, envelope.command_id) == (row["actor"], str(row["command_id"]))
+        previous = row["leaf_hash"]

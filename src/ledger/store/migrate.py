@@ -181,12 +181,12 @@ async def _grant(owner: DirectConnection, service_role: str) -> None:
         await owner.execute(statement["format"])
 
 
-async def check_server(conn: DirectConnection) -> None:
-    """Refuse a server that is too old.
+async def check_server(conn: DirectConnection, oldest: int = OLDEST_SERVER) -> None:
+    """Refuse a server older than ``oldest`` (as in ``server_version_num``).
 
     Raises:
-        ServerTooOld: it is older than version 15.
+        ServerTooOld: it is older.
     """
     number = int(await conn.fetchval("show server_version_num"))
-    if number < OLDEST_SERVER:
+    if number < oldest:
         raise ServerTooOld(version=number // 10000)

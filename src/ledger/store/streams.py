@@ -10,14 +10,14 @@ import asyncpg
 import msgspec
 from uuid_utils.compat import uuid7
 
-from ledger.domain.errors import Corrupt, Unavailable, VersionConflict
+from ledger.domain.errors import Corrupt, VersionConflict
 from ledger.domain.event import Event, type_name
 from ledger.domain.ids import NO_EVENTS, CommandId, EventId, Position, StreamName, Version
 from ledger.store.appends import Append, Landed, NewEvent, send_one, stamp
 from ledger.store.codec import decode, encode
 from ledger.store.envelope import NO_LEAF, Provenance
 from ledger.store.ledger import Ledger
-from ledger.store.pool import LOST, Connection
+from ledger.store.pool import Connection, reading
 
 E = TypeVar("E", bound=Event)
 
@@ -122,7 +122,7 @@ async def read_streams(ledger: Ledger, names: Sequence[StreamName]) -> dict[Stre
     """Read whole streams in one round trip; a name without events gives an empty stream.
 
     Raises:
-        Unavailable: the database cannot be reached.
+        DatabaseUnreachable: the connection is lost, or none is free.
     """
     found: defaultdict[StreamName, list[Stored]] = defaultdict(list)
     for stored in await _fetch(ledger, READ_STREAMS, list(names)):
@@ -149,10 +149,8 @@ async def read_log(
 
 
 async def _fetch(ledger: Ledger, statement: str, argument: list[StreamName] | EventId) -> tuple[Stored, ...]:
-    try:
-        rows = await ledger.pool.fetch(statement, ledger.ledger_id, argument)
-    except (*LOST, asyncpg.PostgresError) as lost:
-        raise Unavailable from lost
+    async with reading(ledger.pool) as conn:
+        rows = await conn.fetch(statement, ledger.ledger_id, argument)
     return tuple(_stored(row) for row in rows)
 
 

@@ -1,0 +1,266 @@
+"""Group commit: what travels together, what fails alone, and what survives a lost connection."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from ledger.domain.errors import Overloaded, Unavailable, VersionConflict
+from ledger.domain.ids import EventId
+from ledger.store.appender import Appender, RejectedByDatabase
+from ledger.store.appends import Append, Appended, Duplicate, NewEvent
+from ledger.store.ledger import LEDGER_ID, Ledger
+from ledger.store.streams import Stream, draft, read_stream
+from tests.support.databases import Database
+from tests.support.events import an_event, by_somebody, new_stream, with_key
+
+
+@pytest.fixture
+async def appender(database: Database) -> AsyncIterator[Appender]:
+    """An appender whose batches the test controls: nothing is sent before ``start``."""
+    made = Appender(database.service_url, LEDGER_ID, max_queue=8)
+    yield made
+    await made.stop()
+
+
+async def queued(appender: Appender, *drafts: Append) -> list[asyncio.Task[Appended | Duplicate]]:
+    tasks = [asyncio.create_task(appender.append(one)) for one in drafts]
+    await asyncio.sleep(0)
+    return tasks
+
+
+def one_event(stream: Stream | None = None, reads: tuple[Stream, ...] = ()) -> Append:
+    return draft(stream or new_stream(), [an_event()], by_somebody(), reads)
+
+
+def with_payload(payload: bytes, event_type: str = "session-ended") -> Append:
+    plain = one_event()
+    spoilt = NewEvent(event_id=plain.events[0].event_id, type=event_type, schema_version=1, payload=payload)
+    return Append(
+        stream=plain.stream, expected=plain.expected, prev=b"", events=(spoilt,), provenance=plain.provenance
+    )
+
+
+async def batches(ledger: Ledger, tasks: list[asyncio.Task[Appended | Duplicate]]) -> list[int]:
+    """Number the transaction of each append, in order: appends of one batch share it."""
+    await asyncio.gather(*tasks)
+    rows = await ledger.pool.fetch("select xmin::text::bigint as tx from ledger.events order by position")
+    order = sorted({row["tx"] for row in rows})
+    return [order.index(row["tx"]) for row in rows]
+
+
+async def test_concurrent_appends_share_a_commit(appender: Appender, ledger: Ledger) -> None:
+    tasks = await queued(appender, *(one_event() for _ in range(5)))
+    appender.start()
+
+    assert await batches(ledger, tasks) == [0, 0, 0, 0, 0]
+
+
+async def test_two_appends_to_one_stream_never_share_a_batch(appender: Appender, ledger: Ledger) -> None:
+    stream = new_stream()
+    tasks = await queued(appender, one_event(stream), one_event(stream), one_event())
+    appender.start()
+
+    won, lost, other = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert isinstance(won, Appended)
+    assert isinstance(lost, VersionConflict)
+    assert lost.context == {"stream": stream.name, "expected": 0, "actual": 1}
+    assert isinstance(other, Appended)
+
+
+async def test_a_reader_of_a_stream_never_shares_a_batch_with_its_writer(
+    appender: Appender, ledger: Ledger
+) -> None:
+    read = new_stream()
+    tasks = await queued(appender, one_event(reads=(read,)), one_event(read), one_event())
+    appender.start()
+
+    assert await batches(ledger, tasks) == [0, 0, 1]
+    assert (await read_stream(ledger, read.name)).events[0].position == 3
+
+
+async def test_a_writer_first_leaves_its_reader_behind(appender: Appender) -> None:
+    read = new_stream()
+    tasks = await queued(appender, one_event(read), one_event(reads=(read,)))
+    appender.start()
+
+    written, refused = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert isinstance(written, Appended)
+    assert isinstance(refused, VersionConflict)
+    assert refused.context == {"stream": read.name, "expected": 0, "actual": 1}
+
+
+async def test_readers_of_one_stream_share_a_batch(appender: Appender, ledger: Ledger) -> None:
+    read = new_stream()
+    tasks = await queued(appender, *(one_event(reads=(read,)) for _ in range(3)))
+    appender.start()
+
+    assert await batches(ledger, tasks) == [0, 0, 0]
+
+
+async def test_nothing_overtakes_what_stayed_behind_on_its_streams(
+    appender: Appender, ledger: Ledger
+) -> None:
+    """The second writer waits for the first; the reader behind it must not slip into the first batch."""
+    hot, read = new_stream(), new_stream()
+    tasks = await queued(
+        appender, one_event(hot), one_event(hot, reads=(read,)), one_event(read), one_event()
+    )
+    appender.start()
+
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+
+    positions = [one.first_position if isinstance(one, Appended) else None for one in answers]
+    assert positions == [1, None, 3, 2]
+
+
+async def test_one_command_is_never_twice_in_a_batch(appender: Appender) -> None:
+    key = with_key("k")
+    tasks = await queued(
+        appender, draft(new_stream(), [an_event()], key), draft(new_stream(), [an_event()], key)
+    )
+    appender.start()
+
+    first, second = await asyncio.gather(*tasks)
+
+    assert isinstance(first, Appended)
+    assert isinstance(second, Duplicate)
+    assert second.first_position == first.first_position
+
+
+async def test_an_append_that_cannot_be_stored_fails_alone(appender: Appender, ledger: Ledger) -> None:
+    spoilt = with_payload(b"{}", event_type="nul\x00")
+    tasks = await queued(appender, one_event(), spoilt, one_event())
+    appender.start()
+
+    before, refused, after = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert isinstance(before, Appended)
+    assert isinstance(refused, RejectedByDatabase)
+    assert isinstance(after, Appended)
+    assert await ledger.head() == 2
+
+
+async def test_a_caller_that_left_before_sending_writes_nothing(appender: Appender, ledger: Ledger) -> None:
+    gone, stays = await queued(appender, one_event(), one_event())
+    gone.cancel()
+    await asyncio.sleep(0)
+    appender.start()
+    await stays
+
+    assert await ledger.head() == 1
+
+
+async def test_a_caller_that_leaves_does_not_hurt_the_batch(appender: Appender, ledger: Ledger) -> None:
+    """Cancelled at every possible moment while its batch is under way."""
+    appender.start()
+    for turns in range(12):
+        gone, stays = await queued(appender, one_event(), one_event())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        gone.cancel()
+        assert isinstance(await stays, Appended)
+        await asyncio.gather(gone, return_exceptions=True)
+
+
+async def test_beyond_the_queue_it_is_overloaded_and_nothing_is_written(
+    appender: Appender, ledger: Ledger
+) -> None:
+    tasks = await queued(appender, *(one_event() for _ in range(8)))
+
+    with pytest.raises(Overloaded) as refusal:
+        await appender.append(one_event())
+
+    assert refusal.value.context == {"waiting": 8}
+    appender.start()
+    await asyncio.gather(*tasks)
+    assert await ledger.head() == 8
+
+
+async def test_stopping_writes_what_is_queued_and_refuses_what_comes(
+    appender: Appender, ledger: Ledger
+) -> None:
+    tasks = await queued(appender, *(one_event() for _ in range(5)))
+    appender.start()
+    await appender.stop()
+
+    assert all(isinstance(one, Appended) for one in await asyncio.gather(*tasks))
+    with pytest.raises(Overloaded):
+        await appender.append(one_event())
+
+
+async def test_a_lost_connection_is_opened_again_and_the_same_bytes_sent(
+    appender: Appender, ledger: Ledger, database: Database
+) -> None:
+    appender.start()
+    await appender.append(one_event())
+    await kill_others(database)
+
+    landed = await appender.append(one_event())
+
+    assert isinstance(landed, Appended)
+    assert landed.first_position == 2
+    assert appender.is_running()
+
+
+async def test_connections_cut_again_and_again_lose_and_double_nothing(
+    ledger: Ledger, database: Database
+) -> None:
+    """The server cuts connections while appends are under way; every acknowledged event is there once."""
+    acknowledged: list[EventId] = []
+
+    async def keep_appending() -> None:
+        for _ in range(60):
+            drafted = one_event()
+            landed = await ledger.appender.append(drafted)
+            assert isinstance(landed, Appended | Duplicate)
+            acknowledged.append(drafted.events[0].event_id)
+
+    async def keep_cutting() -> None:
+        for _ in range(6):
+            await asyncio.sleep(0.02)
+            await kill_others(database)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(4):
+            group.create_task(keep_appending())
+        group.create_task(keep_cutting())
+
+    conn = await asyncpg.connect(database.owner_url)
+    rows = await conn.fetch("select position, event_id from ledger.events order by position")
+    await conn.close()
+    assert [row["position"] for row in rows] == list(range(1, len(rows) + 1))
+    assert sorted(acknowledged) == sorted(row["event_id"] for row in rows)
+
+
+async def test_a_server_that_never_answers_is_unavailable_and_says_nothing_was_written() -> None:
+    appender = Appender("postgresql://nobody@127.0.0.1:9/none", LEDGER_ID)
+    appender.start()
+
+    with pytest.raises(Unavailable) as refusal:
+        await appender.append(one_event())
+
+    assert refusal.value.code == "unavailable"
+    await appender.stop()
+
+
+async def test_a_batch_of_several_megabytes_is_split(appender: Appender, ledger: Ledger) -> None:
+    large = b'"' + b"x" * (5 * 1024 * 1024) + b'"'
+    tasks = await queued(appender, *(with_payload(large) for _ in range(3)))
+    appender.start()
+
+    assert await batches(ledger, tasks) == [0, 0, 1]
+
+
+async def kill_others(database: Database) -> None:
+    conn = await asyncpg.connect(database.owner_url)
+    try:
+        await conn.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            "where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'"
+        )
+    finally:
+        await conn.close()
