@@ -225,8 +225,9 @@ class Settings(BaseSettings):
             settings = cls.model_validate(values)
             unreadable: set[str] = set()
         except ValidationError as refusal:
-            unreadable = {str(error["loc"][0]) for error in refusal.errors()}
-            problems += _explained(refusal, values)
+            advice = _advice_by_field(refusal, values)
+            unreadable = set(advice)
+            problems += (Problem(variable_of(field), said) for field, said in advice.items())
             # The rest is judged all the same: whoever starts us wants to know everything at once.
             settings = cls.model_validate({k: v for k, v in values.items() if k not in unreadable})
         for fields, rule in RULES:
@@ -324,14 +325,14 @@ def _unknown(given: Mapping[str, str]) -> Iterator[Problem]:
         yield Problem(name, f"is no setting; the nearest one is {nearest}")
 
 
-def _explained(refusal: ValidationError, values: Mapping[str, str]) -> Iterator[Problem]:
-    """Say each field's trouble once, in our words: several types of one field give several errors."""
-    said: set[str] = set()
+def _advice_by_field(refusal: ValidationError, values: Mapping[str, str]) -> dict[str, str]:
+    """Say each field's trouble once, in our words: a field of several types gives several errors."""
+    advice: dict[str, str] = {}
     for error in refusal.errors():
         field = str(error["loc"][0])
-        if field not in said:
-            said.add(field)
-            yield Problem(variable_of(field), _advice(field, values[field], error))
+        if field in values:  # the others only say that they wait for these
+            advice.setdefault(field, _advice(field, values[field], error))
+    return advice
 
 
 def _advice(field: str, value: str, error: ErrorDetails) -> str:

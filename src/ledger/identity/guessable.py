@@ -12,6 +12,7 @@ OBVIOUS: Final = re.compile(
     r"this|please|letmein|welcome|login|master|test|demo|development|production|qwerty|qwertz|abc|hello)*"
 )
 LOOKALIKES: Final = str.maketrans("013457@$!", "oieastasi")
+ADORNMENTS: Final = "0123456789!?.,:;-_+*#$%&=/ "
 # 32 random hexadecimal digits have fewer about once in ten million.
 DISTINCT_IN_KEY: Final = 8
 DISTINCT_IN_PASSWORD: Final = 5
@@ -35,7 +36,8 @@ def is_guessable_password(password: str, username: str) -> bool:
     lower = password.lower()
     if len(set(password)) < DISTINCT_IN_PASSWORD or not _without_runs(lower):
         return True
-    spellings = (_letters(lower), _letters(lower.translate(LOOKALIKES)))
+    bare = lower.strip(ADORNMENTS)
+    spellings = (_letters(lower), _letters(bare.translate(LOOKALIKES)))
     return any(OBVIOUS.fullmatch(word.replace(_letters(username.lower()) or " ", "")) for word in spellings)
 
 

@@ -1,0 +1,154 @@
+"""How the service tells what it does: one log format for everybody, traces, meters. Set up once, at start.
+
+Kept lean on purpose: ready-made instrumentation halves the throughput of the HTTP side. No exporter of
+traces is part of this release; trace ids tie log lines to what is stored all the same.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal, TextIO
+
+import msgspec
+import structlog
+from opentelemetry import metrics, trace
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+Level = Literal["debug", "info", "warning", "error", "critical"]
+Format = Literal["console", "json"]
+
+REDACTED: Final = "[redacted]"
+SECRET_NAMES: Final = re.compile(
+    r"passw|secret|token|authorization|cookie|credential|otp\b|backup_code|"
+    r"(private|signing|api|request|master)_?key|key_material|database_url|dsn",
+    re.IGNORECASE,
+)
+NOT_SECRET: Final = frozenset({"fencing_token", "token_type"})
+SECRET_TEXT: Final = re.compile(
+    r"(?P<scheme>://[^/\s:@]*:)[^/\s]*(?=@)"  # the password of a URL
+    r"|(?P<query>[?&](?:token|access_token|refresh_token|password)=)[^&\s\"']+"
+    r"|(?P<bearer>\bBearer\s+)[A-Za-z0-9._~+/=-]+",
+    re.IGNORECASE,
+)
+MAYBE_SECRET: Final = ("://", "=", "earer")
+
+# uvicorn's own line per request is one too many: ours has the route, the person and the request id.
+SILENCED: Final = ("uvicorn.access",)
+ROUTED: Final = ("uvicorn", "uvicorn.error", "asyncio", "asyncpg", "litestar")
+
+
+class Telemetry(msgspec.Struct, frozen=True):
+    """What was set up, to be shut down last."""
+
+    traces: TracerProvider
+    meters: MeterProvider
+
+    def shutdown(self) -> None:
+        """Give back what the providers hold; nothing is measured afterwards."""
+        self.traces.shutdown()
+        self.meters.shutdown()
+
+
+def configure(*, service_name: str, level: Level, format: Format, trace_sample_ratio: float) -> Telemetry:  # noqa: A002
+    """Set up logs on standard error, traces and meters, for the whole process.
+
+    ``trace_sample_ratio`` (0 to 1) is for requests that do not bring a sampling decision of their own.
+    Meters are read in Prometheus' text form from ``prometheus_client``'s default registry.
+    """
+    configure_logs(level=level, format=format)
+    resource = Resource({SERVICE_NAME: service_name})
+    traces = TracerProvider(
+        sampler=ParentBased(TraceIdRatioBased(trace_sample_ratio)), resource=resource, shutdown_on_exit=False
+    )
+    meters = MeterProvider([PrometheusMetricReader()], resource=resource, shutdown_on_exit=False)
+    trace.set_tracer_provider(traces)
+    metrics.set_meter_provider(meters)
+    return Telemetry(traces, meters)
+
+
+def configure_logs(*, level: Level, format: Format, stream: TextIO | None = None) -> None:  # noqa: A002
+    """Write every log line, ours and the libraries', in one format to ``stream`` (standard error)."""
+    output = stream or sys.stderr
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    render = _renderer(format, colours=output.isatty())
+    structlog.configure(
+        processors=[*_shared(), *render],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.WriteLoggerFactory(file=output),
+    )
+    handler = logging.StreamHandler(output)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *_shared()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+        )
+    )
+    logging.root.handlers = [handler]
+    logging.root.setLevel(threshold)
+    logging.captureWarnings(capture=True)
+    for name in ROUTED:
+        logging.getLogger(name).handlers = []
+        logging.getLogger(name).propagate = True
+    for name in SILENCED:
+        logging.getLogger(name).handlers = []
+        logging.getLogger(name).propagate = False
+
+
+def _shared() -> Sequence[Processor]:
+    return (
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _add_trace,
+    )
+
+
+def _renderer(format: Format, *, colours: bool) -> Sequence[Processor]:  # noqa: A002
+    if format == "json":
+        return (structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer())
+    # A plain traceback: the pretty ones print local variables, and with them secrets.
+    plain = structlog.dev.ConsoleRenderer(
+        colors=colours, exception_formatter=structlog.dev.plain_traceback, pad_event_to=40
+    )
+    return (structlog.processors.format_exc_info, redact, plain)
+
+
+def _add_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    context = trace.get_current_span().get_span_context()
+    if context.is_valid:
+        event["trace_id"] = trace.format_trace_id(context.trace_id)
+    return event
+
+
+def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Blank what looks like a secret, by its name or inside text, however deep it lies."""
+    return {name: _redacted(name, value) for name, value in event.items()}
+
+
+def _redacted(name: str, value: object) -> object:
+    if name not in NOT_SECRET and SECRET_NAMES.search(name) and not isinstance(value, bool | None):
+        return REDACTED
+    if isinstance(value, str):
+        return without_secrets(value)
+    if isinstance(value, Mapping):
+        return {key: _redacted(str(key), inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted("", inner) for inner in value]
+    return value
+
+
+def without_secrets(text: str) -> str:
+    """Blank passwords of URLs, tokens of queries and bearer tokens in ``text``."""
+    if not any(sign in text for sign in MAYBE_SECRET):
+        return text
+    return SECRET_TEXT.sub(_kept, text)
+
+
+def _kept(found: re.Match[str]) -> str:
+    return next(part for part in found.groups() if part) + REDACTED

@@ -1,0 +1,459 @@
+"""Settings come from the environment alone, and a start is refused with every reason at once."""
+
+import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from ledger.domain.errors import Invalid
+from ledger.identity.guessable import is_guessable_key, is_guessable_password
+from ledger.settings import (
+    ClientSettings,
+    Environment,
+    LogFormat,
+    LogLevel,
+    Problem,
+    Settings,
+    SettingsRefused,
+    ensure_secret_key,
+    known_names,
+)
+
+STRONG_KEY = "vH1p9Q-4sZxT0rWb7KdLmE2uYc8JfNga"
+PRODUCTION = {"LEDGER_ENVIRONMENT": "production", "LEDGER_SECRET_KEY": STRONG_KEY}
+
+
+def refusal(**environ: str) -> SettingsRefused:
+    with pytest.raises(SettingsRefused) as refused:
+        Settings.load(environ)
+    return refused.value
+
+
+def only_line(**environ: str) -> str:
+    (problem,) = refusal(**environ).problems
+    return str(problem)
+
+
+def test_nothing_has_to_be_set():
+    settings = Settings.load({})
+
+    assert (settings.host, settings.port) == ("127.0.0.1", 8002)
+    assert settings.data_dir == Path(".ledger")
+    assert settings.environment is Environment.DEVELOPMENT
+    assert settings.database_url is None
+    assert settings.secret_key is None
+    assert settings.admin_username == "admin"
+    assert settings.admin_password is None
+    assert settings.service_name == "decision-ledger"
+    assert settings.max_body_bytes == 1024 * 1024
+    assert settings.max_sessions == 500
+    assert (settings.db_pool_min_size, settings.db_pool_max_size) == (2, 8)
+    assert (settings.log_level, settings.log_format) == (LogLevel.INFO, LogFormat.CONSOLE)
+    assert settings.cors_origins == ()
+    assert settings.trusted_proxies == ()
+    assert settings.without_effect == ()
+
+
+def test_every_value_can_be_set():
+    settings = Settings.load(
+        PRODUCTION
+        | {
+            "LEDGER_DATABASE_URL": "postgresql://service:pw@one:5432,two:5432/ledger",
+            "LEDGER_OWNER_DATABASE_URL": "postgres://owner:pw@one/ledger",
+            "LEDGER_DATA_DIR": "/var/lib/ledger",
+            "LEDGER_PG_BIN": "/usr/lib/postgresql/17/bin",
+            "LEDGER_PG_USER": "postgres",
+            "LEDGER_HOST": "::",
+            "LEDGER_PORT": "0",
+            "LEDGER_ADMIN_USERNAME": "ops",
+            "LEDGER_ADMIN_PASSWORD": "tidal-Marmot-19",
+            "LEDGER_SERVICE_NAME": "ledger of the SOC",
+            "LEDGER_CORS_ORIGINS": "https://console.example.org, http://localhost:3000",
+            "LEDGER_TRUSTED_PROXIES": "10.0.0.1,fd00::/8",
+            "LEDGER_DB_POOL_MIN_SIZE": "3",
+            "LEDGER_DB_POOL_MAX_SIZE": "3",
+            "LEDGER_MAX_BODY_BYTES": "2048",
+            "LEDGER_MAX_SESSIONS": "1",
+            "LEDGER_LOG_LEVEL": "WARNING",
+            "LEDGER_LOG_FORMAT": "console",
+        }
+    )
+
+    assert settings.is_production
+    assert settings.database_url == SecretStr("postgresql://service:pw@one:5432,two:5432/ledger")
+    assert settings.owner_database_url == SecretStr("postgres://owner:pw@one/ledger")
+    assert settings.data_dir == Path("/var/lib/ledger")
+    assert (settings.pg_bin, settings.pg_user) == (Path("/usr/lib/postgresql/17/bin"), "postgres")
+    assert (settings.host, settings.port) == ("::", 0)
+    assert settings.secret_key == SecretStr(STRONG_KEY)
+    assert (settings.admin_username, settings.admin_password) == ("ops", SecretStr("tidal-Marmot-19"))
+    assert settings.service_name == "ledger of the SOC"
+    assert settings.cors_origins == ("https://console.example.org", "http://localhost:3000")
+    assert settings.trusted_proxies == (ip_network("10.0.0.1"), ip_network("fd00::/8"))
+    assert (settings.db_pool_min_size, settings.db_pool_max_size) == (3, 3)
+    assert (settings.max_body_bytes, settings.max_sessions) == (2048, 1)
+    assert (settings.log_level, settings.log_format) == (LogLevel.WARNING, LogFormat.CONSOLE)
+
+
+def test_lists_may_be_written_as_json():
+    settings = Settings.load({"LEDGER_CORS_ORIGINS": '["https://one.example","https://two.example"]'})
+
+    assert settings.cors_origins == ("https://one.example", "https://two.example")
+
+
+def test_production_logs_json_unless_told_otherwise():
+    assert Settings.load(PRODUCTION).log_format is LogFormat.JSON
+
+
+def test_an_empty_variable_is_not_set():
+    assert Settings.load({"LEDGER_PORT": "", "LEDGER_SECRET_KEY": ""}) == Settings.load({})
+
+
+def test_settings_never_change_and_never_show_a_secret():
+    settings = Settings.load(
+        {"LEDGER_SECRET_KEY": STRONG_KEY, "LEDGER_DATABASE_URL": "postgresql://a:hunter2@h/d"}
+    )
+
+    assert STRONG_KEY not in repr(settings)
+    assert "hunter2" not in repr(settings)
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.port = 1
+
+
+def test_settings_built_by_hand_do_not_look_at_the_environment(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LEDGER_PORT", "1234")
+
+    assert Settings().port == 8002
+    assert Settings.load().port == 1234
+
+
+def test_all_problems_are_told_at_once_one_line_each():
+    refused = refusal(
+        LEDGER_ENVIRONMENT="production",
+        LEDGER_PORT="http",
+        LEDGER_PROT="8002",
+        LEDGER_DB_POOL_MIN_SIZE="9",
+        LEDGER_CORS_ORIGINS="*",
+        LEDGER_LOG_LEVEL="loud",
+        LEDGER_TRUSTED_PROXIES="10.0.0.1,proxy",
+        LEDGER_OWNER_DATABASE_URL="postgresql://owner:pw@host/ledger",
+    )
+
+    assert isinstance(refused, Invalid)
+    assert refused.code == "settings-refused"
+    assert [problem.about for problem in refused.problems] == [
+        "LEDGER_PROT",
+        "LEDGER_PORT",
+        "LEDGER_CORS_ORIGINS",
+        "LEDGER_TRUSTED_PROXIES",
+        "LEDGER_LOG_LEVEL",
+        "LEDGER_DB_POOL_MIN_SIZE",
+        "LEDGER_OWNER_DATABASE_URL",
+        "LEDGER_SECRET_KEY",
+    ]
+    first, *lines = refused.lines()
+    assert first == "The settings do not allow a start. Change what is listed and start again."
+    assert lines == [f"  - {line}" for line in refused.context["problems"]]
+    assert all("\n" not in line for line in lines)
+
+
+def test_a_start_can_add_its_own_problems():
+    refused = SettingsRefused([Problem("database", "PostgreSQL 14 is too old; bring 15 or newer")])
+
+    assert refused.context == {"problems": ["database: PostgreSQL 14 is too old; bring 15 or newer."]}
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("LEDGER_PROT", "LEDGER_PORT"),
+        ("LEDGER_DATABSE_URL", "LEDGER_DATABASE_URL"),
+        ("LEDGER_SECRET", "LEDGER_SECRET_KEY"),
+        ("ledger_port", "LEDGER_PORT"),
+        ("LEDGER_", None),
+        ("LEDGER_XYZZY", None),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest_known_one(name, nearest):
+    line = only_line(**{name: "1"})
+
+    assert line.startswith(f"{name}: is no setting; the nearest one is LEDGER_")
+    assert nearest is None or line.endswith(f" {nearest}.")
+
+
+def test_names_of_clients_tests_and_other_programs_are_not_unknown():
+    settings = Settings.load(
+        {
+            "LEDGER_URL": "http://other",
+            "LEDGER_TOKEN": "t",
+            "LEDGER_TEST_DATABASE_URL": "x",
+            "LEDGER_TEST_ANYTHING": "x",
+            "LEDGERX": "x",
+            "PATH": "/bin",
+        }
+    )
+
+    assert settings == Settings.load({})
+    assert {"LEDGER_URL", "LEDGER_TOKEN", "LEDGER_PORT"} <= set(known_names())
+
+
+def test_what_kubernetes_adds_for_a_service_called_ledger_is_explained():
+    refused = refusal(
+        LEDGER_SERVICE_HOST="10.0.0.1", LEDGER_PORT_8002_TCP="x", LEDGER_PORT="tcp://10.0.0.1:8002"
+    )
+
+    assert len(refused.problems) == 3
+    assert all("enableServiceLinks: false" in problem.advice for problem in refused.problems)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "advice"),
+    [
+        ("PORT", "eighty", "must be a whole number from 0 (any free port) to 65535, not 'eighty'."),
+        ("PORT", "65536", "must be a whole number from 0 (any free port) to 65535, not '65536'."),
+        ("PORT", "-1", "must be a whole number from 0 (any free port) to 65535, not '-1'."),
+        ("PORT", "80.5", "must be a whole number from 0 (any free port) to 65535, not '80.5'."),
+        (
+            "HOST",
+            "http://localhost",
+            "must be an address or a host name, like 127.0.0.1 or ::, not 'http://localhost'.",
+        ),
+        (
+            "HOST",
+            "localhost\n",
+            "must be an address or a host name, like 127.0.0.1 or ::, not 'localhost\\n'.",
+        ),
+        ("ENVIRONMENT", "staging", "must be development or production, not 'staging'."),
+        ("LOG_FORMAT", "xml", "must be console or json, not 'xml'."),
+        ("DB_POOL_MAX_SIZE", "0", "must be a whole number from 1 to 1000, not '0'."),
+        ("MAX_SESSIONS", "9" * 200, f"must be a whole number from 1 to 100000, not '{'9' * 100}'."),
+        ("TLOG_PUBLIC", "maybe", "must be true or false, not 'maybe'."),
+        ("TRACE_SAMPLE_RATIO", "nan", "must be a number from 0 to 1, not 'nan'."),
+        ("ADMIN_USERNAME", "me", "must be 3 to 50 characters, not 'me'."),
+        ("SECRET_KEY", "short-and-private", "must be at least 32 characters."),
+        ("ADMIN_PASSWORD", "private", "must be at least 8 characters."),
+        ("TRUSTED_PROXIES", "10.0.0.1/8", None),
+        ("TRUSTED_PROXIES", "*", None),
+        ("CORS_ORIGINS", "[", 'must be a list, like ["first","second"] or first,second.'),
+        ("CORS_ORIGINS", "console.example.org", None),
+        ("CORS_ORIGINS", "https://a.example/path", None),
+        ("CORS_ORIGINS", "https://*.example.org", None),
+    ],
+)
+def test_a_bad_value_is_explained_in_plain_words(name, value, advice):
+    line = only_line(**{f"LEDGER_{name}": value})
+
+    assert line.startswith(f"LEDGER_{name}: ")
+    assert advice is None or line == f"LEDGER_{name}: {advice}"
+    for prose_of_the_library in ("Input should", "type=", "pydantic"):
+        assert prose_of_the_library not in line
+
+
+@pytest.mark.parametrize("name", ["LEDGER_DATABASE_URL", "LEDGER_READ_DATABASE_URL"])
+def test_a_database_url_is_checked_and_never_repeated(name):
+    line = only_line(**{name: "mysql://sam:hunter2@host/ledger"})
+
+    assert "postgresql://user:password@host:5432/database" in line
+    assert "hunter2" not in line
+
+
+def test_a_wildcard_origin_is_refused_in_development_too():
+    assert only_line(LEDGER_CORS_ORIGINS="https://one.example,*").startswith(
+        "LEDGER_CORS_ORIGINS: a wildcard "
+    )
+
+
+def test_the_least_number_of_connections_is_not_above_the_most():
+    line = only_line(LEDGER_DB_POOL_MIN_SIZE="5", LEDGER_DB_POOL_MAX_SIZE="4")
+
+    assert line == (
+        "LEDGER_DB_POOL_MIN_SIZE: 5 is above LEDGER_DB_POOL_MAX_SIZE, 4; lower it or raise the other."
+    )
+
+
+def test_a_rule_about_a_value_that_cannot_be_read_waits():
+    refused = refusal(LEDGER_DB_POOL_MIN_SIZE="20", LEDGER_DB_POOL_MAX_SIZE="many")
+
+    assert [problem.about for problem in refused.problems] == ["LEDGER_DB_POOL_MAX_SIZE"]
+
+
+def test_the_owners_login_needs_the_services_login():
+    assert only_line(LEDGER_OWNER_DATABASE_URL="postgresql://o@h/d").startswith(
+        "LEDGER_OWNER_DATABASE_URL: needs"
+    )
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "a" * 40,
+        "ab" * 20,
+        "0123456789" * 4,
+        "0123456789abcdefghijklmnopqrstuvwxyz",
+        "change-me-change-me-please-do-it-now",
+        "CHANGEME_9f8a7b6c5d4e3f2a1b0c9d8e7f6a",
+        "your-secret-key-goes-here-1234567890",
+        "1122112211221122112211221122112233",
+    ],
+)
+def test_production_refuses_a_key_that_is_easy_to_guess(key):
+    line = only_line(LEDGER_ENVIRONMENT="production", LEDGER_SECRET_KEY=key)
+
+    assert line.startswith("LEDGER_SECRET_KEY: is easy to guess; make one with: python3 -c ")
+    assert key not in line
+    assert Settings.load({"LEDGER_SECRET_KEY": key}).secret_key == SecretStr(key)  # development may
+
+
+@pytest.mark.parametrize(
+    "key", [STRONG_KEY, "8f14e45fceea167a5a36dedd4bea2543", "dGhlIHF1aWNrIGJyb3duIGZveCBqdW1wcw"]
+)
+def test_a_random_key_is_not_called_easy_to_guess(key):
+    assert not is_guessable_key(key)
+
+
+def test_production_refuses_to_start_without_a_key():
+    line = only_line(LEDGER_ENVIRONMENT="production")
+
+    assert line.startswith("LEDGER_SECRET_KEY: production needs at least 32 characters; make one with: ")
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "changeme",
+        "Admin123!",
+        "P@ssw0rd2026",
+        "adminadmin",
+        "12345678",
+        "aaaaaaaa",
+        "qwertyuiop",
+        "ops-ops-ops-1",
+    ],
+)
+def test_production_refuses_a_password_that_is_easy_to_guess(password):
+    line = only_line(**PRODUCTION, LEDGER_ADMIN_USERNAME="ops", LEDGER_ADMIN_PASSWORD=password)
+
+    assert line.startswith("LEDGER_ADMIN_PASSWORD: is easy to guess; ")
+    assert password not in line
+
+
+@pytest.mark.parametrize("password", ["tidal-Marmot-19", "correct horse battery", "Xk9#mQ2v"])
+def test_an_unusual_password_is_not_called_easy_to_guess(password):
+    assert not is_guessable_password(password, "admin")
+
+
+def test_the_users_own_name_adorned_is_easy_to_guess():
+    assert is_guessable_password("Beatrix-2026", "beatrix")
+    assert not is_guessable_password("Beatrix-2026", "sam")
+
+
+def test_settings_of_later_releases_are_named_not_refused():
+    settings = Settings.load(
+        {
+            "LEDGER_REDIS_URL": "redis://cache",
+            "LEDGER_OTLP_ENDPOINT": "http://collector:4317",
+            "LEDGER_METRICS_TOKEN": "t",
+            "LEDGER_PORT": "8003",
+        }
+    )
+
+    assert settings.without_effect == ("LEDGER_METRICS_TOKEN", "LEDGER_OTLP_ENDPOINT", "LEDGER_REDIS_URL")
+
+
+# The secret key of a development machine
+
+
+def test_a_given_key_is_used_and_nothing_is_written(tmp_path):
+    settings = Settings(secret_key=SecretStr(STRONG_KEY), data_dir=tmp_path / "data")
+
+    assert ensure_secret_key(settings) == SecretStr(STRONG_KEY)
+    assert not settings.data_dir.exists()
+
+
+def test_development_makes_a_key_once_and_keeps_it_private(tmp_path):
+    settings = Settings(data_dir=tmp_path / "deep" / "data")
+
+    key = ensure_secret_key(settings)
+
+    assert not is_guessable_key(key.get_secret_value())
+    assert ensure_secret_key(settings) == key
+    (kept,) = settings.data_dir.iterdir()
+    assert kept.name == "secret_key"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert stat.S_IMODE(settings.data_dir.stat().st_mode) & 0o066 == 0
+
+
+def test_all_who_ask_at_once_get_the_same_key(tmp_path):
+    settings = Settings(data_dir=tmp_path / "data")
+
+    with ThreadPoolExecutor(16) as pool:
+        keys = set(pool.map(lambda _: ensure_secret_key(settings).get_secret_value(), range(64)))
+
+    assert len(keys) == 1
+    assert [kept.name for kept in settings.data_dir.iterdir()] == ["secret_key"]
+
+
+def test_two_processes_that_start_together_agree_on_the_key(tmp_path):
+    script = "from ledger.settings import *; print(ensure_secret_key(Settings.load()).get_secret_value())"
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", script],
+            stdout=subprocess.PIPE,
+            env={"LEDGER_DATA_DIR": str(tmp_path / "data")},
+        )
+        for _ in range(4)
+    ]
+
+    assert len({process.communicate(timeout=60)[0] for process in started}) == 1
+    assert {process.returncode for process in started} == {0}
+
+
+def test_production_never_makes_a_key(tmp_path):
+    with pytest.raises(SettingsRefused, match="LEDGER_SECRET_KEY"):
+        ensure_secret_key(Settings(environment=Environment.PRODUCTION, data_dir=tmp_path))
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_key_file_that_cannot_be_used_is_named(tmp_path):
+    (tmp_path / "secret_key").write_text("short", encoding="ascii")
+    (tmp_path / "folder" / "secret_key").mkdir(parents=True)
+    (tmp_path / "file").touch()
+
+    for data_dir in (tmp_path, tmp_path / "folder", tmp_path / "file"):
+        with pytest.raises(SettingsRefused) as refused:
+            ensure_secret_key(Settings(data_dir=data_dir))
+        assert refused.value.problems[0].about == str(data_dir / "secret_key")
+
+
+# Clients of a running service
+
+
+def test_a_client_speaks_to_this_machine_unless_told_otherwise():
+    assert ClientSettings.load(environ={}) == ClientSettings(url="http://127.0.0.1:8002", token=None)
+
+
+def test_a_client_takes_the_option_before_the_environment():
+    environ = {"LEDGER_URL": "https://ledger.example/", "LEDGER_TOKEN": "t"}
+
+    assert ClientSettings.load(environ=environ) == ClientSettings(
+        url="https://ledger.example", token=SecretStr("t")
+    )
+    assert ClientSettings.load(url="http://other:1", environ=environ).url == "http://other:1"
+
+
+@pytest.mark.parametrize(("option", "about"), [("ledger.example", "--url"), (None, "LEDGER_URL")])
+def test_a_client_names_a_url_that_is_none(option, about):
+    with pytest.raises(SettingsRefused) as refused:
+        ClientSettings.load(url=option, environ={"LEDGER_URL": "ftp://ledger.example"})
+
+    assert refused.value.problems[0].about == about
+
+
+def test_a_clients_settings_do_not_mind_the_services():
+    assert ClientSettings.load(environ={"LEDGER_PORT": "nonsense", "LEDGER_NEW": "1"}).token is None
