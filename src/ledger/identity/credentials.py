@@ -1,0 +1,49 @@
+"""What people prove themselves with: password hashes, beside the log and never in it."""
+
+from datetime import datetime
+from typing import Final
+
+from ledger.domain.ids import PersonId
+from ledger.identity.identity import reaching
+from ledger.store.pool import Connection, Pool
+
+# $1 ledger, $2 person, $3 password hash, $4 now
+INSERT: Final = """
+insert into work.credentials (ledger_id, person_id, password_hash, changed_at) values ($1, $2, $3, $4)
+"""
+# $1 ledger, $2 person
+READ: Final = "select password_hash from work.credentials where ledger_id = $1 and person_id = $2"
+# $1 ledger, $2 person, $3 new password hash, $4 now, $5 the hash it replaces, or null for whichever
+REPLACE: Final = """
+update work.credentials set password_hash = $3, changed_at = $4
+where ledger_id = $1 and person_id = $2 and password_hash = coalesce($5, password_hash)
+returning person_id
+"""
+
+
+async def insert(
+    conn: Connection, ledger_id: int, person: PersonId, password_hash: str, now: datetime
+) -> None:
+    """Write a person's first password hash down."""
+    await conn.execute(INSERT, ledger_id, person, password_hash, now)
+
+
+async def read(pool: Pool, ledger_id: int, person: PersonId) -> str | None:
+    """Read a person's password hash; ``None``: there is none."""
+    with reaching():
+        found: str | None = await pool.fetchval(READ, ledger_id, person)
+    return found
+
+
+async def replace(
+    conn: Connection,
+    ledger_id: int,
+    person: PersonId,
+    *,
+    password_hash: str,
+    now: datetime,
+    instead_of: str | None,
+) -> bool:
+    """Write another hash down; ``False``: it was no longer ``instead_of`` (``None``: whichever it was)."""
+    found = await conn.fetchval(REPLACE, ledger_id, person, password_hash, now, instead_of)
+    return found is not None

@@ -1,0 +1,148 @@
+"""How sessions end: by logging out, by being too many, because their account no longer keeps them."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Final, assert_never
+
+from ledger.command_handler import Facts, Handled, handle
+from ledger.domain.account.decide import ACCOUNT
+from ledger.domain.account.events import (
+    AccountDeactivated,
+    AccountEvent,
+    AccountReactivated,
+    AccountRegistered,
+    PasswordChanged,
+    RoleChanged,
+    SecondFactorEnabled,
+)
+from ledger.domain.account.state import AccountState, Registered, keeps
+from ledger.domain.decider import fold
+from ledger.domain.ids import PersonId, SessionId
+from ledger.domain.session.commands import EndSession, RevokeSession, SessionCommand
+from ledger.domain.session.decide import SESSION
+from ledger.domain.session.events import EndCause, RevocationCause, SessionEvent
+from ledger.identity import session_rows
+from ledger.identity.identity import SYSTEM, Identity
+from ledger.identity.session_rows import OpenRow
+from ledger.identity.sessions import Principal
+from ledger.store.envelope import Provenance
+from ledger.store.ledger import account_stream, session_stream
+from ledger.store.streams import Recorded, keyed_command_id, read_stream, recorded
+
+AT_ONCE: Final = 50
+"""How many sessions are ended at the same time; their appends travel as one batch."""
+
+
+async def logout(identity: Identity, principal: Principal, provenance: Provenance) -> Handled[SessionEvent]:
+    """End the session that asks for it; its tokens stop working at once, everywhere."""
+    return await end(identity, principal.session, _ending(EndCause.LOGOUT), provenance)
+
+
+async def end(
+    identity: Identity,
+    session: SessionId,
+    build: Callable[[Facts], SessionCommand],
+    provenance: Provenance,
+) -> Handled[SessionEvent]:
+    """End one session; one that is over already stays as it ended.
+
+    Raises:
+        SessionNotFound: nobody opened it.
+    """
+    ledger = identity.ledger
+    handled = await handle(
+        ledger, SESSION, session_stream(session), build, clock=identity.clock, provenance=provenance
+    )
+    await session_rows.close(ledger.pool, ledger.ledger_id, [session], identity.clock())
+    return handled
+
+
+async def end_excess(identity: Identity, person: PersonId) -> None:
+    """End the longest idle sessions beyond as many as an account may have."""
+    ledger = identity.ledger
+    allowed = identity.limits.max_sessions
+    excess = await session_rows.beyond(ledger.pool, ledger.ledger_id, person, allowed)
+    await _all(
+        [
+            end(identity, session, _ending(EndCause.TOO_MANY), _unasked(session, EndCause.TOO_MANY.value))
+            for session in excess
+        ]
+    )
+
+
+async def revoke_lapsed(identity: Identity, person: PersonId) -> None:
+    """Record the end of every open session that the account no longer keeps.
+
+    They are dead already, since the event that raised the epoch; this says so in their own streams, once
+    however often it is repeated: the ids of what it writes come from that event and the session.
+    """
+    ledger = identity.ledger
+    rows = await session_rows.open_of(ledger.pool, ledger.ledger_id, person)
+    if not rows:
+        return
+    stream = await read_stream(ledger, account_stream(person))
+    history = [recorded(stored, ACCOUNT.event_types) for stored in stream.events]
+    lapsed = [(row.session, cause) for row in rows if (cause := _ended_by(row, history)) is not None]
+    await _all([_revoke(identity, person, session, cause) for session, cause in lapsed])
+
+
+async def _revoke(
+    identity: Identity, person: PersonId, session: SessionId, cause: Recorded[AccountEvent]
+) -> None:
+    def build(facts: Facts) -> RevokeSession:
+        return _revocation(cause.event, person, facts)
+
+    provenance = Provenance(
+        actor=cause.actor,
+        command_id=keyed_command_id(cause.event_id, session_stream(session)),
+        is_keyed=True,
+        causation_id=cause.event_id,
+    )
+    await end(identity, session, build, provenance)
+
+
+def _ended_by(row: OpenRow, history: Sequence[Recorded[AccountEvent]]) -> Recorded[AccountEvent] | None:
+    """Find the event with which the account stopped keeping this session; ``None``: it still does."""
+    account: AccountState = ACCOUNT.initial
+    for happened in history:
+        account = fold(ACCOUNT, [happened.event], account)
+        if (
+            isinstance(account, Registered)
+            and account.epoch > row.epoch
+            and not keeps(account, row.session, row.epoch)
+        ):
+            return happened
+    return None
+
+
+def _revocation(event: AccountEvent, person: PersonId, facts: Facts) -> RevokeSession:
+    match event:
+        case RoleChanged():
+            by, cause, reason = event.by, RevocationCause.ROLE_CHANGED, event.reason
+        case AccountDeactivated():
+            by, cause, reason = event.by, RevocationCause.DEACTIVATED, event.reason
+        case PasswordChanged():
+            by, cause, reason = event.by, RevocationCause.PASSWORD_CHANGED, event.reason
+        case SecondFactorEnabled():
+            by, cause, reason = person, RevocationCause.SECOND_FACTOR_CHANGED, ""
+        case AccountRegistered() | AccountReactivated():
+            raise AssertionError  # neither raises the epoch
+        case _:
+            assert_never(event)
+    return RevokeSession(now=facts.now, by=by, cause=cause, reason=reason)
+
+
+def _ending(cause: EndCause) -> Callable[[Facts], SessionCommand]:
+    def build(facts: Facts) -> EndSession:
+        return EndSession(now=facts.now, cause=cause)
+
+    return build
+
+
+def _unasked(session: SessionId, why: str) -> Provenance:
+    return Provenance(actor=SYSTEM, command_id=keyed_command_id(session, why), is_keyed=True)
+
+
+async def _all(endings: Sequence[Coroutine[None, None, object]]) -> None:
+    for first in range(0, len(endings), AT_ONCE):
+        await asyncio.gather(*endings[first : first + AT_ONCE])

@@ -1,0 +1,90 @@
+"""What this room works with: the ledger, its keys, its limits and its clock."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Final, Self
+
+import asyncpg
+import msgspec
+
+from ledger.domain.errors import Unavailable
+from ledger.domain.ids import PersonId
+from ledger.identity.keys import Keyring
+from ledger.identity.passwords import Passwords
+from ledger.identity.tokens import ISSUER, Tokens
+from ledger.store.envelope import Provenance
+from ledger.store.ledger import Ledger
+from ledger.store.pool import LOST, UNSETTLED
+from ledger.store.streams import new_command_id
+
+SYSTEM: Final = "system"
+OPERATOR: Final = "operator"
+
+
+def utc_now() -> datetime:
+    """Read the clock of this machine."""
+    return datetime.now(UTC)
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How long and how many; seconds, and sessions per account."""
+
+    max_sessions: int = 500
+    idle_seconds: int = 12 * 3600
+    absolute_seconds: int = 7 * 24 * 3600
+    refresh_seconds: int = 7 * 24 * 3600
+    refresh_grace_seconds: int = 10
+    """How long after it was spent a refresh token may come again: two tabs, or an answer that got lost."""
+    seen_every_seconds: int = 60
+    """How often at most the use of a session is written down."""
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """One ledger's people: everything the functions of this room need."""
+
+    ledger: Ledger
+    passwords: Passwords
+    tokens: Tokens
+    factor_keys: Keyring
+    clock: Callable[[], datetime] = utc_now
+    limits: Limits = Limits()
+
+    @classmethod
+    def of(
+        cls,
+        ledger: Ledger,
+        *,
+        secret_keys: Sequence[str],
+        issuer: str = ISSUER,
+        passwords: Passwords | None = None,
+        clock: Callable[[], datetime] = utc_now,
+        limits: Limits | None = None,
+    ) -> Self:
+        """Prepare the room; the first of ``secret_keys`` signs and seals, every one of them still reads."""
+        return cls(
+            ledger=ledger,
+            passwords=passwords or Passwords(),
+            tokens=Tokens(secret_keys, issuer=issuer),
+            factor_keys=Keyring(secret_keys, "second-factor"),
+            clock=clock,
+            limits=limits or Limits(),
+        )
+
+
+def by_person(person: PersonId, correlation_id: str = "") -> Provenance:
+    """Say that this person asks for it, once."""
+    return Provenance(actor=str(person), command_id=new_command_id(), correlation_id=correlation_id)
+
+
+@contextmanager
+def reaching() -> Iterator[None]:
+    """Translate what the driver raises when the database cannot be reached or had to give up.
+
+    Raises:
+        Unavailable: it was so.
+    """
+    try:
+        yield
+    except (*LOST, *UNSETTLED, asyncpg.PostgresError) as lost:
+        raise Unavailable from lost

@@ -1,0 +1,73 @@
+"""Logging in by password; where a second factor is enabled, as far as to be asked for it."""
+
+from typing import Final
+from uuid import UUID
+
+from ledger.command_handler import MAX_ATTEMPTS, state_of
+from ledger.domain.account.decide import ACCOUNT
+from ledger.domain.account.state import Registered
+from ledger.domain.errors import Unauthenticated
+from ledger.domain.ids import START, PersonId
+from ledger.domain.session.decide import InactiveUser
+from ledger.domain.session.events import Factor
+from ledger.identity import credentials, people
+from ledger.identity.identity import Identity
+from ledger.identity.opening import LoggedIn, ProofOutdated, Proven, open_session
+from ledger.identity.session_rows import Client
+from ledger.store.ledger import account_stream
+from ledger.store.streams import read_stream
+
+NOBODY: Final = PersonId(UUID(int=0))
+"""Looked up in place of a person who does not exist, so that both take the same steps."""
+
+
+class WrongCredentials(Unauthenticated):
+    """Incorrect username or password."""
+
+    code = "wrong-credentials"
+    advice = ""
+
+
+async def login(
+    identity: Identity, *, username: str, password: str, client: Client, correlation_id: str = ""
+) -> LoggedIn:
+    """Log a person in by password; with a second factor enabled, only as far as to be asked for it.
+
+    When the account changes meanwhile (its password, its role), the whole login begins again: three attempts.
+
+    Raises:
+        WrongCredentials: nobody has this name, or the password is another; both take the same time.
+        InactiveUser: the password is right and the account is deactivated.
+        ProofOutdated: three attempts met changes of the account.
+    """
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        account = await _prove(identity, username, password)
+        if account.second_factor:
+            return _ask_for_second_factor(identity, account)
+        proven = Proven(person=account.person, epoch=account.epoch, factors=(Factor.PASSWORD,))
+        try:
+            return await open_session(identity, proven, client, correlation_id=correlation_id)
+        except ProofOutdated:
+            if attempt == MAX_ATTEMPTS:
+                raise
+    raise AssertionError  # the loop above returns or raises
+
+
+async def _prove(identity: Identity, username: str, password: str) -> Registered:
+    """Check the password; the account is read before the hash, so that its epoch is never newer than the proof."""
+    ledger = identity.ledger
+    found = await people.find(ledger.pool, ledger.ledger_id, username)
+    person = NOBODY if found is None else found.person
+    account = state_of(ACCOUNT, await read_stream(ledger, account_stream(person)))
+    password_hash = await credentials.read(ledger.pool, ledger.ledger_id, person)
+    is_right = await identity.passwords.matches(password_hash, password)
+    if not (is_right and isinstance(account, Registered)):
+        raise WrongCredentials
+    if not account.is_active:
+        raise InactiveUser(person=person)
+    return account
+
+
+def _ask_for_second_factor(identity: Identity, account: Registered) -> LoggedIn:
+    token = identity.tokens.limited(account.person, account.epoch, identity.clock())
+    return LoggedIn(access_token=token, refresh_token=None, requires_2fa=True, position=START)

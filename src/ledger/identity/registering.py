@@ -1,0 +1,135 @@
+"""Registering people: a row that knows them, a credential, and an event that does not give them away."""
+
+import secrets
+from typing import Final
+from uuid import UUID, uuid4
+
+import asyncpg
+import msgspec
+
+from ledger.command_handler import Facts, Handled, handle
+from ledger.domain.account.commands import RegisterAccount
+from ledger.domain.account.decide import ACCOUNT, AlreadyRegistered
+from ledger.domain.account.events import AccountEvent, AccountRegistered
+from ledger.domain.authority import Role
+from ledger.domain.ids import PersonId
+from ledger.identity import credentials, people
+from ledger.identity.identity import OPERATOR, Identity
+from ledger.identity.people import Person, Record
+from ledger.identity.sessions import Principal, authority, reads_of
+from ledger.store.envelope import Provenance
+from ledger.store.ledger import account_stream
+from ledger.store.pool import Connection
+from ledger.store.streams import keyed_command_id
+
+FIRST_ADMIN_SPACE: Final = UUID("5b3c8f1e-6f0b-4f0e-9a51-2d7c1b9e4a60")
+GENERATED_BYTES: Final = 18
+
+
+class UsernameTaken(AlreadyRegistered):
+    """Username already registered."""
+
+    advice = "Choose another user name."
+
+
+class FirstAdmin(msgspec.Struct, frozen=True, kw_only=True):
+    """The administrator just made; the password is there only when it was generated, and only this once."""
+
+    username: str
+    generated_password: str | None
+
+
+async def register(
+    identity: Identity,
+    record: Record,
+    *,
+    password: str,
+    role: Role,
+    by: Principal | None,
+    provenance: Provenance,
+) -> Handled[AccountEvent]:
+    """Let somebody in; ``by`` is an administrator, or ``None`` for the operator of the machine.
+
+    Raises:
+        AdminRequired: somebody else asks for it.
+        UsernameTaken: somebody has the user name, capitalised this way or another.
+        UnstorableText: a field holds what cannot be stored.
+    """
+    people.check_storable(record)
+    person = _newcomer(identity, record)
+    return await _register(identity, person, password=password, role=role, by=by, provenance=provenance)
+
+
+async def ensure_first_admin(identity: Identity, username: str, password: str | None) -> FirstAdmin | None:
+    """Make an administrator of an empty ledger; ``None``: there is somebody, or another process was first.
+
+    Without a ``password`` one is made up. However many processes start at once, one administrator is made:
+    the command has the same id in all of them.
+    """
+    ledger = identity.ledger
+    if await people.is_anybody_there(ledger.pool, ledger.ledger_id):
+        return None
+    generated = secrets.token_urlsafe(GENERATED_BYTES)
+    person = _newcomer(identity, Record(username=username, email="", full_name=""))
+    provenance = Provenance(
+        actor=OPERATOR, command_id=keyed_command_id(FIRST_ADMIN_SPACE, "first-admin"), is_keyed=True
+    )
+    handled = await _register(
+        identity, person, password=password or generated, role=Role.ADMIN, by=None, provenance=provenance
+    )
+    if registered_person(handled) != person.person:
+        return None
+    return FirstAdmin(username=username, generated_password=None if password else generated)
+
+
+def registered_person(handled: Handled[AccountEvent]) -> PersonId | None:
+    """Name the person whom a registration let in, this time or the first time it was asked for."""
+    return next(
+        (one.event.person for one in handled.events if isinstance(one.event, AccountRegistered)), None
+    )
+
+
+def _newcomer(identity: Identity, record: Record) -> Person:
+    return Person(
+        person=PersonId(uuid4()), record=record, salt=people.new_salt(), created_at=identity.clock()
+    )
+
+
+async def _register(
+    identity: Identity,
+    person: Person,
+    *,
+    password: str,
+    role: Role,
+    by: Principal | None,
+    provenance: Provenance,
+) -> Handled[AccountEvent]:
+    ledger = identity.ledger
+    password_hash = await identity.passwords.hash(password)
+
+    def build(facts: Facts) -> RegisterAccount:
+        return RegisterAccount(
+            now=facts.now,
+            by=None if by is None else authority(facts, by),
+            person=person.person,
+            role=role,
+            commitment=people.commitment(person.salt, person.record),
+        )
+
+    async def write_rows(conn: Connection) -> None:
+        await people.insert(conn, ledger.ledger_id, person)
+        await credentials.insert(conn, ledger.ledger_id, person.person, password_hash, person.created_at)
+
+    try:
+        return await handle(
+            ledger,
+            ACCOUNT,
+            account_stream(person.person),
+            build,
+            clock=identity.clock,
+            provenance=provenance,
+            reads=() if by is None else reads_of(by),
+            alongside=write_rows,
+        )
+    except asyncpg.UniqueViolationError as taken:
+        raise UsernameTaken from taken

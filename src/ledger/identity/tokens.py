@@ -1,0 +1,152 @@
+"""Access tokens and limited tokens: what they say, how they are signed, what is refused.
+
+A token only names a session; whether that session is live, its stream says (``sessions.py``).
+"""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final, Literal, TypeVar
+
+import msgspec
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import GuestProtocol, OctKey
+
+from ledger.domain.errors import Unauthenticated
+from ledger.domain.ids import PersonId, SessionId
+from ledger.identity.keys import Key, Keyring
+
+ALGORITHM: Final = "HS256"
+ACCESS_LIFETIME: Final = timedelta(minutes=30)
+LIMITED_LIFETIME: Final = timedelta(minutes=5)
+MAX_TOKEN_CHARACTERS: Final = 2048
+ISSUER: Final = "decision-ledger"
+
+
+class InvalidToken(Unauthenticated):
+    """Could not validate credentials."""
+
+    code = "invalid-token"
+
+
+class TokenExpired(InvalidToken):
+    """Could not validate credentials: the token has expired."""
+
+    code = "token-expired"
+    advice = "Refresh it, or log in again."
+
+
+class AccessClaims(msgspec.Struct, frozen=True, kw_only=True):
+    """What an access token says: this person, in this session."""
+
+    iss: str
+    sub: PersonId
+    sid: SessionId
+    iat: int
+    exp: int
+    jti: str
+    purpose: Literal["access"] = "access"
+
+
+class LimitedClaims(msgspec.Struct, frozen=True, kw_only=True):
+    """What a limited token says: this person proved the password while the account was in this epoch."""
+
+    iss: str
+    sub: PersonId
+    epoch: int
+    iat: int
+    exp: int
+    jti: str
+    purpose: Literal["second-factor"] = "second-factor"
+
+
+Claims = TypeVar("Claims", AccessClaims, LimitedClaims)
+
+
+class Tokens:
+    """Signs tokens with the current key and reads those of any key still known."""
+
+    def __init__(self, secret_keys: Sequence[str], *, issuer: str = ISSUER) -> None:
+        """Derive the signing keys; the first of ``secret_keys`` signs, every one verifies."""
+        self._issuer = issuer
+        self._keys = Keyring(secret_keys, "tokens")
+
+    def access(self, person: PersonId, session: SessionId, now: datetime) -> str:
+        """Make an access token, good for 30 minutes while the session lives."""
+        issued = int(now.timestamp())
+        return self._sign(
+            AccessClaims(
+                iss=self._issuer,
+                sub=person,
+                sid=session,
+                iat=issued,
+                exp=issued + int(ACCESS_LIFETIME.total_seconds()),
+                jti=secrets.token_urlsafe(16),
+            )
+        )
+
+    def limited(self, person: PersonId, epoch: int, now: datetime) -> str:
+        """Make a token that is good for completing a login, for 5 minutes, and for nothing else."""
+        issued = int(now.timestamp())
+        return self._sign(
+            LimitedClaims(
+                iss=self._issuer,
+                sub=person,
+                epoch=epoch,
+                iat=issued,
+                exp=issued + int(LIMITED_LIFETIME.total_seconds()),
+                jti=secrets.token_urlsafe(16),
+            )
+        )
+
+    def read_access(self, token: str, now: datetime) -> AccessClaims:
+        """Read an access token.
+
+        Raises:
+            InvalidToken: it is none of ours, or made for something else.
+            TokenExpired: its 30 minutes are over.
+        """
+        return self._read(token, AccessClaims, now)
+
+    def read_limited(self, token: str, now: datetime) -> LimitedClaims:
+        """Read a limited token.
+
+        Raises:
+            InvalidToken: it is none of ours, or made for something else.
+            TokenExpired: its 5 minutes are over.
+        """
+        return self._read(token, LimitedClaims, now)
+
+    def _sign(self, claims: AccessClaims | LimitedClaims) -> str:
+        key = self._keys.current
+        header = {"alg": ALGORITHM, "kid": key.key_id}
+        return jwt.encode(header, msgspec.to_builtins(claims), _jwk(key), algorithms=[ALGORITHM])
+
+    def _read(self, token: str, claims_type: type[Claims], now: datetime) -> Claims:
+        if len(token) > MAX_TOKEN_CHARACTERS:
+            raise InvalidToken
+        try:
+            opened = jwt.decode(token, self._key_of, algorithms=[ALGORITHM])
+            claims = msgspec.convert(opened.claims, claims_type)
+        except (
+            JoseError,
+            ValueError,
+            RecursionError,
+        ) as unreadable:  # RecursionError: a header nested deeply
+            raise InvalidToken from unreadable
+        if claims.iss != self._issuer:
+            raise InvalidToken
+        if now.timestamp() >= claims.exp:
+            raise TokenExpired
+        return claims
+
+    def _key_of(self, token: GuestProtocol) -> OctKey:
+        key = self._keys.find(str(token.headers().get("kid")))
+        if key is None:
+            raise InvalidToken
+        return _jwk(key)
+
+
+def _jwk(key: Key) -> OctKey:
+    return OctKey.import_key(key.secret)
