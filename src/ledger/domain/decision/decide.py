@@ -62,6 +62,9 @@ THREAT_ANALYSIS_POLICY: Final = Policy(
 )
 """The rules of the built-in kind: those of the prototype, one approver and no deadline."""
 
+KIND_VERSION: Final = 1
+"""The version of the built-in kind's item."""
+
 
 def subject_digest(
     decision_id: DecisionId, item: ThreatAnalysis, kind_version: int, priority: Priority
