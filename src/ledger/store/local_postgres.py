@@ -109,13 +109,13 @@ class OwnPostgres(LocalPostgres):
         """
         if self.is_alive or self._lock is None:
             return
-        site = self._plan.site
-        await _clear_leftovers(site)
-        process = _spawn(self._plan, self._plan.server_command(), site.data)
+        plan = self._plan
+        await _clear_leftovers(plan)
+        process = _spawn(plan, plan.server_command(), plan.site.data)
         self._process, self.pid = process, process.pid
         try:
-            await _ready(site, process)
-            await ensure_roles(self._plan.sockets)
+            await _ready(plan.site, process)
+            await ensure_roles(plan.sockets)
         except BaseException:
             await processes.end(process)
             raise
@@ -146,7 +146,7 @@ async def start(
 
     ``pg_bin`` is the folder of its programs (``None``: the embedded ones, else the system's),
     ``pg_user`` the user to run it as when we are root, ``settings`` override our own. Without
-    ``fsync`` a crash of the machine loses data: for tests.
+    ``fsync`` a crash of server or machine loses what was committed: for tests.
 
     Raises:
         DataFolderInUse: another process serves it.
@@ -242,35 +242,35 @@ async def _ensure_data(plan: Plan) -> None:
     """Create the database cluster unless it is there, and hand it to the server's user."""
     site = plan.site
     if site.data.exists():
-        await _clear_leftovers(site)
+        await _clear_leftovers(plan)
         await asyncio.to_thread(folders.give, site.data, plan.runner)
         return
     # A killed service may have left an initdb behind, still writing.
-    await processes.end_leftovers(site.unfinished_data, None, kill=True)
+    await processes.end_leftovers(site.unfinished_data)
     await asyncio.to_thread(folders.fresh_data, site, plan.runner)
     process = _spawn(plan, plan.initdb_command(site.unfinished_data), site.unfinished_data)
     try:
         code = await processes.exit_of(process)
     except BaseException:
         process.kill()
-        await processes.end_leftovers(site.unfinished_data, None, kill=True)
+        process.wait()
+        await processes.end_leftovers(site.unfinished_data)
         raise
     if code != 0:
         raise PostgresDidNotStart(exit_code=code, log=site.log, tail=site.log_tail())
     folders.finish_data(site)
 
 
-async def _clear_leftovers(site: Site) -> None:
+async def _clear_leftovers(plan: Plan) -> None:
     """Make sure that nothing serves the data any more; the caller holds the lock."""
-    found = site.pid_file()
-    await processes.end_leftovers(site.data, found.pid if found else None)
+    found = plan.site.pid_file()
+    await processes.end_leftovers(plan.site.data, found.pid if found else None)
     # One of another container, say: out of sight, yet on the same data.
-    answered = await asyncio.to_thread(folders.answers, found.sockets) if found and found.sockets else False
-    if answered:
-        raise processes.LeftoverPostgres(folder=site.data, pids=[])
+    sockets = found.sockets if found and found.sockets else plan.sockets
+    if await asyncio.to_thread(folders.answers, sockets):
+        raise processes.LeftoverPostgres(folder=plan.site.data, pids=[])
     if processes.CAN_SEE_PROCESSES:
-        # Its process id may be in use by a stranger, which PostgreSQL takes for a running server.
-        site.data.joinpath("postmaster.pid").unlink(missing_ok=True)
+        folders.forget_server(plan.site, plan.sockets)
 
 
 def _spawn(plan: Plan, command: tuple[str, ...], workdir: Path) -> subprocess.Popen[bytes]:

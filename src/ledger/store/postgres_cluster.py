@@ -78,7 +78,7 @@ def initdb_command(programs: Programs, folder: Path) -> tuple[str, ...]:
     """Name everything that later cannot be changed."""
     return (
         *(programs.initdb, "-D", str(folder), "--username", OWNER, "--encoding", "UTF8"),
-        *("--data-checksums", "--auth-local=trust", "--auth-host=reject"),
+        *("--data-checksums", "--auth-local=trust", "--auth-host=reject", "--no-instructions"),
         *_locale_options(programs.major),
     )
 

@@ -9,7 +9,6 @@ import hashlib
 import os
 import shutil
 import socket
-import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +33,10 @@ class NoPlaceForSocket(Unavailable):
 
 
 class FolderOutOfReach(Unavailable):
-    """The data folder is not accessible to this user."""
+    """The data folder is not accessible to this user.
+
+    Context: ``folder``, and where it is known the system's ``reason``.
+    """
 
     code = "data-folder-out-of-reach"
     advice = "Run as the user the data folder belongs to, or choose another data folder."
@@ -117,8 +119,8 @@ def make_home(site: Site) -> None:
                 folder.mkdir()
                 folder.chmod(mode)
         _leave_to_owner(site.home)
-    except PermissionError as reason:
-        raise FolderOutOfReach(folder=site.home) from reason
+    except OSError as reason:
+        raise FolderOutOfReach(folder=site.home, reason=reason.strerror) from reason
 
 
 def _leave_to_owner(path: Path) -> None:
@@ -212,11 +214,10 @@ def give(folder: Path, runner: Runner) -> None:
     """Hand a folder and all below it to the server's user, the folder itself last."""
     if folder.stat().st_uid == runner.owner:
         return
-    group = ROOT if runner.gid is None else runner.gid
     for parent, folders, files in os.walk(folder, topdown=False):
         for name in (*folders, *files):
-            os.chown(os.path.join(parent, name), runner.owner, group, follow_symlinks=False)  # noqa: PTH118
-    os.chown(folder, runner.owner, group, follow_symlinks=False)
+            os.chown(os.path.join(parent, name), runner.owner, runner.group, follow_symlinks=False)  # noqa: PTH118
+    os.chown(folder, runner.owner, runner.group, follow_symlinks=False)
 
 
 def socket_folder(site: Site, runner: Runner) -> Path:
@@ -246,16 +247,32 @@ def _socket_folders(site: Site, runner: Runner) -> Iterator[Path]:
 
 
 def _make_private(folder: Path, runner: Runner) -> bool:
+    """Make it, or make sure that the one found is ours; by descriptor, so that no link is followed."""
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {os.geteuid(), runner.owner}:
-            return False
-        folder.chmod(0o700)
-        give(folder, runner)
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return False
+    try:
+        owner = os.fstat(opened).st_uid
+        if owner not in {os.geteuid(), runner.owner}:
+            return False
+        os.fchmod(opened, 0o700)
+        if owner != runner.owner:
+            os.fchown(opened, runner.owner, runner.group)
+    finally:
+        os.close(opened)
     return True
+
+
+def forget_server(site: Site, sockets: Path) -> None:
+    """Remove the lock files of a server that is known to be gone.
+
+    Their process id may be in use by a stranger, or by a zombie that nobody reaps (as in a container
+    without an init): PostgreSQL takes either for a running server, and would never start again.
+    """
+    for lock in (site.data / "postmaster.pid", sockets / f"{SOCKET_NAME}.lock"):
+        lock.unlink(missing_ok=True)
 
 
 def answers(sockets: Path) -> bool:

@@ -29,6 +29,9 @@ UNSHARE_WARNING: Final = (
     "PostgreSQL runs as root inside a user namespace (unshare): no privilege is dropped; for development only"
 )
 
+# As the kernel names them; unshare becomes one of the others.
+OUR_PROGRAMS: Final = frozenset({"postgres", "initdb", "unshare"})
+
 # $1 a folder the server must reach, $2 the server's program.
 PROBE: Final = 'test "$(id -u)" -ne 0 && cd "$1" && exec "$2" --version'
 
@@ -70,6 +73,11 @@ class Runner(msgspec.Struct, frozen=True, kw_only=True):
         """The user id that owns the data folder on disk."""
         return os.geteuid() if self.uid is None else self.uid
 
+    @property
+    def group(self) -> int:
+        """The group id beside the owner."""
+        return os.getegid() if self.gid is None else self.gid
+
 
 def choose_runner(
     programs: Programs, folder: Path, *, owner: int, pg_user: str | None, production: bool
@@ -90,7 +98,7 @@ def choose_runner(
         if runner and not obstacle:
             return runner
         tried[name] = obstacle
-    if production:
+    if production and not pg_user:
         tried["unshare"] = "drops no privilege, so not in production"
     raise NoUserForPostgres(folder=folder, programs=programs.folder, tried=tried)
 
@@ -121,6 +129,8 @@ def _candidates(owner: int, pg_user: str | None, *, production: bool) -> Iterato
 
 
 def _runner_named(name: str) -> Runner | None:
+    if name.isdecimal():
+        return _runner_of(int(name))
     try:
         user = pwd.getpwnam(name)
     except KeyError:
@@ -128,12 +138,12 @@ def _runner_named(name: str) -> Runner | None:
     return Runner(uid=user.pw_uid, gid=user.pw_gid)
 
 
-def _runner_of(uid: int) -> Runner:
+def _runner_of(uid: int) -> Runner | None:
     try:
-        gid = pwd.getpwuid(uid).pw_gid
-    except KeyError:
-        gid = uid
-    return Runner(uid=uid, gid=gid)
+        user = pwd.getpwuid(uid)
+    except KeyError:  # initdb looks the name up, and fails without
+        return None
+    return Runner(uid=user.pw_uid, gid=user.pw_gid)
 
 
 def _obstacle(runner: Runner, programs: Programs, folder: Path) -> str:
@@ -203,18 +213,17 @@ async def end(process: subprocess.Popen[bytes]) -> None:
             return
 
 
-async def end_leftovers(folder: Path, leader: int | None, *, kill: bool = False) -> None:
-    """Stop what a killed service left at work in ``folder``; its postmaster is ``leader``.
+async def end_leftovers(folder: Path, leader: int | None = None) -> None:
+    """Stop what a killed service left at work in ``folder``; its postmaster was ``leader``.
 
-    Without a postmaster the other processes end by themselves and are only waited for, first.
-    ``kill`` goes straight to the last means.
+    Processes that lost their postmaster get what it would have sent them in a crash: SIGQUIT.
 
     Raises:
-        LeftoverPostgres: it outlived every signal.
+        LeftoverPostgres: something outlived every signal.
     """
-    for stop_signal, seconds in STOP_SIGNALS[-1:] if kill else STOP_SIGNALS:
+    for stop_signal, seconds in STOP_SIGNALS if leader in _at_work_in(folder) else STOP_SIGNALS[1:]:
         remaining = _at_work_in(folder)
-        for pid in {leader} & remaining or (remaining if stop_signal != signal.SIGINT else ()):
+        for pid in {leader} & remaining or remaining:
             _signal(pid, stop_signal)
         if await until(lambda: not _at_work_in(folder), seconds):
             return
@@ -251,8 +260,7 @@ def _at_work_in(folder: Path) -> set[int]:
 
 def _works_in(process: Path, folder: Path) -> bool:
     try:
-        return process.joinpath("comm").read_text().strip() in {"postgres", "initdb"} and process.joinpath(
-            "cwd"
-        ).samefile(folder)
+        is_ours = process.joinpath("comm").read_text().strip() in OUR_PROGRAMS
+        return is_ours and process.joinpath("cwd").samefile(folder)
     except OSError:  # ended meanwhile, or somebody else's
         return False
