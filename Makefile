@@ -1,0 +1,153 @@
+# One loop, one gate. Needs Python 3.11 or newer and make; everything else is installed below .venv.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+VENV := .venv
+BIN := $(VENV)/bin
+SERVICE := $(VENV)/.service-installed
+DEV := $(VENV)/.dev-installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+# Two workers: tests share a PostgreSQL per worker, and most machines have at least two cores.
+WORKERS ?= 2
+PYTEST_OPTIONS := -n $(WORKERS) --dist loadfile
+QUICK := -m "not long and not container"
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(LOCK_OPTIONS)
+
+.PHONY: help
+help:
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ Every day
+
+.PHONY: setup
+setup: $(SERVICE) ## make the environment, with .venv/bin/ledger in it
+
+.PHONY: run
+run: $(SERVICE) ## serve on http://127.0.0.1:8002, with a PostgreSQL of its own (data in .ledger)
+	@exec $(BIN)/ledger serve
+
+.PHONY: demo
+demo: $(SERVICE) ## play the whole story on a throw-away instance
+	@exec $(BIN)/ledger demo
+
+.PHONY: test
+test: $(DEV) ## run the tests (choose with ARGS="tests/domain -k votes")
+	$(BIN)/pytest $(PYTEST_OPTIONS) $(QUICK) $(ARGS)
+
+.PHONY: fmt
+fmt: $(DEV) ## format the code and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+##@ Before push
+
+.PHONY: check
+check: format lint types layers repository coverage ## all of the gate: format, lint, types, layers, tests, coverage
+
+.PHONY: format
+format: $(DEV)
+	$(BIN)/ruff format --check .
+
+.PHONY: lint
+lint: $(DEV)
+	$(BIN)/ruff check .
+
+.PHONY: types
+types: $(DEV)
+	$(BIN)/mypy
+
+.PHONY: layers
+layers: $(DEV)
+	$(BIN)/lint-imports
+
+.PHONY: repository
+repository: $(DEV)
+	$(BIN)/python -m tools.check_repository
+
+# Not pytest-cov: this way the services that tests start are measured too, each into a file of its own.
+.PHONY: coverage
+coverage: $(DEV)
+	@rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest $(PYTEST_OPTIONS) $(QUICK)
+	@$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --fail-under=95
+	$(BIN)/coverage report --fail-under=100 --include='src/ledger/domain/*,src/ledger/upcasters/*'
+
+.PHONY: test-long
+test-long: $(DEV) ## what takes longer: torture, faults, attacks
+	@if $(BIN)/pytest --collect-only -qq -m long >/dev/null; then \
+		echo "$(BIN)/pytest -m long"; $(BIN)/pytest $(PYTEST_OPTIONS) -m long $(ARGS); \
+	elif test $$? -eq 5; then echo "There are no long tests yet."; \
+	else $(BIN)/pytest --collect-only -qq -m long; fi
+
+.PHONY: test-container
+test-container: $(DEV) ## the tests on a PostgreSQL in a container (needs a container engine)
+	LEDGER_TEST_CONTAINER=1 $(BIN)/pytest $(PYTEST_OPTIONS) -m "not long" $(ARGS)
+
+.PHONY: audit
+audit: $(DEV) ## look for known weaknesses in the pinned packages
+	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements/service.txt
+	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements/dev.txt
+
+##@ Measure
+
+.PHONY: bench
+bench: $(DEV) ## measure on this machine
+	$(BIN)/python -m benchmarks
+
+##@ Write
+
+.PHONY: adr
+adr: $(SERVICE) ## begin a decision record: make adr TITLE="what was decided"
+	@TITLE='$(subst ','\'',$(TITLE))' $(BIN)/python -m tools.new_adr
+
+.PHONY: openapi
+openapi: $(DEV) ## rewrite docs/openapi.json from the routes
+	$(BIN)/python -m tools.write_openapi
+
+.PHONY: lock
+lock: $(DEV) ## choose and pin the packages anew (LOCK_OPTIONS=--upgrade for newer ones)
+	$(COMPILE) pyproject.toml --output-file requirements/service.txt
+	$(COMPILE) --group build --output-file requirements/build.txt
+	$(COMPILE) --group dev --constraints requirements/service.txt --output-file requirements/dev.txt
+
+.PHONY: clean
+clean: ## remove what was built; data in .ledger stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist .coverage .coverage.*
+	find src tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A python may be found by name and still not run (shims of version managers), so each is asked.
+$(SERVICE): requirements/service.txt requirements/build.txt pyproject.toml
+	@if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+		for python in $(PYTHON) python3.11 python3.12 python3.13 python3.14 python3 python ''; do \
+			test -z "$$python" && break; \
+			$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
+		done; \
+		if test -z "$$python"; then \
+			echo "Python 3.11 or newer was not found. Install it, or name it: make setup PYTHON=/path/to/python3" >&2; \
+			exit 1; \
+		fi; \
+		if ! $$python -c 'import venv, ensurepip' 2>/dev/null; then \
+			echo "$$python cannot make environments: its venv module is missing." >&2; \
+			echo "Install it (Debian, Ubuntu: the package python3-venv), or name another: make setup PYTHON=…" >&2; \
+			exit 1; \
+		fi; \
+		echo "Making $(VENV) with $$python"; \
+		$$python -m venv --clear $(VENV); \
+	fi
+	@echo "Installing the service into $(VENV) (a minute or so when it is new)"
+	@$(PIP) --require-hashes -r requirements/build.txt -r requirements/service.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): $(SERVICE) requirements/dev.txt
+	@echo "Installing what the tests and checks need (a minute or so when it is new)"
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
