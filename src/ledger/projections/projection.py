@@ -1,0 +1,122 @@
+"""The shape of every read model: which events it wants and what they do to its rows (ADR 0005).
+
+A projection is a value, like a ``Decider``; both are plain functions and where they begin.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Generic, Protocol, TypeAlias, TypeVar
+
+import msgspec
+
+from ledger.domain.errors import Corrupt
+from ledger.domain.event import Event, type_name
+from ledger.domain.ids import StreamName
+from ledger.store.pool import Connection
+from ledger.store.streams import Recorded, Stored, recorded
+
+E = TypeVar("E", bound=Event)
+R = TypeVar("R")
+
+Apply: TypeAlias = Callable[[Connection, int, Sequence[Recorded[E]]], Awaitable[None]]
+"""Brings a ledger's rows up to date with the next events, in a constant number of statements."""
+
+
+class RowMissing(Corrupt):
+    """A read model lacks the row that an event belongs to."""
+
+    code = "view-row-missing"
+
+
+class Feed(Protocol):
+    """A projection as the runner sees it: fed with the log as it is stored."""
+
+    @property
+    def name(self) -> str:
+        """Say what people call it."""
+
+    @property
+    def version(self) -> int:
+        """Number its shape; another shape has other tables and a checkpoint of its own."""
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Name its tables, without their schema."""
+
+    def wanted(self) -> tuple[str, ...]:
+        """Name the event types it wants, as they are stored."""
+
+    async def feed(self, conn: Connection, ledger_id: int, log: Sequence[Stored]) -> int:
+        """Apply what it wants of ``log``; return how many events that was."""
+
+
+class Projection(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
+    """One read model.
+
+    ``apply`` names its tables without a schema: the runner sets the search path, so that a rebuild can run
+    the same statements on tables of its own.
+    """
+
+    name: str
+    version: int
+    event_types: tuple[type[E], ...]
+    tables: tuple[str, ...]
+    apply: Apply[E]
+
+    def wanted(self) -> tuple[str, ...]:
+        """Name the event types it wants, as they are stored."""
+        return tuple(type_name(event_type) for event_type in self.event_types)
+
+    async def feed(self, conn: Connection, ledger_id: int, log: Sequence[Stored]) -> int:
+        """Apply what it wants of ``log``; return how many events that was.
+
+        Other types are passed by name, before decoding.
+
+        Raises:
+            UnknownSchemaVersion: a wanted event was written by a newer release.
+            UnreadableEvent: a wanted event does not have its shape.
+            RowMissing: an event belongs to a row that is not there.
+        """
+        wanted = frozenset(self.wanted())
+        batch = [recorded(stored, self.event_types) for stored in log if stored.type in wanted]
+        if batch:
+            await self.apply(conn, ledger_id, batch)
+        return len(batch)
+
+
+def streams_of(batch: Iterable[Recorded[E]]) -> list[StreamName]:
+    """Name the streams that a batch touches, in the order of every statement that writes."""
+    return sorted({item.stream for item in batch})
+
+
+def fold_rows(
+    rows: Mapping[StreamName, R],
+    batch: Sequence[Recorded[E]],
+    evolve: Callable[[R | None, Recorded[E]], R | None],
+) -> dict[StreamName, R | None]:
+    """Fold a batch onto the ``rows`` it touches, a stream a row; ``None`` is no row, before or after."""
+    folded: dict[StreamName, R | None] = {name: rows.get(name) for name in streams_of(batch)}
+    for item in batch:
+        folded[item.stream] = evolve(folded[item.stream], item)
+    return folded
+
+
+def must_exist(row: R | None, item: Recorded[E]) -> R:
+    """Return the row of an event that is not its stream's first.
+
+    Raises:
+        RowMissing: there is none.
+    """
+    if row is None:
+        raise RowMissing(stream=item.stream, position=item.position)
+    return row
+
+
+def must_hit(status: str, rows: int) -> None:
+    """Check a statement's ``status``, for example ``UPDATE 3``: it must have hit all of the ``rows`` it named.
+
+    Raises:
+        RowMissing: it hit fewer.
+    """
+    hit = int(status.rpartition(" ")[2])
+    if hit != rows:
+        raise RowMissing(expected=rows, hit=hit)
