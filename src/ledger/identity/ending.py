@@ -27,7 +27,7 @@ from ledger.identity.session_rows import OpenRow
 from ledger.identity.sessions import Principal
 from ledger.store.envelope import Provenance
 from ledger.store.ledger import account_stream, session_stream
-from ledger.store.streams import Recorded, keyed_command_id, read_stream, recorded
+from ledger.store.streams import Recorded, keyed_command_id, read_streams, recorded
 
 AT_ONCE: Final = 50
 """How many sessions are ended at the same time; their appends travel as one batch."""
@@ -64,41 +64,40 @@ async def end_excess(identity: Identity, person: PersonId) -> None:
     excess = await session_rows.beyond(ledger.pool, ledger.ledger_id, person, allowed)
     await _all(
         [
-            end(identity, session, _ending(EndCause.TOO_MANY), _unasked(session, EndCause.TOO_MANY.value))
+            end(identity, session, _ending(EndCause.TOO_MANY), unasked(session, EndCause.TOO_MANY.value))
             for session in excess
         ]
     )
 
 
-async def revoke_lapsed(identity: Identity, person: PersonId) -> None:
-    """Record the end of every open session that the account no longer keeps.
+async def revoke_lapsed(identity: Identity, persons: Sequence[PersonId]) -> None:
+    """Record the end of every open session of these people that its account no longer keeps.
 
     They are dead already, since the event that raised the epoch; this says so in their own streams, once
     however often it is repeated: the ids of what it writes come from that event and the session.
     """
     ledger = identity.ledger
-    rows = await session_rows.open_of(ledger.pool, ledger.ledger_id, person)
-    if not rows:
-        return
-    stream = await read_stream(ledger, account_stream(person))
-    history = [recorded(stored, ACCOUNT.event_types) for stored in stream.events]
-    lapsed = [(row.session, cause) for row in rows if (cause := _ended_by(row, history)) is not None]
-    await _all([_revoke(identity, person, session, cause) for session, cause in lapsed])
+    rows = await session_rows.open_of(ledger.pool, ledger.ledger_id, persons)
+    streams = await read_streams(ledger, sorted({account_stream(row.person) for row in rows}))
+    histories = {
+        name: [recorded(stored, ACCOUNT.event_types) for stored in stream.events]
+        for name, stream in streams.items()
+    }
+    lapsed = [(row, _ended_by(row, histories[account_stream(row.person)])) for row in rows]
+    await _all([_revoke(identity, row, cause) for row, cause in lapsed if cause is not None])
 
 
-async def _revoke(
-    identity: Identity, person: PersonId, session: SessionId, cause: Recorded[AccountEvent]
-) -> None:
+async def _revoke(identity: Identity, row: OpenRow, cause: Recorded[AccountEvent]) -> None:
     def build(facts: Facts) -> RevokeSession:
-        return _revocation(cause.event, person, facts)
+        return _revocation(cause.event, row.person, facts)
 
     provenance = Provenance(
         actor=cause.actor,
-        command_id=keyed_command_id(cause.event_id, session_stream(session)),
+        command_id=keyed_command_id(cause.event_id, session_stream(row.session)),
         is_keyed=True,
         causation_id=cause.event_id,
     )
-    await end(identity, session, build, provenance)
+    await end(identity, row.session, build, provenance)
 
 
 def _ended_by(row: OpenRow, history: Sequence[Recorded[AccountEvent]]) -> Recorded[AccountEvent] | None:
@@ -139,7 +138,8 @@ def _ending(cause: EndCause) -> Callable[[Facts], SessionCommand]:
     return build
 
 
-def _unasked(session: SessionId, why: str) -> Provenance:
+def unasked(session: SessionId, why: str) -> Provenance:
+    """Say that nobody asked; what ends a session for one reason has one id, however often it is tried."""
     return Provenance(actor=SYSTEM, command_id=keyed_command_id(session, why), is_keyed=True)
 
 

@@ -20,6 +20,7 @@ from ledger.store.streams import new_command_id
 
 SYSTEM: Final = "system"
 OPERATOR: Final = "operator"
+LABEL: Final = "Decision Ledger"
 
 
 def utc_now() -> datetime:
@@ -47,6 +48,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     passwords: Passwords
     tokens: Tokens
     factor_keys: Keyring
+    label: str
+    """How an authenticator names this service."""
     clock: Callable[[], datetime] = utc_now
     limits: Limits = Limits()
 
@@ -57,6 +60,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
         *,
         secret_keys: Sequence[str],
         issuer: str = ISSUER,
+        label: str = LABEL,
         passwords: Passwords | None = None,
         clock: Callable[[], datetime] = utc_now,
         limits: Limits | None = None,
@@ -67,6 +71,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
             passwords=passwords or Passwords(),
             tokens=Tokens(secret_keys, issuer=issuer),
             factor_keys=Keyring(secret_keys, "second-factor"),
+            label=label,
             clock=clock,
             limits=limits or Limits(),
         )

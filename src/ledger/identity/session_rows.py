@@ -39,10 +39,10 @@ returning session_id
 TOUCH: Final = """
 update work.sessions set last_seen = $3 where ledger_id = $1 and session_id = $2 and last_seen < $4
 """
-# $1 ledger, $2 person
+# $1 ledger, $2 persons
 OPEN: Final = """
 select session_id, person_id, epoch, last_seen, idle_seconds, expires_at from work.sessions
-where ledger_id = $1 and person_id = $2 and closed_at is null
+where ledger_id = $1 and person_id = any($2) and closed_at is null
 """
 # $1 ledger, $2 person, $3 how many may stay open
 EXCESS: Final = """
@@ -141,10 +141,10 @@ async def touch(
     await conn.execute(TOUCH, ledger_id, session, now, unless_since)
 
 
-async def open_of(pool: Pool, ledger_id: int, person: PersonId) -> tuple[OpenRow, ...]:
-    """List a person's open sessions."""
+async def open_of(pool: Pool, ledger_id: int, persons: Sequence[PersonId]) -> tuple[OpenRow, ...]:
+    """List these people's open sessions."""
     with reaching():
-        return tuple(_open(row) for row in await pool.fetch(OPEN, ledger_id, person))
+        return tuple(_open(row) for row in await pool.fetch(OPEN, ledger_id, list(persons)))
 
 
 async def beyond(pool: Pool, ledger_id: int, person: PersonId, allowed: int) -> tuple[SessionId, ...]:

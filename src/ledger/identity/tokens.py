@@ -6,7 +6,7 @@ A token only names a session; whether that session is live, its stream says (``s
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final, Literal, TypeVar
+from typing import Final, TypeAlias
 
 import msgspec
 from joserfc import jwt
@@ -37,7 +37,7 @@ class TokenExpired(InvalidToken):
     advice = "Refresh it, or log in again."
 
 
-class AccessClaims(msgspec.Struct, frozen=True, kw_only=True):
+class AccessClaims(msgspec.Struct, frozen=True, kw_only=True, tag_field="purpose", tag="access"):
     """What an access token says: this person, in this session."""
 
     iss: str
@@ -46,10 +46,9 @@ class AccessClaims(msgspec.Struct, frozen=True, kw_only=True):
     iat: int
     exp: int
     jti: str
-    purpose: Literal["access"] = "access"
 
 
-class LimitedClaims(msgspec.Struct, frozen=True, kw_only=True):
+class LimitedClaims(msgspec.Struct, frozen=True, kw_only=True, tag_field="purpose", tag="second-factor"):
     """What a limited token says: this person proved the password while the account was in this epoch."""
 
     iss: str
@@ -58,10 +57,9 @@ class LimitedClaims(msgspec.Struct, frozen=True, kw_only=True):
     iat: int
     exp: int
     jti: str
-    purpose: Literal["second-factor"] = "second-factor"
 
 
-Claims = TypeVar("Claims", AccessClaims, LimitedClaims)
+Claims: TypeAlias = AccessClaims | LimitedClaims
 
 
 class Tokens:
@@ -107,7 +105,10 @@ class Tokens:
             InvalidToken: it is none of ours, or made for something else.
             TokenExpired: its 30 minutes are over.
         """
-        return self._read(token, AccessClaims, now)
+        claims = self.read(token, now)
+        if not isinstance(claims, AccessClaims):
+            raise InvalidToken
+        return claims
 
     def read_limited(self, token: str, now: datetime) -> LimitedClaims:
         """Read a limited token.
@@ -116,30 +117,37 @@ class Tokens:
             InvalidToken: it is none of ours, or made for something else.
             TokenExpired: its 5 minutes are over.
         """
-        return self._read(token, LimitedClaims, now)
+        claims = self.read(token, now)
+        if not isinstance(claims, LimitedClaims):
+            raise InvalidToken
+        return claims
 
-    def _sign(self, claims: AccessClaims | LimitedClaims) -> str:
-        key = self._keys.current
-        header = {"alg": ALGORITHM, "kid": key.key_id}
-        return jwt.encode(header, msgspec.to_builtins(claims), _jwk(key), algorithms=[ALGORITHM])
-
-    def _read(self, token: str, claims_type: type[Claims], now: datetime) -> Claims:
+    def read(self, token: str, now: datetime) -> Claims:
+        """Read a token of either kind; refusals as ``read_access``."""
         if len(token) > MAX_TOKEN_CHARACTERS:
             raise InvalidToken
+        claims = self._open(token)
+        if claims.iss != self._issuer:
+            raise InvalidToken
+        if now.timestamp() >= claims.exp:
+            raise TokenExpired
+        return claims
+
+    def _open(self, token: str) -> Claims:
         try:
             opened = jwt.decode(token, self._key_of, algorithms=[ALGORITHM])
-            claims = msgspec.convert(opened.claims, claims_type)
+            return msgspec.convert(opened.claims, type=AccessClaims | LimitedClaims)
         except (
             JoseError,
             ValueError,
             RecursionError,
         ) as unreadable:  # RecursionError: a header nested deeply
             raise InvalidToken from unreadable
-        if claims.iss != self._issuer:
-            raise InvalidToken
-        if now.timestamp() >= claims.exp:
-            raise TokenExpired
-        return claims
+
+    def _sign(self, claims: Claims) -> str:
+        key = self._keys.current
+        header = {"alg": ALGORITHM, "kid": key.key_id}
+        return jwt.encode(header, msgspec.to_builtins(claims), _jwk(key), algorithms=[ALGORITHM])
 
     def _key_of(self, token: GuestProtocol) -> OctKey:
         key = self._keys.find(str(token.headers().get("kid")))

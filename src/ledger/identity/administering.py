@@ -1,0 +1,222 @@
+"""Changing accounts: deactivate, reactivate, another role, another password; sessions end with what they relied on."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from ledger.command_handler import MAX_ATTEMPTS, Alongside, Facts, Handled, handle
+from ledger.domain.account.commands import (
+    AccountCommand,
+    ChangePassword,
+    ChangeRole,
+    DeactivateAccount,
+    ReactivateAccount,
+)
+from ledger.domain.account.decide import ACCOUNT, AccountNotFound, LastAdmin
+from ledger.domain.account.events import AccountEvent
+from ledger.domain.account.state import Registered
+from ledger.domain.authority import AdminRequired, Authority, Role
+from ledger.domain.errors import Refused
+from ledger.domain.event import Utc
+from ledger.domain.ids import PersonId
+from ledger.identity import credentials, people
+from ledger.identity.ending import revoke_lapsed
+from ledger.identity.identity import Identity, reaching
+from ledger.identity.sessions import Principal, authority, reads_of
+from ledger.projections.views.directory import another_active_admin
+from ledger.store.envelope import Provenance
+from ledger.store.ledger import account_stream
+from ledger.store.pool import Connection
+
+VIEW_WAIT: Final = 0.1
+"""Seconds until the directory is asked again for another administrator, after it named one who is none."""
+
+
+class WrongCurrentPassword(Refused):
+    """The current password is another."""
+
+    code = "wrong-current-password"
+    advice = "Changing one's own password needs the current one."
+
+
+class _Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a command is made of; ``by`` is ``None`` for the operator."""
+
+    now: Utc
+    by: Authority | None
+    another_admin: bool
+
+
+_Order = Callable[[_Asked], AccountCommand]
+
+
+async def deactivate(
+    identity: Identity, username: str, *, reason: str, by: Principal | None, provenance: Provenance
+) -> Handled[AccountEvent]:
+    """Keep a person out and end their sessions; ``by`` is an administrator, or ``None`` for the operator.
+
+    Raises:
+        AdminRequired: somebody else asks for it.
+        AccountNotFound: nobody has this user name.
+        LastAdmin: no other active administrator would be left.
+    """
+
+    def order(asked: _Asked) -> DeactivateAccount:
+        return DeactivateAccount(now=asked.now, by=asked.by, reason=reason, another_admin=asked.another_admin)
+
+    return await _leave_an_admin(identity, username, order, by, provenance)
+
+
+async def reactivate(
+    identity: Identity, username: str, *, reason: str, by: Principal | None, provenance: Provenance
+) -> Handled[AccountEvent]:
+    """Let a person in again; refusals as ``deactivate``."""
+
+    def order(asked: _Asked) -> ReactivateAccount:
+        return ReactivateAccount(now=asked.now, by=asked.by, reason=reason)
+
+    person = await _find(identity, username, by)
+    return await _change(identity, person, order, by, provenance)
+
+
+async def change_role(
+    identity: Identity,
+    username: str,
+    *,
+    role: Role,
+    reason: str,
+    by: Principal | None,
+    provenance: Provenance,
+) -> Handled[AccountEvent]:
+    """Give a person another job and end their sessions; refusals as ``deactivate``."""
+
+    def order(asked: _Asked) -> ChangeRole:
+        return ChangeRole(
+            now=asked.now, by=asked.by, role=role, reason=reason, another_admin=asked.another_admin
+        )
+
+    return await _leave_an_admin(identity, username, order, by, provenance)
+
+
+async def change_password(
+    identity: Identity,
+    username: str,
+    *,
+    new_password: str,
+    current_password: str | None = None,
+    reason: str = "",
+    by: Principal | None,
+    provenance: Provenance,
+) -> Handled[AccountEvent]:
+    """Change one's own password by the current one, or anybody else's as an administrator; all sessions end.
+
+    Raises:
+        WrongCurrentPassword: one's own, and the current one is missing or another.
+        AdminRequired: somebody else's, asked for by no administrator.
+        AccountNotFound: nobody has this user name.
+    """
+    ledger = identity.ledger
+    person = await _find(identity, username, by)
+    proven = None
+    if by is not None and by.person == person:
+        proven = await _prove(identity, person, current_password)
+    password_hash = await identity.passwords.hash(new_password)
+
+    def order(asked: _Asked) -> ChangePassword:
+        return ChangePassword(now=asked.now, by=asked.by, reason=reason)
+
+    async def write_row(conn: Connection) -> None:
+        now = identity.clock()
+        if not await credentials.replace(
+            conn, ledger.ledger_id, person, password_hash=password_hash, now=now, instead_of=proven
+        ):
+            raise WrongCurrentPassword
+
+    return await _change(identity, person, order, by, provenance, alongside=write_row)
+
+
+async def _prove(identity: Identity, person: PersonId, current_password: str | None) -> str:
+    """Check the current password; its hash, which must still be the stored one when the new one is written."""
+    ledger = identity.ledger
+    stored = await credentials.read(ledger.pool, ledger.ledger_id, person)
+    is_right = current_password is not None and await identity.passwords.matches(stored, current_password)
+    if stored is None or not is_right:
+        raise WrongCurrentPassword
+    return stored
+
+
+async def _find(identity: Identity, username: str, by: Principal | None) -> PersonId:
+    """Find whom it is about; only administrators learn that a user name is nobody's."""
+    ledger = identity.ledger
+    found = await people.find(ledger.pool, ledger.ledger_id, username)
+    if by is not None and by.role is not Role.ADMIN and (found is None or found.person != by.person):
+        raise AdminRequired(role=by.role.value)
+    if found is None:
+        raise AccountNotFound
+    return found.person
+
+
+async def _leave_an_admin(
+    identity: Identity, username: str, order: _Order, by: Principal | None, provenance: Provenance
+) -> Handled[AccountEvent]:
+    """Change an account that may be an administrator's, on the strength of another active one's account.
+
+    The directory names one, the command reads that account itself: two who deactivate each other at once meet
+    in the append, and one of them stays. A directory that lags may name somebody who is none any more: it is
+    asked again, three times in all, a tenth of a second apart.
+    """
+    person = await _find(identity, username, by)
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        other = await _another_admin(identity, person)
+        try:
+            return await _change(identity, person, order, by, provenance, other=other)
+        except LastAdmin:
+            if other is None or attempt == MAX_ATTEMPTS:
+                raise
+            await asyncio.sleep(VIEW_WAIT)
+    raise AssertionError  # the loop above returns or raises
+
+
+async def _another_admin(identity: Identity, person: PersonId) -> PersonId | None:
+    ledger = identity.ledger
+    with reaching():
+        async with ledger.pool.acquire() as conn:
+            return await another_active_admin(conn, ledger.ledger_id, person)
+
+
+async def _change(
+    identity: Identity,
+    person: PersonId,
+    order: _Order,
+    by: Principal | None,
+    provenance: Provenance,
+    *,
+    other: PersonId | None = None,
+    alongside: Alongside | None = None,
+) -> Handled[AccountEvent]:
+    target = account_stream(person)
+    reads = {*(() if by is None else reads_of(by)), *(() if other is None else (account_stream(other),))}
+
+    def build(facts: Facts) -> AccountCommand:
+        asks = None if by is None else authority(facts, by)
+        return order(_Asked(now=facts.now, by=asks, another_admin=_is_active_admin(facts, other)))
+
+    handled = await handle(
+        identity.ledger,
+        ACCOUNT,
+        target,
+        build,
+        clock=identity.clock,
+        provenance=provenance,
+        reads=sorted(reads - {target}),
+        alongside=alongside,
+    )
+    await revoke_lapsed(identity, [person])
+    return handled
+
+
+def _is_active_admin(facts: Facts, person: PersonId | None) -> bool:
+    account = None if person is None else facts.state(ACCOUNT, account_stream(person))
+    return isinstance(account, Registered) and account.is_active and account.role is Role.ADMIN

@@ -1,0 +1,45 @@
+"""Who somebody is, as they are told themselves."""
+
+from datetime import datetime
+
+import msgspec
+
+from ledger.command_handler import state_of
+from ledger.domain.account.decide import ACCOUNT, AccountNotFound
+from ledger.domain.account.state import Registered
+from ledger.domain.authority import Role
+from ledger.identity import people, session_rows
+from ledger.identity.identity import Identity
+from ledger.identity.people import Record
+from ledger.identity.sessions import Principal
+from ledger.store.ledger import account_stream
+from ledger.store.streams import read_stream
+
+
+class Me(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's own account; ``last_login`` is when they last opened a session (``None``: never)."""
+
+    record: Record
+    role: Role
+    is_2fa_enabled: bool
+    last_login: datetime | None
+
+
+async def me(identity: Identity, principal: Principal) -> Me:
+    """Tell a person who they are.
+
+    Raises:
+        AccountNotFound: what was known of them has been erased.
+    """
+    ledger = identity.ledger
+    person = await people.read(ledger.pool, ledger.ledger_id, principal.person)
+    account = state_of(ACCOUNT, await read_stream(ledger, account_stream(principal.person)))
+    if person is None or not isinstance(account, Registered):
+        raise AccountNotFound
+    last_login = await session_rows.last_login(ledger.pool, ledger.ledger_id, principal.person)
+    return Me(
+        record=person.record,
+        role=account.role,
+        is_2fa_enabled=account.second_factor,
+        last_login=last_login,
+    )

@@ -1,0 +1,89 @@
+"""Refreshing: a spent token for a new pair; a spent token that comes back too late ends the session."""
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from ledger.command_handler import Facts
+from ledger.domain.authority import SessionNotLive
+from ledger.domain.errors import Unauthenticated
+from ledger.domain.session.commands import RevokeSession
+from ledger.domain.session.events import RevocationCause
+from ledger.identity import refresh_rows, session_rows
+from ledger.identity.ending import end, unasked
+from ledger.identity.identity import Identity, reaching
+from ledger.identity.refresh_rows import Held
+from ledger.identity.sessions import principal_of
+
+
+class InvalidRefreshToken(Unauthenticated):
+    """Could not validate credentials: this refresh token is not good."""
+
+    code = "invalid-refresh-token"
+    advice = "Log in again."
+
+
+class RefreshTokenReused(InvalidRefreshToken):
+    """Could not validate credentials: this refresh token was spent before, so its session has been revoked."""
+
+    code = "refresh-token-reused"
+
+
+class Pair(msgspec.Struct, frozen=True, kw_only=True):
+    """A new access token, and the refresh token for the next time."""
+
+    access_token: str
+    refresh_token: str
+
+
+async def refresh(identity: Identity, token: str) -> Pair:
+    """Spend a refresh token for a new pair.
+
+    One that was spent within the last ten seconds gets another pair of the same session: two tabs asked at once,
+    or the first answer was lost. Spent longer ago, two parties hold it, and one of them stole it.
+
+    Raises:
+        InvalidRefreshToken: it is none of ours, or has expired.
+        RefreshTokenReused: it was spent more than ten seconds ago; its session is revoked now.
+        SessionNotLive: the session has ended, or has not been used for too long.
+    """
+    now = identity.clock()
+    held = await refresh_rows.find(identity.ledger.pool, identity.ledger.ledger_id, token)
+    if held is None or now >= held.expires_at:
+        raise InvalidRefreshToken
+    if now >= held.last_seen + timedelta(seconds=held.idle_seconds):
+        raise SessionNotLive(session=held.session)
+    await principal_of(identity, held.person, held.session, now)
+    successor = refresh_rows.new_token()
+    if not await _rotate(identity, held, token, successor, now):
+        await _revoke(identity, held)
+        raise RefreshTokenReused(session=held.session)
+    return Pair(access_token=identity.tokens.access(held.person, held.session, now), refresh_token=successor)
+
+
+async def _rotate(identity: Identity, held: Held, token: str, successor: str, now: datetime) -> bool:
+    """Spend ``token`` and write its successor down; ``False``: it was spent too long ago, nothing is written."""
+    ledger, limits = identity.ledger, identity.limits
+    with reaching():
+        async with ledger.pool.acquire() as conn, conn.transaction():
+            spent_at = await refresh_rows.spend(conn, ledger.ledger_id, token, now)
+            if spent_at is None:
+                raise InvalidRefreshToken
+            if now - spent_at > timedelta(seconds=limits.refresh_grace_seconds):
+                return False
+            expires_at = now + timedelta(seconds=limits.refresh_seconds)
+            await refresh_rows.insert(
+                conn, ledger.ledger_id, successor, held.session, now=now, expires_at=expires_at
+            )
+            stale = now - timedelta(seconds=limits.seen_every_seconds)
+            await session_rows.touch(conn, ledger.ledger_id, held.session, now=now, unless_since=stale)
+    return True
+
+
+async def _revoke(identity: Identity, held: Held) -> None:
+    cause = RevocationCause.REFRESH_REUSED
+
+    def build(facts: Facts) -> RevokeSession:
+        return RevokeSession(now=facts.now, by=None, cause=cause, reason="")
+
+    await end(identity, held.session, build, unasked(held.session, cause.value))

@@ -1,0 +1,107 @@
+"""Sessions that nobody ended: past a limit, or left behind by a crash. A sweep writes their end into the log.
+
+Any number of processes may sweep at once: what they write has the same ids, so it is written once.
+"""
+
+import asyncio
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from ledger.command_handler import Facts, handle
+from ledger.domain.errors import Corrupt, LedgerError
+from ledger.domain.ids import PersonId
+from ledger.domain.session.commands import ExpireSession
+from ledger.domain.session.decide import SESSION
+from ledger.domain.session.events import ExpiryCause
+from ledger.identity import refresh_rows, session_rows
+from ledger.identity.ending import revoke_lapsed, unasked
+from ledger.identity.identity import Identity
+from ledger.identity.session_rows import OpenRow
+from ledger.store.ledger import session_stream
+from ledger.store.pool import Connection
+
+log = structlog.get_logger()
+
+SWEEP_SECONDS: Final = 30.0
+PAGE: Final = 200
+AT_MOST: Final = 1_000
+"""How many sessions one sweep expires; what is left waits for the next."""
+BEFORE_ANYBODY: Final = PersonId(UUID(int=0))
+
+
+class _UsedMeanwhile(LedgerError):
+    """The session was used after it had been found idle."""
+
+
+async def run_forever(identity: Identity, *, every: float = SWEEP_SECONDS) -> None:
+    """Sweep every so many seconds until cancelled; a sweep that fails is logged, and the next one tries again."""
+    while True:
+        try:
+            await sweep(identity)
+        except LedgerError as failed:
+            log.warning("sessions.sweep.failed", code=failed.code)
+        await asyncio.sleep(every)
+
+
+async def sweep(identity: Identity) -> None:
+    """Expire what has run out, record what accounts no longer keep, forget tokens that are good for nothing.
+
+    Raises:
+        Unavailable: the database cannot be reached.
+    """
+    await _expire_overdue(identity)
+    await _revoke_lapsed(identity)
+    ledger = identity.ledger
+    await refresh_rows.forget(ledger.pool, ledger.ledger_id, identity.clock())
+
+
+async def _expire_overdue(identity: Identity) -> None:
+    ledger, now = identity.ledger, identity.clock()
+    for row in await session_rows.overdue(ledger.pool, ledger.ledger_id, now, AT_MOST):
+        try:
+            await _expire(identity, row, now)
+        except Corrupt as broken:  # one unreadable session must not keep the others open
+            log.error("session.expiry.failed", session=row.session, code=broken.code)
+
+
+async def _expire(identity: Identity, row: OpenRow, now: datetime) -> None:
+    """Expire one session, unless it is used while this happens."""
+    ledger = identity.ledger
+    cause = ExpiryCause.ABSOLUTE if now >= row.expires_at else ExpiryCause.IDLE
+
+    def build(facts: Facts) -> ExpireSession:
+        return ExpireSession(now=facts.now, cause=cause, last_seen=row.last_seen)
+
+    async def close_row(conn: Connection) -> None:
+        if not await session_rows.close_unused(
+            conn, ledger.ledger_id, row.session, now=now, last_seen=row.last_seen
+        ):
+            raise _UsedMeanwhile(session=row.session)
+
+    try:
+        handled = await handle(
+            ledger,
+            SESSION,
+            session_stream(row.session),
+            build,
+            clock=identity.clock,
+            provenance=unasked(row.session, "expired"),
+            alongside=close_row,
+        )
+    except _UsedMeanwhile:
+        return
+    if not handled.events:  # it ended before, and the row was left open
+        await session_rows.close(ledger.pool, ledger.ledger_id, [row.session], now)
+
+
+async def _revoke_lapsed(identity: Identity) -> None:
+    ledger = identity.ledger
+    after = BEFORE_ANYBODY
+    while people := await session_rows.people_logged_in(
+        ledger.pool, ledger.ledger_id, after=after, limit=PAGE
+    ):
+        await revoke_lapsed(identity, people)
+        after = people[-1]
