@@ -23,12 +23,12 @@ from ledger.domain.event import Utc
 from ledger.domain.ids import PersonId
 from ledger.identity import credentials, people
 from ledger.identity.ending import revoke_lapsed
-from ledger.identity.identity import Identity, reaching
+from ledger.identity.identity import Identity
 from ledger.identity.sessions import Principal, authority, reads_of
 from ledger.projections.views.directory import another_active_admin
 from ledger.store.envelope import Provenance
 from ledger.store.ledger import account_stream
-from ledger.store.pool import Connection
+from ledger.store.pool import Connection, reading
 
 VIEW_WAIT: Final = 0.1
 """Seconds until the directory is asked again for another administrator, after it named one who is none."""
@@ -181,9 +181,8 @@ async def _leave_an_admin(
 
 async def _another_admin(identity: Identity, person: PersonId) -> PersonId | None:
     ledger = identity.ledger
-    with reaching():
-        async with ledger.pool.acquire() as conn:
-            return await another_active_admin(conn, ledger.ledger_id, person)
+    async with reading(ledger.pool) as conn:
+        return await another_active_admin(conn, ledger.ledger_id, person)
 
 
 async def _change(

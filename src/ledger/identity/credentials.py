@@ -4,8 +4,7 @@ from datetime import datetime
 from typing import Final
 
 from ledger.domain.ids import PersonId
-from ledger.identity.identity import reaching
-from ledger.store.pool import Connection, Pool
+from ledger.store.pool import Connection, Pool, reading
 
 # $1 ledger, $2 person, $3 password hash, $4 now
 INSERT: Final = """
@@ -30,8 +29,8 @@ async def insert(
 
 async def read(pool: Pool, ledger_id: int, person: PersonId) -> str | None:
     """Read a person's password hash; ``None``: there is none."""
-    with reaching():
-        found: str | None = await pool.fetchval(READ, ledger_id, person)
+    async with reading(pool) as conn:
+        found: str | None = await conn.fetchval(READ, ledger_id, person)
     return found
 
 

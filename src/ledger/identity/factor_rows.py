@@ -11,9 +11,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ledger.domain.errors import Corrupt
 from ledger.domain.ids import PersonId
-from ledger.identity.identity import reaching
 from ledger.identity.keys import Keyring
-from ledger.store.pool import Connection, Pool
+from ledger.store.pool import Connection, Pool, reading
 
 NONCE_BYTES: Final = 12
 
@@ -92,8 +91,8 @@ async def set_up(
 
 async def read(pool: Pool, ledger_id: int, person: PersonId) -> FactorRow | None:
     """Read a person's second factor; ``None``: none was set up."""
-    with reaching():
-        row = await pool.fetchrow(READ, ledger_id, person)
+    async with reading(pool) as conn:
+        row = await conn.fetchrow(READ, ledger_id, person)
     if row is None:
         return None
     return FactorRow(

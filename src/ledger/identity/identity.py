@@ -1,11 +1,10 @@
 """What this room works with: the ledger, its keys, its limits and its clock."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Final, Self
 
-import asyncpg
 import msgspec
 
 from ledger.domain.errors import Unavailable
@@ -15,7 +14,7 @@ from ledger.identity.passwords import Passwords
 from ledger.identity.tokens import ISSUER, Tokens
 from ledger.store.envelope import Provenance
 from ledger.store.ledger import Ledger
-from ledger.store.pool import LOST, UNSETTLED
+from ledger.store.pool import UNSETTLED, Connection, Pool, reading
 from ledger.store.streams import new_command_id
 
 SYSTEM: Final = "system"
@@ -82,14 +81,15 @@ def by_person(person: PersonId, correlation_id: str = "") -> Provenance:
     return Provenance(actor=str(person), command_id=new_command_id(), correlation_id=correlation_id)
 
 
-@contextmanager
-def reaching() -> Iterator[None]:
-    """Translate what the driver raises when the database cannot be reached or had to give up.
+@asynccontextmanager
+async def writing(pool: Pool) -> AsyncIterator[Connection]:
+    """Open a transaction on this room's rows; whatever raises inside rolls it back.
 
     Raises:
-        Unavailable: it was so.
+        Unavailable: the database cannot be reached, or gave up waiting for a lock.
     """
     try:
-        yield
-    except (*LOST, *UNSETTLED, asyncpg.PostgresError) as lost:
-        raise Unavailable from lost
+        async with reading(pool) as conn, conn.transaction():
+            yield conn
+    except UNSETTLED as unsettled:
+        raise Unavailable from unsettled

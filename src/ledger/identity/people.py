@@ -12,8 +12,7 @@ import msgspec
 
 from ledger.domain.errors import Invalid
 from ledger.domain.ids import Digest, PersonId
-from ledger.identity.identity import reaching
-from ledger.store.pool import Connection, Pool
+from ledger.store.pool import Connection, Pool, reading
 
 SALT_BYTES: Final = 32
 
@@ -124,36 +123,36 @@ async def find(pool: Pool, ledger_id: int, username: str) -> Person | None:
     """Find a person by user name, however it is capitalised; ``None``: nobody has it."""
     if not is_storable(username):
         return None
-    with reaching():
-        row = await pool.fetchrow(FIND, ledger_id, folded(username))
+    async with reading(pool) as conn:
+        row = await conn.fetchrow(FIND, ledger_id, folded(username))
     return None if row is None else _person(row)
 
 
 async def read(pool: Pool, ledger_id: int, person: PersonId) -> Person | None:
     """Read a person's row; ``None``: never registered, or erased."""
-    with reaching():
-        row = await pool.fetchrow(READ, ledger_id, person)
+    async with reading(pool) as conn:
+        row = await conn.fetchrow(READ, ledger_id, person)
     return None if row is None else _person(row)
 
 
 async def names_of(pool: Pool, ledger_id: int, persons: Sequence[PersonId]) -> dict[PersonId, str]:
     """Look up user names, verbatim; who was erased is not in the answer."""
-    with reaching():
-        rows = await pool.fetch(NAMES, ledger_id, list(persons))
+    async with reading(pool) as conn:
+        rows = await conn.fetch(NAMES, ledger_id, list(persons))
     return {row["person_id"]: row["username"] for row in rows}
 
 
 async def list_people(pool: Pool, ledger_id: int, *, after: str = "", limit: int = 100) -> tuple[Person, ...]:
     """List people by user name, ``limit`` at a time, beginning after the user name ``after``."""
-    with reaching():
-        rows = await pool.fetch(LIST, ledger_id, folded(after), limit)
+    async with reading(pool) as conn:
+        rows = await conn.fetch(LIST, ledger_id, folded(after), limit)
     return tuple(_person(row) for row in rows)
 
 
 async def is_anybody_there(pool: Pool, ledger_id: int) -> bool:
     """Tell whether anybody was ever registered and not erased."""
-    with reaching():
-        return bool(await pool.fetchval(ANYBODY, ledger_id))
+    async with reading(pool) as conn:
+        return bool(await conn.fetchval(ANYBODY, ledger_id))
 
 
 def _person(row: asyncpg.Record) -> Person:

@@ -8,8 +8,8 @@ from typing import Final
 import msgspec
 
 from ledger.domain.ids import PersonId, SessionId
-from ledger.identity.identity import reaching
-from ledger.store.pool import Connection, Pool
+from ledger.identity.identity import writing
+from ledger.store.pool import Connection, Pool, reading
 
 TOKEN_BYTES: Final = 32
 
@@ -59,8 +59,8 @@ async def insert(
 
 async def find(pool: Pool, ledger_id: int, token: str) -> Held | None:
     """Find what a token is good for; ``None``: nothing, it is none of ours or long forgotten."""
-    with reaching():
-        row = await pool.fetchrow(FIND, ledger_id, _hash(token))
+    async with reading(pool) as conn:
+        row = await conn.fetchrow(FIND, ledger_id, _hash(token))
     if row is None:
         return None
     return Held(
@@ -80,8 +80,8 @@ async def spend(conn: Connection, ledger_id: int, token: str, now: datetime) -> 
 
 async def forget(pool: Pool, ledger_id: int, before: datetime) -> None:
     """Forget the tokens that expired before this moment."""
-    with reaching():
-        await pool.execute(FORGET, ledger_id, before)
+    async with writing(pool) as conn:
+        await conn.execute(FORGET, ledger_id, before)
 
 
 def _hash(token: str) -> bytes:

@@ -11,7 +11,7 @@ from ledger.domain.session.commands import RevokeSession
 from ledger.domain.session.events import RevocationCause
 from ledger.identity import refresh_rows, session_rows
 from ledger.identity.ending import end, unasked
-from ledger.identity.identity import Identity, reaching
+from ledger.identity.identity import Identity, writing
 from ledger.identity.refresh_rows import Held
 from ledger.identity.sessions import principal_of
 
@@ -64,19 +64,18 @@ async def refresh(identity: Identity, token: str) -> Pair:
 async def _rotate(identity: Identity, held: Held, token: str, successor: str, now: datetime) -> bool:
     """Spend ``token`` and write its successor down; ``False``: it was spent too long ago, nothing is written."""
     ledger, limits = identity.ledger, identity.limits
-    with reaching():
-        async with ledger.pool.acquire() as conn, conn.transaction():
-            spent_at = await refresh_rows.spend(conn, ledger.ledger_id, token, now)
-            if spent_at is None:
-                raise InvalidRefreshToken
-            if now - spent_at > timedelta(seconds=limits.refresh_grace_seconds):
-                return False
-            expires_at = now + timedelta(seconds=limits.refresh_seconds)
-            await refresh_rows.insert(
-                conn, ledger.ledger_id, successor, held.session, now=now, expires_at=expires_at
-            )
-            stale = now - timedelta(seconds=limits.seen_every_seconds)
-            await session_rows.touch(conn, ledger.ledger_id, held.session, now=now, unless_since=stale)
+    async with writing(ledger.pool) as conn:
+        spent_at = await refresh_rows.spend(conn, ledger.ledger_id, token, now)
+        if spent_at is None:
+            raise InvalidRefreshToken
+        if now - spent_at > timedelta(seconds=limits.refresh_grace_seconds):
+            return False
+        expires_at = now + timedelta(seconds=limits.refresh_seconds)
+        await refresh_rows.insert(
+            conn, ledger.ledger_id, successor, held.session, now=now, expires_at=expires_at
+        )
+        stale = now - timedelta(seconds=limits.seen_every_seconds)
+        await session_rows.touch(conn, ledger.ledger_id, held.session, now=now, unless_since=stale)
     return True
 
 

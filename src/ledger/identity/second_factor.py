@@ -13,7 +13,7 @@ from ledger.domain.session.events import Factor
 from ledger.identity import factor_codes, factor_rows, people
 from ledger.identity.ending import revoke_lapsed
 from ledger.identity.factor_rows import FactorRow
-from ledger.identity.identity import Identity, reaching
+from ledger.identity.identity import Identity, writing
 from ledger.identity.opening import LoggedIn, ProofOutdated, Proven, open_session
 from ledger.identity.session_rows import Client
 from ledger.identity.sessions import Principal, authority
@@ -63,17 +63,16 @@ async def setup(identity: Identity, principal: Principal) -> Setup:
     if person is None:
         raise AccountNotFound
     secret, codes = factor_codes.new_secret(), factor_codes.new_backup_codes()
-    with reaching():
-        async with ledger.pool.acquire() as conn, conn.transaction():
-            is_set_up = await factor_rows.set_up(
-                conn,
-                ledger.ledger_id,
-                principal.person,
-                sealed=factor_rows.seal(identity.factor_keys, principal.person, secret),
-                key_id=identity.factor_keys.current.key_id,
-                code_hashes=[factor_codes.backup_hash(code) for code in codes],
-                now=identity.clock(),
-            )
+    async with writing(ledger.pool) as conn:
+        is_set_up = await factor_rows.set_up(
+            conn,
+            ledger.ledger_id,
+            principal.person,
+            sealed=factor_rows.seal(identity.factor_keys, principal.person, secret),
+            key_id=identity.factor_keys.current.key_id,
+            code_hashes=[factor_codes.backup_hash(code) for code in codes],
+            now=identity.clock(),
+        )
     if not is_set_up:
         raise SecondFactorActive
     url = factor_codes.otpauth_url(secret, username=person.record.username, issuer=identity.label)
@@ -181,6 +180,5 @@ def _use_backup_code(identity: Identity, person: PersonId, _row: FactorRow, code
 
 
 async def _in_transaction(identity: Identity, use: Alongside) -> None:
-    with reaching():
-        async with identity.ledger.pool.acquire() as conn, conn.transaction():
-            await use(conn)
+    async with writing(identity.ledger.pool) as conn:
+        await use(conn)

@@ -12,8 +12,8 @@ import asyncpg
 import msgspec
 
 from ledger.domain.ids import PersonId, SessionId
-from ledger.identity.identity import reaching
-from ledger.store.pool import Connection, Pool
+from ledger.identity.identity import writing
+from ledger.store.pool import Connection, Pool, reading
 
 MAX_CLIENT_CHARACTERS: Final = 512
 
@@ -123,8 +123,8 @@ async def insert(conn: Connection, ledger_id: int, row: NewRow) -> None:
 
 async def close(pool: Pool, ledger_id: int, sessions: Sequence[SessionId], now: datetime) -> None:
     """Note that the log has ended these."""
-    with reaching():
-        await pool.execute(CLOSE, ledger_id, list(sessions), now)
+    async with writing(pool) as conn:
+        await conn.execute(CLOSE, ledger_id, list(sessions), now)
 
 
 async def close_unused(
@@ -143,35 +143,35 @@ async def touch(
 
 async def open_of(pool: Pool, ledger_id: int, persons: Sequence[PersonId]) -> tuple[OpenRow, ...]:
     """List these people's open sessions."""
-    with reaching():
-        return tuple(_open(row) for row in await pool.fetch(OPEN, ledger_id, list(persons)))
+    async with reading(pool) as conn:
+        return tuple(_open(row) for row in await conn.fetch(OPEN, ledger_id, list(persons)))
 
 
 async def beyond(pool: Pool, ledger_id: int, person: PersonId, allowed: int) -> tuple[SessionId, ...]:
     """List the open sessions beyond the ``allowed`` last used ones."""
-    with reaching():
-        return tuple(row["session_id"] for row in await pool.fetch(EXCESS, ledger_id, person, allowed))
+    async with reading(pool) as conn:
+        return tuple(row["session_id"] for row in await conn.fetch(EXCESS, ledger_id, person, allowed))
 
 
 async def overdue(pool: Pool, ledger_id: int, now: datetime, limit: int) -> tuple[OpenRow, ...]:
     """List up to ``limit`` open sessions past their absolute or their idle limit."""
-    with reaching():
-        return tuple(_open(row) for row in await pool.fetch(OVERDUE, ledger_id, now, limit))
+    async with reading(pool) as conn:
+        return tuple(_open(row) for row in await conn.fetch(OVERDUE, ledger_id, now, limit))
 
 
 async def people_logged_in(
     pool: Pool, ledger_id: int, *, after: PersonId, limit: int
 ) -> tuple[PersonId, ...]:
     """List people with open sessions in the order of their ids, ``limit`` at a time."""
-    with reaching():
-        rows = await pool.fetch(PEOPLE_WITH_OPEN_SESSIONS, ledger_id, after, limit)
+    async with reading(pool) as conn:
+        rows = await conn.fetch(PEOPLE_WITH_OPEN_SESSIONS, ledger_id, after, limit)
     return tuple(row["person_id"] for row in rows)
 
 
 async def last_login(pool: Pool, ledger_id: int, person: PersonId) -> datetime | None:
     """Tell when the person last opened a session; ``None``: never."""
-    with reaching():
-        found: datetime | None = await pool.fetchval(LAST_LOGIN, ledger_id, person)
+    async with reading(pool) as conn:
+        found: datetime | None = await conn.fetchval(LAST_LOGIN, ledger_id, person)
     return found
 
 

@@ -64,7 +64,7 @@ async def _expire_overdue(identity: Identity) -> None:
         try:
             await _expire(identity, row, now)
         except Corrupt as broken:  # one unreadable session must not keep the others open
-            log.error("session.expiry.failed", session=row.session, code=broken.code)
+            log.warning("session.expiry.failed", session=row.session, code=broken.code)
 
 
 async def _expire(identity: Identity, row: OpenRow, now: datetime) -> None:
