@@ -1,0 +1,76 @@
+"""The application: its routes, its error handlers and its door."""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Final
+
+from litestar import Litestar
+from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+from litestar.types import ASGIApp, ControllerRouterHandler
+
+from ledger.api.accounts import AccountController
+from ledger.api.decisions import DecisionController
+from ledger.api.docs import docs_asset, docs_page, openapi_document
+from ledger.api.door import Door
+from ledger.api.health import HealthController, metrics_text, status
+from ledger.api.openapi import describe
+from ledger.api.problems import on_framework_error, on_ledger_error, on_unforeseen
+from ledger.api.services import Services
+from ledger.domain.errors import LedgerError
+
+ROUTES: Final[Sequence[ControllerRouterHandler]] = (
+    AccountController,
+    DecisionController,
+    HealthController,
+    status,
+    metrics_text,
+    openapi_document,
+    docs_page,
+    docs_asset,
+)
+
+
+def openapi() -> bytes:
+    """Write the API's description, without a running service."""
+    return describe(ROUTES, title="Decision ledger", version=version("decision-ledger"))
+
+
+def create_app(services: Services) -> ASGIApp:
+    """Make the ASGI application that serves ``services``."""
+    app = Litestar(
+        list(ROUTES),
+        openapi_config=None,
+        request_max_body_size=services.max_body_bytes,
+        cors_config=_cors(services.cors_origins),
+        exception_handlers={
+            LedgerError: on_ledger_error,
+            HTTPException: on_framework_error,
+            Exception: on_unforeseen,
+        },
+        state=State({"services": services, "openapi": openapi()}),
+        logging_config=None,
+    )
+    return Door(app, max_in_flight=services.max_in_flight)
+
+
+def _cors(origins: Sequence[str]) -> CORSConfig | None:
+    """Allow exact origins only; bearer tokens need no credentials mode."""
+    if not origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "X-Request-ID"],
+        expose_headers=[
+            "ETag",
+            "Ledger-Position",
+            "Ledger-Leaf-Hash",
+            "Ledger-View-Stale",
+            "Link",
+            "X-Request-ID",
+        ],
+        allow_credentials=False,
+        max_age=600,
+    )

@@ -1,0 +1,143 @@
+"""Bodies in: strictly typed, every wrong field named, nothing let through that PostgreSQL cannot store."""
+
+import re
+from datetime import UTC, datetime
+from typing import Final, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from ledger.api.problems import FieldError, InvalidRequest, WrongContentType
+from ledger.api.types import HttpRequest
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+JSON_TYPES: Final = re.compile(r"application/(?:[\w.-]+\+)?json")
+FORM_TYPE: Final = "application/x-www-form-urlencoded"
+MULTIPART_TYPE: Final = "multipart/form-data"
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def as_utc(moment: datetime, field: str) -> datetime:
+    """Read a moment without an offset as UTC, and bring every other one there.
+
+    Raises:
+        InvalidRequest: it does not lie between 1970 and 2200.
+    """
+    try:
+        utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        utc = EARLIEST - EARLIEST.resolution
+    if not EARLIEST <= utc < LATEST:
+        raise InvalidRequest(FieldError(field, "lies outside the years 1970 to 2199"))
+    return utc
+
+
+async def read_json(request: HttpRequest, shape: type[T]) -> T:
+    """Read the body as ``shape``.
+
+    Raises:
+        InvalidRequest: it is not JSON, or fields are missing, mistyped or hold NUL; all of them are named.
+        WrongContentType: it does not say that it is JSON.
+        BodyTooLarge: it is larger than the service takes.
+    """
+    body = await request.body()
+    if body:
+        _require_json(request)
+    return decode_json(body, shape)
+
+
+def decode_json(body: bytes, shape: type[T]) -> T:
+    """Decode JSON strictly as ``shape``, naming every wrong field."""
+    try:
+        decoded = msgspec.json.decode(body, type=shape)
+    except msgspec.ValidationError as wrong:
+        raise InvalidRequest(*_wrong_fields(body, shape, wrong)) from wrong
+    except RecursionError as deep:
+        raise InvalidRequest(FieldError("body", "is nested too deeply")) from deep
+    except UnicodeDecodeError as garbled:
+        raise InvalidRequest(FieldError("body", "is not valid UTF-8")) from garbled
+    except msgspec.DecodeError as malformed:
+        raise InvalidRequest(FieldError("body", f"is not valid JSON: {malformed}")) from malformed
+    _refuse_nul(decoded, body)
+    return decoded
+
+
+def _require_json(request: HttpRequest) -> None:
+    kind, options = request.content_type
+    charset = options.get("charset", "utf-8").lower()
+    if not JSON_TYPES.fullmatch(kind) or charset not in ("utf-8", "utf8"):
+        raise WrongContentType(expected="application/json", got=kind or "none")
+
+
+def _wrong_fields(body: bytes, shape: type[T], first: msgspec.ValidationError) -> tuple[FieldError, ...]:
+    """Decode field by field, because the decoder stops at the first fault."""
+    try:
+        fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return (FieldError("body", str(first)),)
+    wrong = (_fault(field, fields.get(field.encode_name)) for field in msgspec.structs.fields(shape))
+    return tuple(fault for fault in wrong if fault) or (FieldError("body", str(first)),)
+
+
+def _fault(field: msgspec.structs.FieldInfo, raw: msgspec.Raw | None) -> FieldError | None:
+    if raw is None:
+        return FieldError(field.encode_name, "is required") if field.required else None
+    try:
+        msgspec.json.decode(raw, type=field.type)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as wrong:
+        return FieldError(field.encode_name, str(wrong))
+    return None
+
+
+def _refuse_nul(decoded: msgspec.Struct, body: bytes) -> None:
+    """PostgreSQL's text cannot hold U+0000; JSON can only spell it as an escape."""
+    if b"\\u0000" not in body:
+        return
+    named = tuple(
+        FieldError(name, "holds a NUL character")
+        for name in decoded.__struct_fields__
+        if b"\\u0000" in msgspec.json.encode(getattr(decoded, name)) and _holds_nul(getattr(decoded, name))
+    )
+    if named:
+        raise InvalidRequest(*named)
+
+
+def _holds_nul(value: object) -> bool:
+    if isinstance(value, str):
+        return "\x00" in value
+    return isinstance(value, tuple) and any(_holds_nul(item) for item in value)
+
+
+async def read_form(request: HttpRequest, shape: type[T]) -> T:
+    """Read a form as ``shape``, whose fields are strings.
+
+    Raises:
+        InvalidRequest: fields are missing, do not fit or are not valid UTF-8; all of them are named.
+        WrongContentType: it does not say that it is a form.
+    """
+    kind, _ = request.content_type
+    if kind == MULTIPART_TYPE:
+        form = await request.form()
+        pairs = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+    else:
+        body = await request.body()
+        if body and kind != FORM_TYPE:
+            raise WrongContentType(expected=FORM_TYPE, got=kind or "none")
+        pairs = _urlencoded(body)
+    return decode_json(_as_json(dict(pairs)), shape)
+
+
+def _urlencoded(body: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict")
+    except (UnicodeDecodeError, ValueError) as garbled:
+        raise InvalidRequest(FieldError("body", "is not a valid form in UTF-8")) from garbled
+
+
+def _as_json(form: dict[str, str]) -> bytes:
+    try:
+        return msgspec.json.encode(form)
+    except UnicodeEncodeError as garbled:
+        raise InvalidRequest(FieldError("body", "is not valid UTF-8")) from garbled

@@ -1,0 +1,160 @@
+"""One call: its caller, its provenance, its command and its answer."""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeVar
+from uuid import uuid4
+
+import msgspec
+from litestar import Response
+
+from ledger.api.auth import services_of
+from ledger.api.bodies import read_json
+from ledger.api.problems import FieldError, InvalidRequest
+from ledger.api.services import Services
+from ledger.api.types import HttpRequest
+from ledger.command_handler import Build, Handled, handle
+from ledger.domain.authority import Role
+from ledger.domain.decider import Decider
+from ledger.domain.event import Event
+from ledger.domain.ids import PersonId, StreamName, Version
+from ledger.identity.people import names_of
+from ledger.identity.sessions import Principal, reads_of
+from ledger.store.envelope import Provenance
+from ledger.store.streams import keyed_command_id, new_command_id
+
+C = TypeVar("C")
+S = TypeVar("S")
+E = TypeVar("E", bound=Event)
+T = TypeVar("T", bound=msgspec.Struct)
+
+VIEW_WAIT_SECONDS: Final = 1.0
+SANE_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+ETAG: Final = re.compile(r'"(\d{1,9})"')
+
+
+class Call:
+    """A request on its way through a handler."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        """Take the request as the framework gave it."""
+        self._request = request
+        self.services: Services = services_of(request.app)
+
+    @property
+    def principal(self) -> Principal:
+        """Who calls; only behind a guard."""
+        return self._request.user
+
+    async def json(self, shape: type[T]) -> T:
+        """Read the body strictly as ``shape``; see ``read_json`` for what it raises."""
+        return await read_json(self._request, shape)
+
+    async def handle(self, decider: Decider[C, S, E], target: StreamName, build: Build[C]) -> Handled[E]:
+        """Carry out a command of this caller; the append relies on their session and account as read."""
+        return await handle(
+            self.services.ledger,
+            decider,
+            target,
+            build,
+            clock=self.services.clock,
+            provenance=await self.provenance(),
+            reads=reads_of(self.principal),
+            if_match=self._if_match(),
+        )
+
+    async def provenance(self) -> Provenance:
+        """Say where the command comes from; with an Idempotency-Key the caller and the key name it."""
+        actor = self.principal.person
+        key = self._request.headers.get("idempotency-key")
+        if key is None:
+            command_id, digest = new_command_id(), ""
+        else:
+            if not SANE_KEY.fullmatch(key):
+                raise InvalidRequest(FieldError("Idempotency-Key", "is 1 to 255 visible ASCII characters"))
+            command_id, digest = keyed_command_id(actor, key), await self._request_digest()
+        return Provenance(
+            actor=str(actor),
+            command_id=command_id,
+            is_keyed=key is not None,
+            correlation_id=self.trace_id(),
+            request=digest,
+        )
+
+    async def _request_digest(self) -> str:
+        scope = self._request.scope
+        told = [
+            scope["method"].encode(),
+            scope["raw_path"],
+            scope["query_string"],
+            await self._request.body(),
+        ]
+        parts = b"".join(len(part).to_bytes(8, "big") + part for part in told)
+        return hmac.new(self.services.ledger.request_key, parts, hashlib.sha256).hexdigest()
+
+    def trace_id(self) -> str:
+        """Take the caller's trace id (W3C Trace Context, section 3.2), or begin a new trace."""
+        match = TRACEPARENT.fullmatch(self._request.headers.get("traceparent", ""))
+        return match[1] if match else uuid4().hex
+
+    def _if_match(self) -> Version | None:
+        """Read If-Match (RFC 9110, section 13.1.1): one strong entity tag, or ``*`` for any version."""
+        wanted = self._request.headers.get("if-match")
+        if wanted is None or wanted.strip() == "*":
+            return None
+        match = ETAG.fullmatch(wanted.strip())
+        if match is None:
+            raise InvalidRequest(FieldError("If-Match", "is one ETag as this service gave it, or *"))
+        return Version(int(match[1]))
+
+    async def names(self, people: Sequence[PersonId | None]) -> Mapping[PersonId, str]:
+        """Look up the user names of ``people``; the erased are missing."""
+        wanted = [person for person in people if person is not None]
+        ledger = self.services.ledger
+        return await names_of(ledger.pool, ledger.ledger_id, wanted)
+
+    async def answer(
+        self, body: msgspec.Struct, *, handled: Handled[E] | None = None, feeds: Sequence[str] = ()
+    ) -> Response[bytes]:
+        """Answer with ``body`` once the views that the command ``feeds`` show it, or after one second."""
+        headers: dict[str, str] = {}
+        if handled is not None:
+            headers = position_headers(handled)
+            stale = await self.services.progress.wait_for(feeds, handled.position, VIEW_WAIT_SECONDS)
+            if stale:
+                headers["Ledger-View-Stale"] = ",".join(stale)
+        return json_response(body, headers=headers)
+
+
+def position_headers(handled: Handled[E]) -> dict[str, str]:
+    """Tell where the command's last event lies and what it hashes to."""
+    return {
+        "ETag": etag(handled.version),
+        "Ledger-Position": str(handled.position),
+        "Ledger-Leaf-Hash": handled.leaf.hex(),
+    }
+
+
+def etag(version: Version) -> str:
+    """Write a stream version as a strong entity tag."""
+    return f'"{version}"'
+
+
+def json_response(
+    body: object, *, headers: Mapping[str, str] | None = None, status_code: int = 200
+) -> Response[bytes]:
+    """Answer with JSON."""
+    return Response(
+        msgspec.json.encode(body),
+        media_type="application/json",
+        headers=dict(headers or {}),
+        status_code=status_code,
+    )
+
+
+def own_only(principal: Principal) -> PersonId | None:
+    """Say whose decisions a caller may see: a service's own, everybody's (``None``) for people."""
+    return principal.person if principal.role is Role.SERVICE else None

@@ -1,0 +1,286 @@
+"""The main job over HTTP: submit, queue, decide, response."""
+
+import re
+from typing import Annotated, Final
+from urllib.parse import urlencode
+
+import msgspec
+from litestar import Controller, Response, get, post
+from litestar.params import FromPath, QueryParameter
+
+from ledger.api import wire
+from ledger.api.auth import DECIDERS, EVERYBODY, QUEUE_READERS, SUBMITTERS, allow
+from ledger.api.bodies import as_utc
+from ledger.api.call import Call, etag, json_response, own_only
+from ledger.api.problems import FieldError, InvalidRequest
+from ledger.api.types import HttpRequest
+from ledger.api.wire import Submitted, Summary, Verdict, decision_id
+from ledger.command_handler import Facts, Handled
+from ledger.domain.decision.commands import CastVote, DecisionCommand, Escalate, SubmitDecision
+from ledger.domain.decision.decide import DECISION, KIND_VERSION, THREAT_ANALYSIS_POLICY
+from ledger.domain.decision.events import (
+    Choice,
+    DecisionEscalated,
+    DecisionEvent,
+    DecisionResolved,
+    EscalationCause,
+    Priority,
+    VoteCast,
+)
+from ledger.domain.decision.state import Answer, DecisionNotFound, Status
+from ledger.domain.errors import NotFound
+from ledger.domain.ids import DecisionId, Position
+from ledger.identity.sessions import authority
+from ledger.projections.views import decisions as decisions_view
+from ledger.projections.views import queue as queue_view
+from ledger.projections.views import statistics as statistics_view
+from ledger.projections.views.decisions import DecisionRow
+from ledger.projections.views.queue import Cursor
+from ledger.store.pool import reading
+
+FEEDS: Final = ("queue", "decisions", "statistics")
+ERASED: Final = "erased"
+CURSOR: Final = re.compile(r"([0-3])\.(\d{1,18})")
+
+
+class NotDecidedYet(NotFound):
+    """Response not found: nobody has decided yet."""
+
+    code = "decision-pending"
+    advice = "Ask again later."
+
+
+class DecisionController(Controller):
+    """What submitters and analysts do with decisions."""
+
+    path = "/api/decisions"
+    tags = ("Decisions",)
+
+    @post(
+        "/submit",
+        status_code=200,
+        guards=[allow(SUBMITTERS)],
+        opt={"body": wire.Submission, "answer": Submitted},
+    )
+    async def submit(self, request: HttpRequest) -> Response[bytes]:
+        """Ask for a decision on an item."""
+        call = Call(request)
+        submission = await call.json(wire.Submission)
+        new_id = decision_id(submission.analysis_id)
+        created_at = as_utc(submission.created_at, "created_at")
+
+        def build(facts: Facts) -> DecisionCommand:
+            return SubmitDecision(
+                now=facts.now,
+                by=authority(facts, call.principal),
+                decision_id=new_id,
+                item=submission.item(),
+                kind_version=KIND_VERSION,
+                priority=submission.priority,
+                created_at=created_at,
+                policy=THREAT_ANALYSIS_POLICY,
+            )
+
+        stream = call.services.ledger.decision_stream(new_id)
+        handled = await call.handle(DECISION, stream, build)
+        body = Submitted(message="Decision submitted successfully", analysis_id=new_id)
+        return await call.answer(body, handled=handled, feeds=FEEDS)
+
+    @get("/pending", guards=[allow(QUEUE_READERS)], opt={"answer": list[wire.Item]})
+    async def pending(
+        self,
+        request: HttpRequest,
+        priority: Annotated[Priority | None, QueryParameter()] = None,
+        limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
+        cursor: Annotated[str | None, QueryParameter(max_length=32)] = None,
+    ) -> Response[bytes]:
+        """List open items by priority, then age; the next page's address is in the Link header."""
+        services = Call(request).services
+        after = _cursor(cursor)
+        async with reading(services.ledger.pool) as conn:
+            found = await queue_view.page(
+                conn, services.ledger.ledger_id, priority=priority, limit=limit + 1, after=after
+            )
+        page, now = found[:limit], services.clock()
+        more = _next_page(page[-1].cursor(), limit, priority) if len(found) > limit else {}
+        items = [msgspec.Raw(_shown(item.submission, item.status_at(now))) for item in page]
+        return json_response(items, headers=more)
+
+    @get("/stats/summary", guards=[allow(EVERYBODY)], opt={"answer": Summary})
+    async def summary(self, request: HttpRequest) -> Response[bytes]:
+        """Count open and completed decisions."""
+        call = Call(request)
+        services = call.services
+        async with reading(services.ledger.pool) as conn:
+            summary = await statistics_view.summary(
+                conn, services.ledger.ledger_id, services.clock(), submitted_by=own_only(call.principal)
+            )
+        return json_response(msgspec.convert(summary, Summary, from_attributes=True))
+
+    @get("/{analysis_id:str}", guards=[allow(EVERYBODY)], opt={"answer": wire.Item})
+    async def item(self, request: HttpRequest, analysis_id: FromPath[str]) -> Response[bytes]:
+        """Show a submission and how it stands."""
+        call = Call(request)
+        row = await _row(call, decision_id(analysis_id))
+        item = msgspec.Raw(_shown(row.submission, row.status_at(call.services.clock())))
+        return json_response(item, headers={"ETag": etag(row.version)})
+
+    @get("/{analysis_id:str}/response", guards=[allow(EVERYBODY)], opt={"answer": wire.Response})
+    async def response(self, request: HttpRequest, analysis_id: FromPath[str]) -> Response[bytes]:
+        """Fetch the answer to a submission."""
+        call = Call(request)
+        wanted = decision_id(analysis_id)
+        row = await _row(call, wanted)
+        if row.answer is None:
+            raise NotDecidedYet
+        return json_response(await _response(call, wanted, row.answer), headers={"ETag": etag(row.version)})
+
+    @post(
+        "/{analysis_id:str}/decide",
+        status_code=200,
+        guards=[allow(DECIDERS)],
+        opt={"body": Verdict, "answer": wire.Response},
+    )
+    async def decide(self, request: HttpRequest, analysis_id: FromPath[str]) -> Response[bytes]:
+        """Approve, reject or escalate."""
+        call = Call(request)
+        wanted = decision_id(analysis_id)
+        verdict = await call.json(Verdict)
+        if verdict.decision_id != wanted:
+            raise InvalidRequest(FieldError("decision_id", "is not the analysis_id of the path"))
+        return await _decide(call, wanted, verdict)
+
+    @post(
+        "/{analysis_id:str}/escalate",
+        status_code=200,
+        guards=[allow(DECIDERS)],
+        opt={"answer": wire.Response},
+    )
+    async def escalate(
+        self,
+        request: HttpRequest,
+        analysis_id: FromPath[str],
+        escalation_reason: Annotated[str, QueryParameter(min_length=1, max_length=65_536)],
+    ) -> Response[bytes]:
+        """Move a decision up to the next level."""
+        if not escalation_reason.strip() or "\x00" in escalation_reason:
+            raise InvalidRequest(FieldError("escalation_reason", "is a text that says why"))
+        wanted = decision_id(analysis_id)
+        verdict = Verdict(
+            decision_id=wanted,
+            status="escalated",
+            approved_actions=(),
+            notes="",
+            escalation_reason=escalation_reason,
+        )
+        return await _decide(Call(request), wanted, verdict)
+
+
+async def _decide(call: Call, wanted: DecisionId, verdict: Verdict) -> Response[bytes]:
+    def build(facts: Facts) -> DecisionCommand:
+        return _command(facts, call, verdict)
+
+    handled = await call.handle(DECISION, call.services.ledger.decision_stream(wanted), build)
+    body = await _response(call, wanted, _answer(handled))
+    return await call.answer(body, handled=handled, feeds=FEEDS)
+
+
+def _command(facts: Facts, call: Call, verdict: Verdict) -> DecisionCommand:
+    by = authority(facts, call.principal)
+    if verdict.status == "escalated":
+        return Escalate(
+            now=facts.now,
+            by=by,
+            cause=EscalationCause.PERSON,
+            reason=verdict.escalation_reason or "",
+            approved_actions=verdict.approved_actions,
+            notes=verdict.notes,
+        )
+    return CastVote(
+        now=facts.now,
+        by=by,
+        choice=Choice.APPROVE if verdict.status == "approved" else Choice.REJECT,
+        approved_actions=verdict.approved_actions,
+        notes=verdict.notes,
+    )
+
+
+def _answer(handled: Handled[DecisionEvent]) -> Answer:
+    """Tell what the command's own events answer: the same whenever it is sent again."""
+    for recorded in reversed(handled.events):
+        match recorded.event:
+            case DecisionResolved() as event:
+                return Answer(
+                    status=Status(event.outcome.value),
+                    approved_actions=event.approved_actions,
+                    notes=event.notes,
+                    decided_by=event.decided_by,
+                    decided_at=event.at,
+                    escalation_reason=None,
+                )
+            case DecisionEscalated() as event:
+                return Answer(
+                    status=Status.ESCALATED,
+                    approved_actions=event.approved_actions,
+                    notes=event.notes,
+                    decided_by=event.by,
+                    decided_at=event.at,
+                    escalation_reason=event.reason,
+                )
+            case VoteCast() as event:
+                return Answer(
+                    status=Status.PENDING,
+                    approved_actions=event.approved_actions,
+                    notes=event.notes,
+                    decided_by=event.voter,
+                    decided_at=event.at,
+                    escalation_reason=None,
+                )
+            case _:
+                continue
+    raise DecisionNotFound
+
+
+async def _row(call: Call, wanted: DecisionId) -> DecisionRow:
+    """Find what this caller may see; to a service other people's decisions do not exist."""
+    ledger = call.services.ledger
+    row = await decisions_view.current(ledger, ledger.decision_stream(wanted))
+    only = own_only(call.principal)
+    if row is None or (only is not None and row.submitted_by != only):
+        raise DecisionNotFound
+    return row
+
+
+def _shown(submission: bytes, status: Status) -> bytes:
+    """Add the status to a submission's JSON, which is kept verbatim and never parsed for this."""
+    return submission[:-1] + b',"status":"' + status.value.encode("ascii") + b'"}'
+
+
+async def _response(call: Call, wanted: DecisionId, answer: Answer) -> wire.Response:
+    names = await call.names([answer.decided_by])
+    return wire.Response(
+        decision_id=wanted,
+        status=answer.status,
+        approved_actions=answer.approved_actions,
+        notes=answer.notes,
+        decided_by=None if answer.decided_by is None else names.get(answer.decided_by, ERASED),
+        decided_at=answer.decided_at,
+        escalation_reason=answer.escalation_reason,
+    )
+
+
+def _cursor(text: str | None) -> Cursor | None:
+    if text is None:
+        return None
+    match = CURSOR.fullmatch(text)
+    if match is None:
+        raise InvalidRequest(FieldError("cursor", "is what the Link header of the page before said"))
+    return Cursor(int(match[1]), Position(int(match[2])))
+
+
+def _next_page(last: Cursor, limit: int, priority: Priority | None) -> dict[str, str]:
+    """Name the next page (RFC 8288)."""
+    query = {"limit": str(limit), "cursor": f"{last.rank}.{last.position}"}
+    if priority is not None:
+        query["priority"] = priority.value
+    return {"Link": f'</api/decisions/pending?{urlencode(query)}>; rel="next"'}

@@ -1,0 +1,177 @@
+"""What the service says about itself."""
+
+from datetime import datetime
+
+import msgspec
+from litestar import Controller, Response, get
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from ledger.api.auth import ADMINS, EVERYBODY, allow
+from ledger.api.call import Call, json_response, own_only
+from ledger.api.types import HttpRequest
+from ledger.domain.errors import Unavailable
+from ledger.projections.views import directory, statistics
+from ledger.store.ledger import Ledger
+from ledger.store.pool import reading
+
+
+class Healthy(msgspec.Struct, frozen=True, kw_only=True):
+    """The service answers."""
+
+    status: str
+    timestamp: datetime
+    service: str
+
+
+class Readiness(msgspec.Struct, frozen=True, kw_only=True):
+    """Which checks pass; ``failing`` names those that do not."""
+
+    status: str
+    failing: tuple[str, ...]
+    checks: dict[str, bool]
+
+
+class PoolUse(msgspec.Struct, frozen=True, kw_only=True):
+    """How many connections there may be, are and work."""
+
+    min: int
+    max: int
+    size: int
+    active: int
+    idle: int
+    utilization_percent: float
+
+
+class DatabaseState(msgspec.Struct, frozen=True, kw_only=True):
+    """What the database says of itself; ``version`` is ``None`` while it is out of reach."""
+
+    connected: bool
+    version: str | None
+    connections: int | None
+
+
+class DatabaseHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """The pool here and the database behind it."""
+
+    status: str
+    timestamp: datetime
+    pool: PoolUse
+    database: DatabaseState
+
+
+class SystemStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How much there is of everything."""
+
+    timestamp: datetime
+    pending_decisions: int
+    critical_pending: int
+    total_users: int
+    total_decisions: int
+    total_responses: int
+
+
+class HealthController(Controller):
+    """Liveness, readiness and the state of the database."""
+
+    path = "/health"
+    tags = ("System",)
+
+    @get("/", opt={"answer": Healthy}, sync_to_thread=False)
+    def health(self, request: HttpRequest) -> Response[bytes]:
+        """Tell that the service answers."""
+        services = Call(request).services
+        return json_response(
+            Healthy(status="healthy", timestamp=services.clock(), service=services.service_name)
+        )
+
+    @get("/live", opt={"answer": Healthy}, sync_to_thread=False)
+    def live(self, request: HttpRequest) -> Response[bytes]:
+        """Tell that the process lives; says nothing about what it depends on."""
+        services = Call(request).services
+        return json_response(
+            Healthy(status="alive", timestamp=services.clock(), service=services.service_name)
+        )
+
+    @get("/ready", opt={"answer": Readiness})
+    async def ready(self, request: HttpRequest) -> Response[bytes]:
+        """Tell whether traffic may come; 503 names the checks that fail."""
+        services = Call(request).services
+        checks = {
+            "database": await _answers(services.ledger),
+            "feed": services.ledger.signals.is_connected(),
+            "appender": services.ledger.appender.is_running(),
+            "projections": services.runner is None or services.runner.is_ready(),
+        }
+        failing = tuple(name for name, passes in checks.items() if not passes)
+        body = Readiness(status="not ready" if failing else "ready", failing=failing, checks=checks)
+        headers = {"Retry-After": "2"} if failing else {}
+        return json_response(body, status_code=503 if failing else 200, headers=headers)
+
+    @get("/database", guards=[allow(ADMINS)], opt={"answer": DatabaseHealth})
+    async def database(self, request: HttpRequest) -> Response[bytes]:
+        """Show the pool and the database."""
+        services = Call(request).services
+        state = await _database_state(services.ledger)
+        body = DatabaseHealth(
+            status="healthy" if state.connected else "unreachable",
+            timestamp=services.clock(),
+            pool=_pool_use(services.ledger),
+            database=state,
+        )
+        return json_response(body)
+
+
+@get("/api/status", guards=[allow(EVERYBODY)], tags=["System"], opt={"answer": SystemStatus})
+async def status(request: HttpRequest) -> Response[bytes]:
+    """Count decisions, responses and accounts."""
+    call = Call(request)
+    services = call.services
+    async with reading(services.ledger.pool) as conn:
+        totals = await statistics.totals(
+            conn, services.ledger.ledger_id, submitted_by=own_only(call.principal)
+        )
+        users = await directory.count(conn, services.ledger.ledger_id)
+    body = SystemStatus(
+        timestamp=services.clock(),
+        pending_decisions=totals.pending_decisions,
+        critical_pending=totals.critical_pending,
+        total_users=users,
+        total_decisions=totals.total_decisions,
+        total_responses=totals.total_responses,
+    )
+    return json_response(body)
+
+
+@get("/metrics", tags=["System"], sync_to_thread=False)
+def metrics_text() -> Response[bytes]:
+    """Give the metrics as Prometheus text."""
+    return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def _answers(ledger: Ledger) -> bool:
+    try:
+        await ledger.head()
+    except Unavailable:
+        return False
+    return True
+
+
+def _pool_use(ledger: Ledger) -> PoolUse:
+    pool = ledger.pool
+    size, idle = pool.get_size(), pool.get_idle_size()
+    return PoolUse(
+        min=pool.get_min_size(),
+        max=pool.get_max_size(),
+        size=size,
+        active=size - idle,
+        idle=idle,
+        utilization_percent=round(100 * (size - idle) / pool.get_max_size(), 1),
+    )
+
+
+async def _database_state(ledger: Ledger) -> DatabaseState:
+    try:
+        facts = await ledger.server_facts()
+    except Unavailable:
+        return DatabaseState(connected=False, version=None, connections=None)
+    return DatabaseState(connected=True, version=facts.version, connections=facts.connections)

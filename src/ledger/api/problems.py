@@ -1,0 +1,208 @@
+"""Refusals as RFC 9457 problem documents; the one table of statuses (ADR 0007)."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+import structlog
+from litestar import Response
+from litestar.exceptions import (
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+)
+from litestar.status_codes import HTTP_413_REQUEST_ENTITY_TOO_LARGE
+
+from ledger.api.request_id import request_id_of
+from ledger.api.types import HttpRequest
+from ledger.domain.authority import InsufficientPermissions
+from ledger.domain.decision.rules import LeaseHeld, LeaseLost
+from ledger.domain.errors import (
+    Corrupt,
+    Invalid,
+    KeyReused,
+    LedgerError,
+    NotFound,
+    Overloaded,
+    PreconditionFailed,
+    Refused,
+    RuleViolation,
+    Unauthenticated,
+    Unavailable,
+    VersionConflict,
+)
+
+log = structlog.get_logger()
+
+RETRY_AFTER_SECONDS: Final = "2"
+MISSING: Final = re.compile(r"Missing required \w+ parameter '([^']+)'")
+
+STATUSES: Final[tuple[tuple[type[LedgerError], int], ...]] = (
+    (LeaseHeld, 409),
+    (LeaseLost, 409),
+    (RuleViolation, 400),  # on the calls of the service this one replaces; 409 on calls of our own
+    (Unauthenticated, 401),
+    (Refused, 403),
+    (NotFound, 404),
+    (VersionConflict, 409),
+    (PreconditionFailed, 412),
+    (KeyReused, 422),
+    (Invalid, 422),
+    (Overloaded, 503),
+    (Unavailable, 503),
+    (Corrupt, 503),
+)
+"""The first line that fits decides."""
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """What is wrong with one field of a request."""
+
+    field: str
+    message: str
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A problem document (RFC 9457, section 3.1), with our stable ``code``."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    request_id: str
+    context: dict[str, str] | None = None
+    errors: tuple[FieldError, ...] | None = None
+
+
+class InvalidRequest(Invalid):
+    """The request is not well-formed."""
+
+    code = "invalid-request"
+    advice = "Mend the fields named in 'errors' and send it again; nothing was written."
+
+    def __init__(self, *errors: FieldError) -> None:
+        """Name every field that is wrong, and how."""
+        super().__init__()
+        self.errors = errors
+
+
+class WrongContentType(LedgerError):
+    """The body is of another content type than this call takes."""
+
+    code = "wrong-content-type"
+
+
+class BodyTooLarge(LedgerError):
+    """The body is larger than this service takes."""
+
+    code = "body-too-large"
+    advice = "Nothing was written; send less, or have LEDGER_MAX_BODY_BYTES raised."
+
+
+class NoSuchPath(NotFound):
+    """There is no such path: not found."""
+
+    code = "no-such-path"
+    advice = "GET /openapi.json lists what there is."
+
+
+class MethodNotAllowed(LedgerError):
+    """This path does not take that method."""
+
+    code = "method-not-allowed"
+
+
+class Unforeseen(LedgerError):
+    """Something went wrong inside."""
+
+    code = "internal-error"
+    advice = "It is in the service's log under this request_id; nothing is known to have been written."
+
+
+FRAMEWORK_STATUSES: Final[Mapping[type[LedgerError], int]] = {
+    WrongContentType: 415,
+    BodyTooLarge: 413,
+    MethodNotAllowed: 405,
+    Unforeseen: 500,
+}
+
+
+def status_of(error: LedgerError) -> int:
+    """Look an error up in the table of statuses."""
+    for family, status in STATUSES:
+        if isinstance(error, family):
+            return status
+    return FRAMEWORK_STATUSES.get(type(error), 500)
+
+
+def problem_of(error: LedgerError, *, path: str, request_id: str) -> Problem:
+    """Write an error as a problem document."""
+    return Problem(
+        type=f"urn:ledger:problem:{error.code}",
+        title=error.title(),
+        status=status_of(error),
+        detail=" ".join(part for part in (error.title(), error.advice) if part),
+        instance=path,
+        code=error.code,
+        request_id=request_id,
+        context={name: str(value) for name, value in error.context.items()} or None,
+        errors=error.errors if isinstance(error, InvalidRequest) else None,
+    )
+
+
+def on_ledger_error(request: HttpRequest, error: LedgerError) -> Response[bytes]:
+    """Answer a refusal."""
+    problem = problem_of(error, path=request.url.path, request_id=request_id_of(request.scope))
+    return Response(
+        msgspec.json.encode(problem),
+        status_code=problem.status,
+        media_type="application/problem+json",
+        headers=_headers(error, problem.status),
+    )
+
+
+def _headers(error: LedgerError, status: int) -> dict[str, str]:
+    if status == 503:  # noqa: PLR2004 - Service Unavailable
+        return {"Retry-After": RETRY_AFTER_SECONDS}
+    if isinstance(error, InsufficientPermissions):
+        return {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}  # RFC 6750, section 3.1
+    if isinstance(error, Unauthenticated):
+        return {"WWW-Authenticate": "Bearer"}  # RFC 9110, section 11.6.1
+    return {}
+
+
+def on_framework_error(request: HttpRequest, error: HTTPException) -> Response[bytes]:
+    """Answer what the framework refused before any of our code ran."""
+    if isinstance(error, NotFoundException):
+        return on_ledger_error(request, NoSuchPath())
+    if isinstance(error, MethodNotAllowedException):
+        refused = on_ledger_error(request, MethodNotAllowed(method=request.method))
+        refused.headers.update(error.headers or {})
+        return refused
+    if error.status_code == HTTP_413_REQUEST_ENTITY_TOO_LARGE:
+        return on_ledger_error(request, BodyTooLarge())
+    if error.status_code < 500:  # noqa: PLR2004 - the client's fault: a parameter that does not fit
+        return on_ledger_error(request, InvalidRequest(*_parameters(error)))
+    return on_unforeseen(request, error)
+
+
+def _parameters(error: HTTPException) -> tuple[FieldError, ...]:
+    extra = error.extra if isinstance(error.extra, list) else []
+    named = tuple(
+        FieldError(str(item.get("key", "request")), str(item.get("message", "")))
+        for item in extra
+        if isinstance(item, dict)
+    )
+    missing = MISSING.search(error.detail)
+    return named or (
+        FieldError(missing[1], "is required") if missing else FieldError("request", error.detail),
+    )
+
+
+def on_unforeseen(request: HttpRequest, error: Exception) -> Response[bytes]:
+    """Answer a fault of ours: logged with its traceback, told without."""
+    log.error("request.failed", path=request.url.path, exc_info=error)
+    return on_ledger_error(request, Unforeseen())

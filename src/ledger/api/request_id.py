@@ -1,0 +1,26 @@
+"""The id that ties an answer to the log: the caller's if it is sane, else a new one."""
+
+import re
+from typing import Final
+from uuid import uuid4
+
+from litestar.types import Scope
+
+HEADER: Final = b"x-request-id"
+SANE: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+_KEY: Final = "ledger_request_id"
+
+
+def request_id_of(scope: Scope) -> str:
+    """Give the request's id, choosing it at the first call."""
+    state = scope["state"]
+    if _KEY not in state:
+        state[_KEY] = _chosen(scope)
+    return str(state[_KEY])
+
+
+def _chosen(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == HEADER and SANE.fullmatch(value):
+            return value.decode("ascii")
+    return uuid4().hex

@@ -1,0 +1,29 @@
+"""What the handlers work with: made once by whoever starts the service."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+
+from ledger.identity.identity import Identity
+from ledger.projections.progress import Progress
+from ledger.projections.runner import Runner
+from ledger.store.ledger import Ledger
+
+
+class Services(msgspec.Struct, frozen=True, kw_only=True):
+    """The open ledger and the choices of this installation.
+
+    ``runner`` is ``None`` in a process that only serves HTTP; ``max_body_bytes`` and
+    ``max_in_flight`` bound what is let in at once.
+    """
+
+    ledger: Ledger
+    progress: Progress
+    runner: Runner | None
+    identity: Identity
+    clock: Callable[[], datetime]
+    service_name: str
+    cors_origins: tuple[str, ...] = ()
+    max_body_bytes: int = 1024 * 1024
+    max_in_flight: int = 1024

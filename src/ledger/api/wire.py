@@ -1,0 +1,127 @@
+"""The decision calls' bodies, in and out; names and limits are the wire contract."""
+
+import unicodedata
+from datetime import datetime
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from ledger.api.problems import FieldError, InvalidRequest
+from ledger.domain.decision.events import Action, Priority, ThreatAnalysis
+from ledger.domain.decision.state import Status
+from ledger.domain.event import Utc
+from ledger.domain.ids import DecisionId
+
+RESERVED: Final = frozenset({"pending", "submit", "next", "stats", ".", ".."})
+MAX_ID: Final = 200
+
+Short = Annotated[str, msgspec.Meta(max_length=2_000)]
+Long = Annotated[str, msgspec.Meta(max_length=65_536)]
+Lines = Annotated[tuple[Short, ...], msgspec.Meta(max_length=1_000)]
+Chosen = Annotated[tuple[Action, ...], msgspec.Meta(max_length=100)]
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """An item that needs a human decision."""
+
+    analysis_id: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID)]
+    threat_level: Short
+    source_ip: Short
+    confidence: Annotated[float, msgspec.Meta(ge=0, le=100)]
+    iocs: Lines
+    ttps: Lines
+    recommended_actions: Lines
+    forensic_summary: Long
+    priority: Priority
+    created_at: datetime
+    incident_id: Short | None = None
+    attributed_actor: Short | None = None
+
+    def item(self) -> ThreatAnalysis:
+        """Take out what the security engine saw."""
+        return ThreatAnalysis(
+            threat_level=self.threat_level,
+            source_ip=self.source_ip,
+            confidence=self.confidence,
+            iocs=self.iocs,
+            ttps=self.ttps,
+            recommended_actions=self.recommended_actions,
+            forensic_summary=self.forensic_summary,
+            incident_id=self.incident_id,
+            attributed_actor=self.attributed_actor,
+        )
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What an analyst says about a decision."""
+
+    decision_id: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID)]
+    status: Literal["approved", "rejected", "escalated"]
+    approved_actions: Chosen
+    notes: Long
+    escalation_reason: Long | None = None
+
+
+class Submitted(msgspec.Struct, frozen=True, kw_only=True):
+    """The item is in the ledger."""
+
+    message: str
+    analysis_id: DecisionId
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """A submission as it was sent, and how it stands."""
+
+    analysis_id: DecisionId
+    incident_id: str | None
+    threat_level: str
+    source_ip: str
+    attributed_actor: str | None
+    confidence: float
+    iocs: tuple[str, ...]
+    ttps: tuple[str, ...]
+    recommended_actions: tuple[str, ...]
+    forensic_summary: str
+    priority: Priority
+    created_at: Utc
+    status: Status
+
+
+class Response(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a submission; people are user names here."""
+
+    decision_id: DecisionId
+    status: Status
+    approved_actions: tuple[Action, ...]
+    notes: str
+    decided_by: str | None
+    decided_at: Utc
+    escalation_reason: str | None
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of open and completed decisions; times in minutes."""
+
+    total_pending: int
+    critical_pending: int
+    high_pending: int
+    medium_pending: int
+    low_pending: int
+    total_completed: int
+    avg_response_time_minutes: float
+    decisions_last_24h: int
+
+
+def decision_id(text: str, field: str = "analysis_id") -> DecisionId:
+    """Check an id chosen by a client.
+
+    Raises:
+        InvalidRequest: it is empty, too long, reserved, or holds a slash or a control character.
+    """
+    if not 1 <= len(text) <= MAX_ID:
+        raise InvalidRequest(FieldError(field, f"has 1 to {MAX_ID} characters"))
+    if text in RESERVED:
+        raise InvalidRequest(FieldError(field, f"{text!r} is reserved"))
+    if "/" in text or any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        raise InvalidRequest(FieldError(field, "holds a slash or a control character"))
+    return DecisionId(text)

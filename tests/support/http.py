@@ -1,0 +1,118 @@
+"""The application in this process, without a socket: for everything but the promises of whole processes."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Final
+
+import httpx
+import msgspec
+
+from ledger.api.app import create_app
+from ledger.api.services import Services
+from ledger.domain.authority import Role
+from ledger.identity.identity import Identity, utc_now
+from ledger.identity.registering import ensure_first_admin
+from ledger.projections.progress import Progress
+from ledger.projections.runner import Runner
+from ledger.store.ledger import Ledger
+from tests.support.databases import Database
+
+ADMIN: Final = "admin"
+PASSWORD: Final = "correct horse battery"
+SECRET_KEY: Final = "a key for tests that is long enough"
+
+
+class Api(msgspec.Struct, kw_only=True):
+    """A client of the application, and the ledger behind it."""
+
+    client: httpx.AsyncClient
+    ledger: Ledger
+    services: Services
+
+    async def login(self, username: str = ADMIN, password: str = PASSWORD) -> dict[str, str]:
+        """Log in; the header to send from now on."""
+        answer = await self.client.post("/api/auth/login", data={"username": username, "password": password})
+        assert answer.status_code == 200, answer.text
+        return bearer(answer.json()["access_token"])
+
+    async def newcomer(self, username: str, role: Role | str = Role.ANALYST) -> dict[str, str]:
+        """Register somebody and log them in."""
+        answer = await self.client.post(
+            "/api/auth/register",
+            headers=await self.login(),
+            json=registration(username, role=str(role)),
+        )
+        assert answer.status_code == 200, answer.text
+        return await self.login(username)
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def registration(username: str, **overrides: str) -> dict[str, str]:
+    return {
+        "username": username,
+        "email": f"{username}@example.org",
+        "password": PASSWORD,
+        "full_name": f"{username} of the night shift",
+        "role": "analyst",
+        **overrides,
+    }
+
+
+def submission(analysis_id: str, **overrides: object) -> dict[str, object]:
+    return {
+        "analysis_id": analysis_id,
+        "incident_id": "INC-2041",
+        "threat_level": "APT",
+        "source_ip": "203.0.113.17",
+        "attributed_actor": "Quiet Heron",
+        "confidence": 89.5,
+        "iocs": ["203.0.113.17", "cdn-update.example.net"],
+        "ttps": ["T1071.001", "T1105"],
+        "recommended_actions": ["Block the address", "Quarantine the build host"],
+        "forensic_summary": "Beacon every 61 seconds from a build host to a domain registered yesterday.",
+        "priority": "high",
+        "created_at": "2026-03-01T08:30:00Z",
+        **overrides,
+    }
+
+
+def verdict(analysis_id: str, status: str = "approved", **overrides: object) -> dict[str, object]:
+    return {
+        "decision_id": analysis_id,
+        "status": status,
+        "approved_actions": ["block_ip"],
+        "notes": "Seen, agreed.",
+        **overrides,
+    }
+
+
+@asynccontextmanager
+async def serving(database: Database, *, settings: Mapping[str, int] | None = None) -> AsyncIterator[Api]:
+    """Serve ``database`` in this process, with an administrator."""
+    ledger = await Ledger.open(database.service_url)
+    progress = Progress(ledger)
+    async with ledger:
+        identity = Identity.of(ledger, secret_keys=[SECRET_KEY])
+        await ensure_first_admin(identity, ADMIN, PASSWORD)
+        runner = Runner(ledger, progress)
+        services = Services(
+            ledger=ledger,
+            progress=progress,
+            runner=runner,
+            identity=identity,
+            clock=utc_now,
+            service_name="decision-ledger",
+            **(settings or {}),
+        )
+        transport = httpx.ASGITransport(app=create_app(services))
+        progress.start()
+        runner.start()
+        try:
+            async with httpx.AsyncClient(transport=transport, base_url="http://ledger.test") as client:
+                yield Api(client=client, ledger=ledger, services=services)
+        finally:
+            await runner.stop()
+            await progress.stop()
