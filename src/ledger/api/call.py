@@ -5,7 +5,7 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import msgspec
 from litestar import Response
@@ -18,6 +18,8 @@ from ledger.api.types import HttpRequest
 from ledger.command_handler import Build, Handled, handle
 from ledger.domain.authority import Role
 from ledger.domain.decider import Decider
+from ledger.domain.decision.rules import LeaseHeld, LeaseLost
+from ledger.domain.errors import LedgerError
 from ledger.domain.event import Event
 from ledger.domain.ids import PersonId, StreamName, Version
 from ledger.identity.people import names_of
@@ -31,6 +33,8 @@ E = TypeVar("E", bound=Event)
 T = TypeVar("T", bound=msgspec.Struct)
 
 VIEW_WAIT_SECONDS: Final = 1.0
+ERASED: Final = "erased"
+"""Stands for the name of somebody whose row has been deleted."""
 SANE_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 ETAG: Final = re.compile(r'"(\d{1,9})"')
@@ -55,16 +59,27 @@ class Call:
 
     async def handle(self, decider: Decider[C, S, E], target: StreamName, build: Build[C]) -> Handled[E]:
         """Carry out a command of this caller; the append relies on their session and account as read."""
-        return await handle(
-            self.services.ledger,
-            decider,
-            target,
-            build,
-            clock=self.services.clock,
-            provenance=await self.provenance(),
-            reads=reads_of(self.principal),
-            if_match=self._if_match(),
-        )
+        try:
+            return await handle(
+                self.services.ledger,
+                decider,
+                target,
+                build,
+                clock=self.services.clock,
+                provenance=await self.provenance(),
+                reads=reads_of(self.principal),
+                if_match=self._if_match(),
+            )
+        except (LeaseHeld, LeaseLost) as refusal:
+            raise await self._naming_its_holder(refusal) from refusal
+
+    async def _naming_its_holder(self, refusal: LeaseHeld | LeaseLost) -> LedgerError:
+        """Say who holds it by user name: person ids belong in the history alone."""
+        facts = dict(refusal.context)
+        holder = facts.get("holder")
+        if isinstance(holder, UUID):
+            facts["holder"] = (await self.names([PersonId(holder)])).get(PersonId(holder), ERASED)
+        return type(refusal)(**facts)
 
     async def provenance(self) -> Provenance:
         """Say where the command comes from; with an Idempotency-Key the caller and the key name it."""

@@ -11,7 +11,7 @@ from litestar.params import FromPath, QueryParameter
 from ledger.api import wire
 from ledger.api.auth import DECIDERS, EVERYBODY, QUEUE_READERS, SUBMITTERS, allow
 from ledger.api.bodies import as_utc
-from ledger.api.call import Call, etag, json_response, own_only
+from ledger.api.call import ERASED, Call, etag, json_response, own_only
 from ledger.api.problems import FieldError, InvalidRequest
 from ledger.api.types import HttpRequest
 from ledger.api.wire import Submitted, Summary, Verdict, decision_id
@@ -39,7 +39,6 @@ from ledger.projections.views.queue import Cursor
 from ledger.store.pool import reading
 
 FEEDS: Final = ("queue", "decisions", "statistics")
-ERASED: Final = "erased"
 CURSOR: Final = re.compile(r"([0-3])\.(\d{1,18})")
 
 

@@ -36,6 +36,7 @@ from ledger.domain.errors import (
 log = structlog.get_logger()
 
 RETRY_AFTER_SECONDS: Final = "2"
+UNTOLD: Final = frozenset({"person", "session", "stream"})
 MISSING: Final = re.compile(r"Missing required \w+ parameter '([^']+)'")
 
 STATUSES: Final[tuple[tuple[type[LedgerError], int], ...]] = (
@@ -148,9 +149,14 @@ def problem_of(error: LedgerError, *, path: str, request_id: str) -> Problem:
         instance=path,
         code=error.code,
         request_id=request_id,
-        context={name: str(value) for name, value in error.context.items()} or None,
+        context=_told(error.context),
         errors=error.errors if isinstance(error, InvalidRequest) else None,
     )
+
+
+def _told(context: Mapping[str, object]) -> dict[str, str] | None:
+    """Leave out opaque ids of people, sessions and streams: they belong in the history alone."""
+    return {name: str(value) for name, value in context.items() if name not in UNTOLD} or None
 
 
 def on_ledger_error(request: HttpRequest, error: LedgerError) -> Response[bytes]:
