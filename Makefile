@@ -49,7 +49,7 @@ fmt: $(DEV) ## format the code and mend what the linter can mend
 ##@ Before push
 
 .PHONY: check
-check: format lint types layers repository coverage ## all of the gate: format, lint, types, layers, tests, coverage
+check: format lint types layers repository snapshots coverage ## all of the gate: format, lint, types, layers, tests, coverage
 
 .PHONY: format
 format: $(DEV)
@@ -70,6 +70,10 @@ layers: $(DEV)
 .PHONY: repository
 repository: $(DEV)
 	$(BIN)/python -m tools.check_repository
+
+.PHONY: snapshots
+snapshots: $(DEV)
+	$(BIN)/python -m tools.snapshots --check
 
 # Not pytest-cov: this way the services that tests start are measured too, each into a file of its own.
 .PHONY: coverage
@@ -110,7 +114,11 @@ adr: $(SERVICE) ## begin a decision record: make adr TITLE="what was decided"
 
 .PHONY: openapi
 openapi: $(DEV) ## rewrite docs/openapi.json from the routes
-	$(BIN)/python -m tools.write_openapi
+	$(BIN)/python -m tools.snapshots openapi
+
+.PHONY: events
+events: $(DEV) ## rewrite docs/events.md from the events
+	$(BIN)/python -m tools.snapshots events
 
 .PHONY: lock
 lock: $(DEV) ## choose and pin the packages anew (LOCK_OPTIONS=--upgrade for newer ones)

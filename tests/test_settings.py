@@ -106,6 +106,10 @@ def test_lists_may_be_written_as_json():
     assert settings.cors_origins == ("https://one.example", "https://two.example")
 
 
+def test_settings_built_by_hand_take_lists_as_they_are():
+    assert Settings(cors_origins=("https://one.example",)).cors_origins == ("https://one.example",)
+
+
 def test_production_logs_json_unless_told_otherwise():
     assert Settings.load(PRODUCTION).log_format is LogFormat.JSON
 
