@@ -109,6 +109,8 @@ async def enable(
         reads=[its_session],
         alongside=use,
     )
+    if not (handled.events or row.is_enabled):  # somebody was quicker, with this very code
+        raise InvalidCode
     await revoke_lapsed(identity, [principal.person])
     return handled
 

@@ -1,0 +1,46 @@
+"""A password is known by a slow hash of its own salt; nobody's password takes as long as somebody's."""
+
+import time
+
+import pytest
+
+from ledger.identity.passwords import Passwords, UnreadableCredential
+
+
+async def test_the_hash_is_argon2id_at_the_recommended_cost() -> None:
+    assert (await Passwords().hash("a password")).startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+async def test_a_hash_knows_its_password_and_no_other() -> None:
+    passwords = Passwords(memory_kib=64, passes=1)
+    stored = await passwords.hash("right")
+
+    assert await passwords.matches(stored, "right")
+    assert not await passwords.matches(stored, "Right")
+    assert stored != await passwords.hash("right")
+
+
+async def test_nobody_has_no_password() -> None:
+    passwords = Passwords(memory_kib=64, passes=1)
+
+    assert not await passwords.matches(None, "")
+
+
+async def test_asking_for_nobody_takes_as_long_as_asking_for_somebody() -> None:
+    passwords = Passwords(memory_kib=32 * 1024, passes=6)
+    stored = await passwords.hash("right")
+
+    async def quickest(hashed: str | None) -> float:
+        took = []
+        for _ in range(5):
+            before = time.process_time()
+            await passwords.matches(hashed, "wrong")
+            took.append(time.process_time() - before)
+        return min(took)
+
+    assert await quickest(None) > await quickest(stored) / 2
+
+
+async def test_what_is_no_hash_is_for_an_operator() -> None:
+    with pytest.raises(UnreadableCredential):
+        await Passwords(memory_kib=64, passes=1).matches("not a hash", "x")
