@@ -65,7 +65,7 @@ types: $(DEV)
 
 .PHONY: layers
 layers: $(DEV)
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 .PHONY: repository
 repository: $(DEV)
@@ -75,12 +75,14 @@ repository: $(DEV)
 snapshots: $(DEV)
 	$(BIN)/python -m tools.snapshots --check
 
-# Not pytest-cov: this way the services that tests start are measured too, each into a file of its own.
+# Not pytest-cov: this way the services that tests start are measured too, each into a file of its own, which
+# some write as another user: hence the folder that everybody may write to.
 .PHONY: coverage
 coverage: $(DEV)
-	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest $(PYTEST_OPTIONS) $(QUICK)
-	@$(BIN)/coverage combine --quiet
+	@set -eu; data=$$(mktemp -d); trap 'rm -rf "$$data"' EXIT; chmod 1777 "$$data"; \
+	echo "$(BIN)/coverage run -m pytest"; \
+	COVERAGE_FILE="$$data/.coverage" $(BIN)/coverage run -m pytest $(PYTEST_OPTIONS) $(QUICK); \
+	$(BIN)/coverage combine --quiet --data-file=.coverage "$$data"
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include='src/ledger/domain/*,src/ledger/upcasters/*'
 
