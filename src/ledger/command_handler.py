@@ -12,11 +12,12 @@ import msgspec
 from ledger.domain.decider import Decider, fold
 from ledger.domain.errors import KeyReused, OutcomeUnknown, PreconditionFailed, VersionConflict
 from ledger.domain.event import Event
-from ledger.domain.ids import START, Position, StreamName, Version
+from ledger.domain.ids import NO_EVENTS, Position, StreamName, Version
 from ledger.store.appends import Append, Appended, Duplicate, Landed
 from ledger.store.envelope import Provenance, open_envelope
 from ledger.store.ledger import Ledger
 from ledger.store.pool import LOST, UNSETTLED, Connection
+from ledger.store.snapshots import Snapshot, freeze, thaw
 from ledger.store.streams import (
     Recorded,
     Stored,
@@ -25,8 +26,9 @@ from ledger.store.streams import (
     append_in,
     draft,
     event_ids,
+    load_streams,
     read_command,
-    read_streams,
+    read_stream,
     recorded,
 )
 
@@ -75,8 +77,13 @@ class Handled(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
 
 
 def state_of(decider: Decider[C, S, E], stream: Stream) -> S:
-    """Fold a whole stream."""
-    return fold(decider, (recorded(stored, decider.event_types).event for stored in stream.events))
+    """Fold a stream, from its snapshot if it was loaded with one.
+
+    Raises:
+        Corrupt: this release cannot read one of its events.
+    """
+    start = None if stream.snapshot is None else thaw(decider, stream.snapshot)
+    return fold(decider, (recorded(stored, decider.event_types).event for stored in stream.events), start)
 
 
 async def handle(
@@ -113,17 +120,13 @@ async def handle(
             done = await _done_before(ledger, decider, provenance)
             if done is not None:
                 return done
-        streams = await read_streams(ledger, [target, *reads])
+        streams = await load_streams(ledger, [target, *reads])
+        if streams[target].version():  # what does not exist is first of all not found, which the decider says
+            await _check_precondition(ledger, streams[target], if_match)
         drafted, events = _decide(
-            decider,
-            streams,
-            target,
-            build,
-            now=clock(),
-            provenance=provenance,
-            reads=reads,
-            if_match=if_match,
+            decider, streams, target, build, now=clock(), provenance=provenance, reads=reads
         )
+        await _check_precondition(ledger, streams[target], if_match)
         if not events:
             return _nothing_to_do(streams[target])
         try:
@@ -133,7 +136,9 @@ async def handle(
                 raise _final(unsettled) from unsettled.__cause__
             await asyncio.sleep(CONFLICT_WAIT * attempt * random.random())  # noqa: S311 - spreads retries
         else:
-            return await _outcome(ledger, decider, drafted, events, landed)
+            handled = await _outcome(ledger, decider, drafted, events, landed)
+            _take_snapshot(ledger, decider, streams[target], handled)
+            return handled
     raise AssertionError  # the loop above returns or raises
 
 
@@ -157,21 +162,37 @@ def _decide(
     now: datetime,
     provenance: Provenance,
     reads: Sequence[StreamName],
-    if_match: Version | None,
 ) -> tuple[Append, tuple[E, ...]]:
-    if streams[target].events:
-        _check_precondition(streams[target], if_match)
     facts = Facts(now, streams)
     events = decider.decide(build(facts), facts.state(decider, target))
-    _check_precondition(streams[target], if_match)
     return draft(streams[target], events, provenance, [streams[name] for name in reads]), events
 
 
-def _check_precondition(stream: Stream, if_match: Version | None) -> None:
-    """Compare with If-Match; one that does not exist is first of all not found, which the decider says."""
-    if if_match is not None and stream.version() != if_match:
-        since = [stored.type for stored in stream.events if stored.version > if_match]
-        raise PreconditionFailed(expected=if_match, actual=stream.version(), since=", ".join(since))
+async def _check_precondition(ledger: Ledger, stream: Stream, if_match: Version | None) -> None:
+    """Compare with If-Match."""
+    if if_match is None or stream.version() == if_match:
+        return
+    whole = await read_stream(ledger, stream.name)
+    since = ", ".join(stored.type for stored in whole.events if stored.version > if_match)
+    raise PreconditionFailed(expected=if_match, actual=stream.version(), since=since)
+
+
+def _take_snapshot(ledger: Ledger, decider: Decider[C, S, E], loaded: Stream, handled: Handled[E]) -> None:
+    """Offer the state after a command, when the stream has grown long enough since its last snapshot."""
+    since = NO_EVENTS if loaded.snapshot is None else loaded.snapshot.version
+    follows = handled.version == loaded.version() + len(handled.events)
+    if not (follows and ledger.snapshots.is_due(handled.version, since)):
+        return
+    state = fold(decider, (one.event for one in handled.events), state_of(decider, loaded))
+    ledger.snapshots.offer(
+        Snapshot(
+            stream=loaded.name,
+            version=handled.version,
+            position=handled.position,
+            leaf=handled.leaf,
+            state=freeze(state),
+        )
+    )
 
 
 async def _land(ledger: Ledger, drafted: Append, alongside: Alongside | None) -> Landed:
@@ -238,5 +259,4 @@ def _handled(events: tuple[Recorded[E], ...]) -> Handled[E]:
 
 
 def _nothing_to_do(stream: Stream) -> Handled[E]:
-    position = stream.events[-1].position if stream.events else START
-    return Handled(events=(), version=stream.version(), position=position, leaf=stream.last_leaf())
+    return Handled(events=(), version=stream.version(), position=stream.position(), leaf=stream.last_leaf())

@@ -17,7 +17,7 @@ E = TypeVar("E", bound=Event)
 
 
 class Decider(msgspec.Struct, Generic[C, S, E], frozen=True, kw_only=True):
-    """One aggregate.
+    """One aggregate; ``state_type`` is the union of its states, by which a snapshot is read.
 
     ``decide`` returns the events a command causes (none: a legal answer, nothing to do) or raises a
     ``RuleViolation`` or ``Refused``; ``evolve`` never refuses: history is true even where rules have
@@ -27,6 +27,7 @@ class Decider(msgspec.Struct, Generic[C, S, E], frozen=True, kw_only=True):
 
     category: str
     event_types: tuple[type[E], ...]
+    state_type: object
     initial: S
     decide: Callable[[C, S], tuple[E, ...]]
     evolve: Callable[[S, E], S]

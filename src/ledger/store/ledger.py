@@ -12,6 +12,7 @@ from ledger.store.appender import MAX_QUEUE, Appender
 from ledger.store.migrate import NotMigrated, all_migrations, check_server, pending
 from ledger.store.pool import Pool, connect, open_pool, reading
 from ledger.store.signals import APPENDED_CHANNEL, Bell, Signals
+from ledger.store.snapshots import SNAPSHOT_EVERY, SnapshotWriter
 
 LEDGER_ID: Final = 1
 """The one ledger of an ordinary installation; every key in the schema begins with it all the same."""
@@ -38,7 +39,15 @@ class Ledger:
     """An open ledger; use ``Ledger.open`` and leave it as a context manager."""
 
     def __init__(
-        self, *, url: str, pool: Pool, ledger_id: int, namespace: UUID, request_key: bytes, max_queue: int
+        self,
+        *,
+        url: str,
+        pool: Pool,
+        ledger_id: int,
+        namespace: UUID,
+        request_key: bytes,
+        max_queue: int,
+        snapshot_every: int,
     ) -> None:
         """Take what ``open`` has prepared."""
         self.url = url
@@ -47,6 +56,7 @@ class Ledger:
         self.request_key = request_key
         self._namespace = namespace
         self.appender = Appender(url, ledger_id, max_queue=max_queue)
+        self.snapshots = SnapshotWriter(pool, ledger_id, every=snapshot_every)
         self.signals = Signals(url)
         self.appended = Bell()
         self.signals.on(APPENDED_CHANNEL, self.appended.ring)
@@ -60,8 +70,11 @@ class Ledger:
         max_size: int = 8,
         ledger_id: int = LEDGER_ID,
         max_queue: int = MAX_QUEUE,
+        snapshot_every: int = SNAPSHOT_EVERY,
     ) -> Self:
         """Open the ledger at ``url`` with a pool of ``min_size`` to ``max_size`` connections.
+
+        At most ``max_queue`` appends wait; a stream gets a snapshot every ``snapshot_every`` events (0: never).
 
         Raises:
             DatabaseUnreachable: nothing answers there, or it refuses this login.
@@ -81,16 +94,19 @@ class Ledger:
             namespace=identity["namespace"],
             request_key=identity["request_key"],
             max_queue=max_queue,
+            snapshot_every=snapshot_every,
         )
 
     def start(self) -> None:
         """Begin to append and to listen."""
         self.appender.start()
+        self.snapshots.start()
         self.signals.start()
 
     async def stop(self) -> None:
         """Write what is queued, then close every connection."""
         await self.appender.stop()
+        await self.snapshots.stop()
         await self.signals.stop()
         await self.pool.close()
 

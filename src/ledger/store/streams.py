@@ -12,12 +12,13 @@ from uuid_utils.compat import uuid7
 
 from ledger.domain.errors import Corrupt, VersionConflict
 from ledger.domain.event import Event, type_name
-from ledger.domain.ids import NO_EVENTS, CommandId, EventId, Position, StreamName, Version
+from ledger.domain.ids import NO_EVENTS, START, CommandId, EventId, Position, StreamName, Version
 from ledger.store.appends import Append, Landed, NewEvent, send_one, stamp
 from ledger.store.codec import decode, encode
 from ledger.store.envelope import NO_LEAF, Provenance
 from ledger.store.ledger import Ledger
 from ledger.store.pool import Connection, reading
+from ledger.store.snapshots import Snapshot, fingerprint_of
 
 E = TypeVar("E", bound=Event)
 
@@ -28,6 +29,22 @@ select position, stream, version, type, schema_version, event_id, recorded_at, a
 from ledger.events
 where ledger_id = $1 and stream = any($2)
 order by stream, version
+"""
+# $1 ledger, arrays: $2 streams, $3 what their snapshots must have been made by
+LOAD_STREAMS: Final = """
+select asked.stream as name, s.version as snapshot_version, s.position as snapshot_position,
+       s.leaf_hash as snapshot_leaf,
+       case when e.version is null or e.version = s.version + 1 then s.state end as state,
+       e.position, e.stream, e.version, e.type, e.schema_version, e.event_id, e.recorded_at, e.actor,
+       e.command_id, e.envelope, e.leaf_hash, e.payload
+from unnest($2::text[], $3::text[]) as asked(stream, fingerprint)
+left join work.snapshots s
+  on s.ledger_id = $1 and s.stream = asked.stream and s.fingerprint = asked.fingerprint
+left join lateral (
+    select * from ledger.events
+    where ledger_id = $1 and stream = asked.stream and version > coalesce(s.version, 0)
+) e on true
+order by asked.stream, e.version
 """
 # $1 ledger, $2 first event id of a command
 READ_COMMAND: Final = """
@@ -83,18 +100,29 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):
-    """A stream's events in order, not decoded; an empty one is at version 0."""
+    """A stream's events in order, not decoded, or those after its ``snapshot``; an empty one is at version 0."""
 
     name: StreamName
     events: tuple[Stored, ...]
+    snapshot: Snapshot | None = None
 
     def version(self) -> Version:
         """Count its events."""
-        return self.events[-1].version if self.events else NO_EVENTS
+        last = self._last()
+        return last.version if last else NO_EVENTS
+
+    def position(self) -> Position:
+        """Give its last event's position; 0 for an empty stream."""
+        last = self._last()
+        return last.position if last else START
 
     def last_leaf(self) -> bytes:
         """Give its last event's leaf hash; empty for an empty stream."""
-        return self.events[-1].leaf if self.events else NO_LEAF
+        last = self._last()
+        return last.leaf if last else NO_LEAF
+
+    def _last(self) -> Stored | Snapshot | None:
+        return self.events[-1] if self.events else self.snapshot
 
 
 def recorded(stored: Stored, event_types: tuple[type[E], ...]) -> Recorded[E]:
@@ -135,6 +163,29 @@ async def read_stream(ledger: Ledger, name: StreamName) -> Stream:
     return (await read_streams(ledger, [name]))[name]
 
 
+async def load_streams(ledger: Ledger, names: Sequence[StreamName]) -> dict[StreamName, Stream]:
+    """Read streams in one round trip, each as its snapshot, if a good one exists, and the events after it.
+
+    Raises:
+        DatabaseUnreachable: the connection is lost, or none is free.
+    """
+    async with reading(ledger.pool) as conn:
+        rows = await conn.fetch(
+            LOAD_STREAMS, ledger.ledger_id, names, [fingerprint_of(name) for name in names]
+        )
+    events: defaultdict[StreamName, list[Stored]] = defaultdict(list)
+    snapshots: dict[StreamName, Snapshot] = {}
+    for row in rows:
+        name = StreamName(row["name"])
+        if row["state"] is not None:
+            snapshots[name] = _snapshot(name, row)
+        if row["position"] is not None:
+            events[name].append(_stored(row))
+    return {
+        name: Stream(name=name, events=tuple(events[name]), snapshot=snapshots.get(name)) for name in names
+    }
+
+
 async def read_command(ledger: Ledger, first_event: EventId) -> tuple[Stored, ...]:
     """Read the events of the command whose first event has this id, with envelopes; none: it has not happened."""
     return await _fetch(ledger, READ_COMMAND, first_event)
@@ -168,6 +219,16 @@ def _stored(row: asyncpg.Record) -> Stored:
         leaf=row["leaf_hash"],
         payload=row["payload"],
         envelope=row.get("envelope"),
+    )
+
+
+def _snapshot(name: StreamName, row: asyncpg.Record) -> Snapshot:
+    return Snapshot(
+        stream=name,
+        version=row["snapshot_version"],
+        position=row["snapshot_position"],
+        leaf=row["snapshot_leaf"],
+        state=row["state"],
     )
 
 

@@ -166,6 +166,7 @@ def _must_leave_an_administrator(account: Registered, *, another_admin: bool) ->
 ACCOUNT: Final = Decider[AccountCommand, AccountState, AccountEvent](
     category="account",
     event_types=get_args(AccountEvent),
+    state_type=AccountState,
     initial=Unregistered(),
     decide=decide,
     evolve=evolve,

@@ -284,6 +284,7 @@ def _escalated(command: Escalate, case: Case, by: Authority | None) -> DecisionE
 DECISION: Final = Decider[DecisionCommand, DecisionState, DecisionEvent](
     category="decision",
     event_types=get_args(DecisionEvent),
+    state_type=DecisionState,
     initial=NotSubmitted(),
     decide=decide,
     evolve=evolve,

@@ -106,6 +106,7 @@ def _has_run_out(command: ExpireSession, state: Active) -> bool:
 SESSION: Final = Decider[SessionCommand, SessionState, SessionEvent](
     category="session",
     event_types=get_args(SessionEvent),
+    state_type=SessionState,
     initial=NotOpened(),
     decide=decide,
     evolve=evolve,
