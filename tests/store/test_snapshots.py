@@ -1,0 +1,200 @@
+"""Snapshots: a shorter way to the same state, or no way at all."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+from hypothesis import given
+
+from ledger.command_handler import handle, state_of
+from ledger.domain.account.decide import ACCOUNT
+from ledger.domain.decider import C, Decider, E, S, fold
+from ledger.domain.decision.decide import DECISION
+from ledger.domain.decision.state import InReview
+from ledger.domain.ids import DecisionId, StreamName
+from ledger.domain.session.decide import SESSION
+from ledger.store.appends import BrokenChainOfHashes
+from ledger.store.ledger import Ledger
+from ledger.store.snapshots import MAX_WAITING, Snapshot, fingerprint, fingerprint_of, freeze, thaw
+from ledger.store.streams import load_streams, read_stream
+from tests.builders import NOW, claim, renew, submit
+from tests.projections.histories import History, histories
+from tests.support.databases import Database
+from tests.support.events import by_somebody
+
+HANG = 20.0
+EVERY = 5
+
+
+@pytest.fixture
+async def ledger(database: Database) -> AsyncIterator[Ledger]:
+    async with await Ledger.open(database.service_url, snapshot_every=EVERY) as opened:
+        yield opened
+
+
+class Case:
+    """A decision that somebody claims and renews, again and again."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.stream = ledger.decision_stream(DecisionId("A-1"))
+
+    async def grow(self, events: int) -> None:
+        for _ in range(events):
+            version = (await read_stream(self.ledger, self.stream)).version()
+            command = (submit(), claim(), renew())[min(version, 2)]
+            await handle(
+                self.ledger,
+                DECISION,
+                self.stream,
+                lambda _facts, command=command: command,
+                clock=lambda: NOW,
+                provenance=by_somebody(),
+            )
+
+    async def snapshot_version(self) -> int | None:
+        return await self.ledger.pool.fetchval(
+            "select version from work.snapshots where stream = $1", self.stream
+        )
+
+    async def written(self, version: int) -> None:
+        """Wait until the snapshot of ``version`` is there."""
+        async with asyncio.timeout(HANG):
+            while await self.snapshot_version() != version:
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def case(ledger: Ledger) -> Case:
+    return Case(ledger)
+
+
+async def test_a_short_stream_has_none(case: Case) -> None:
+    await case.grow(EVERY - 1)
+    await case.ledger.snapshots.stop()
+
+    assert await case.snapshot_version() is None
+
+
+async def test_a_long_stream_is_loaded_as_its_snapshot_and_what_came_after(case: Case) -> None:
+    await case.grow(EVERY)
+    await case.written(EVERY)
+    await case.grow(2)
+
+    loaded = (await load_streams(case.ledger, [case.stream]))[case.stream]
+    whole = await read_stream(case.ledger, case.stream)
+
+    assert [stored.version for stored in loaded.events] == [EVERY + 1, EVERY + 2]
+    assert loaded.snapshot is not None
+    assert loaded.version() == whole.version()
+    assert loaded.position() == whole.position()
+    assert loaded.last_leaf() == whole.last_leaf()
+    assert state_of(DECISION, loaded) == state_of(DECISION, whole)
+    assert isinstance(state_of(DECISION, loaded), InReview)
+
+
+async def test_a_stream_that_has_not_moved_since_is_its_snapshot_alone(case: Case) -> None:
+    await case.grow(EVERY)
+    await case.written(EVERY)
+
+    loaded = (await load_streams(case.ledger, [case.stream]))[case.stream]
+    whole = await read_stream(case.ledger, case.stream)
+
+    assert loaded.events == ()
+    assert (loaded.version(), loaded.last_leaf()) == (whole.version(), whole.last_leaf())
+    assert state_of(DECISION, loaded) == state_of(DECISION, whole)
+
+
+async def test_the_next_one_is_written_as_many_events_later(case: Case) -> None:
+    await case.grow(EVERY)
+    await case.written(EVERY)
+    await case.grow(EVERY)
+
+    await case.written(2 * EVERY)
+
+
+async def test_one_of_another_shape_is_ignored_and_rewritten(case: Case) -> None:
+    await case.grow(EVERY)
+    await case.written(EVERY)
+    await case.ledger.pool.execute(
+        "update work.snapshots set fingerprint = 'of another release', state = 'nonsense'"
+    )
+
+    loaded = (await load_streams(case.ledger, [case.stream]))[case.stream]
+    assert loaded.snapshot is None
+    assert loaded.version() == EVERY
+
+    await case.grow(1)
+    await case.written(EVERY + 1)
+
+
+async def test_one_that_lies_about_the_chain_cannot_be_built_upon(case: Case) -> None:
+    """A snapshot is not the truth: the append compares the last leaf under its lock."""
+    await case.grow(EVERY)
+    await case.written(EVERY)
+    await case.ledger.pool.execute("update work.snapshots set leaf_hash = sha256('x')")
+
+    with pytest.raises(BrokenChainOfHashes):
+        await case.grow(1)
+
+
+async def test_none_is_written_where_the_interval_is_zero(database: Database) -> None:
+    async with await Ledger.open(database.service_url, snapshot_every=0) as opened:
+        case = Case(opened)
+        await case.grow(EVERY + 1)
+        await opened.snapshots.stop()
+
+        assert await case.snapshot_version() is None
+
+
+async def test_a_database_that_goes_away_costs_a_snapshot_and_nothing_else(case: Case) -> None:
+    await case.grow(2)
+    await case.ledger.pool.execute("alter table work.snapshots rename to gone")
+    offered = Snapshot(stream=case.stream, version=1, position=1, leaf=b"", state=b"{}")
+    for _ in range(MAX_WAITING + 5):
+        case.ledger.snapshots.offer(offered)
+    await case.ledger.snapshots.stop()
+    await case.ledger.pool.execute("alter table work.gone rename to snapshots")
+
+    assert await case.snapshot_version() is None
+
+
+async def test_a_writer_that_never_began_stops_at_once(database: Database) -> None:
+    opened = await Ledger.open(database.service_url)
+    await opened.snapshots.stop()
+    await opened.pool.close()
+
+
+def test_other_rules_make_another_fingerprint() -> None:
+    newer = msgspec.structs.replace(DECISION, version=DECISION.version + 1)
+    other_shape = msgspec.structs.replace(DECISION, state_type=SESSION.state_type)
+
+    assert len({fingerprint(DECISION), fingerprint(newer), fingerprint(other_shape)}) == 3
+
+
+def test_every_aggregate_has_a_fingerprint_and_other_streams_have_none() -> None:
+    known = {fingerprint_of(StreamName(f"{decider.category}-x")) for decider in (DECISION, SESSION, ACCOUNT)}
+
+    assert len(known) == 3
+    assert fingerprint_of(StreamName("weather-x")) == ""
+
+
+@given(histories)
+def test_snapshot_and_tail_are_the_full_replay_wherever_it_was_taken(history: History) -> None:
+    for decider, streams in (
+        (DECISION, history.decisions),
+        (SESSION, history.sessions),
+        (ACCOUNT, history.accounts),
+    ):
+        for stream, events in streams.items():
+            assert_every_cut_agrees(decider, stream, events)
+
+
+def assert_every_cut_agrees(decider: Decider[C, S, E], stream: StreamName, events: list[E]) -> None:
+    replayed = fold(decider, events)
+    for cut in range(1, len(events) + 1):
+        state = freeze(fold(decider, events[:cut]))
+        taken = Snapshot(stream=stream, version=cut, position=cut, leaf=b"", state=state)
+
+        assert fold(decider, events[cut:], thaw(decider, taken)) == replayed
