@@ -1,0 +1,28 @@
+"""What ``ledger`` can be asked to do. Commands are imported when they run, so that ``--help`` is quick."""
+
+from importlib.metadata import version
+from typing import Final
+
+from cyclopts import App
+
+app: Final = App(
+    name="ledger",
+    help="A decision ledger: machines ask, people decide, anyone can prove it.",
+    version=lambda: version("decision-ledger"),
+)
+user: Final = App(name="user", help="Add, list and deactivate accounts, also beside a running service.")
+
+app.command("ledger.cli.serve:serve", name="serve", help="Run the service: HTTP, projections, reactions.")
+app.command("ledger.cli.migrate:migrate", name="migrate", help="Bring the database to this release's shape.")
+app.command(user)
+app.command(
+    "ledger.cli.importing:import_file",
+    name="import",
+    help="Submit every line of a file to a running service; may be repeated and resumed.",
+)
+app.command("ledger.cli.doctor:doctor", name="doctor", help="Check this installation and say what to do.")
+app.command("ledger.cli.demo:demo", name="demo", help="Play the whole story on a throw-away instance.")
+
+user.command("ledger.cli.user:add", name="add", help="Let somebody in.")
+user.command("ledger.cli.user:show", name="list", help="Show everybody.")
+user.command("ledger.cli.user:deactivate", name="deactivate", help="Keep somebody out; their sessions end.")

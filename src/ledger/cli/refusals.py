@@ -1,0 +1,25 @@
+"""Refusals in sentences, for whoever sits at the terminal."""
+
+from ledger.domain.errors import LedgerError
+
+
+def explain(refused: LedgerError) -> list[str]:
+    """Say what was refused and what to do about it, then the facts, one line each."""
+    from ledger.settings import SettingsRefused
+
+    if isinstance(refused, SettingsRefused):
+        return refused.lines()
+    sentences = " ".join(part for part in (refused.title(), refused.advice) if part)
+    return [sentences, *(line for name, fact in refused.context.items() for line in _fact(name, fact))]
+
+
+def _fact(name: str, fact: object) -> list[str]:
+    label = name.replace("_", " ")
+    if isinstance(fact, dict):
+        return [f"  {label}:", *(f"    {key}: {value}" for key, value in fact.items())]
+    if isinstance(fact, list | tuple):
+        return [f"  {label}:", *(f"    {entry}" for entry in fact)]
+    lines = str(fact).splitlines()
+    if len(lines) > 1:
+        return [f"  {label}:", *(f"    {line}" for line in lines)]
+    return [f"  {label}: {fact}"]

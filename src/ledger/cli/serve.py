@@ -1,0 +1,190 @@
+"""``ledger serve``: from settings to an open port, and back down again."""
+
+import asyncio
+import os
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+from typing import Annotated, Final
+
+import structlog
+import uvloop
+from cyclopts import Parameter
+
+from ledger.api.services import Services
+from ledger.cli.composing import Part, check_event_types, composed, level
+from ledger.cli.database import Database, embedded, named, problems_with
+from ledger.cli.guarding import going_on, keep_postgres
+from ledger.cli.http import serving
+from ledger.cli.port import open_port, port_of, take_port
+from ledger.cli.stopping import Stopping
+from ledger.identity import people
+from ledger.identity.registering import ensure_first_admin
+from ledger.settings import Problem, Settings, SettingsRefused, ensure_secret_key
+from ledger.store import local_postgres
+from ledger.telemetry import configure
+
+log = structlog.get_logger()
+
+WHERE_THE_DATABASE_IS: Final = ("LEDGER_DATABASE_URL", "LEDGER_OWNER_DATABASE_URL")
+WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - shown, not bound
+
+
+def serve(
+    *,
+    only: Annotated[Part | None, Parameter(help="Run one part; the other one runs elsewhere.")] = None,
+) -> int:
+    """Run the service until it is told to stop.
+
+    Without LEDGER_DATABASE_URL it brings a PostgreSQL of its own, in LEDGER_DATA_DIR. The port is opened when
+    everything behind it is ready. Ctrl-C finishes what is under way; a second Ctrl-C stops at once.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(only))
+
+
+async def _serve(only: Part | None) -> int:
+    began = time.monotonic()
+    stopping = Stopping()
+    try:
+        async with AsyncExitStack() as stack:
+            settings, sockets = await _ready_to_start(only)
+            for taken in sockets:
+                stack.enter_context(taken)
+            services = await stack.enter_async_context(_running(settings, only, stopping))
+            ends = [asyncio.create_task(stopping.asked(), name="stop")]
+            if sockets:
+                open_port(sockets)
+                ends.append(await stack.enter_async_context(serving(services, settings, sockets)))
+            stopping.started()
+            _say_ready(settings, sockets, time.monotonic() - began)
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            log.info("service.stopping", signal=stopping.signal)
+    except asyncio.CancelledError:
+        if stopping.signal is None:
+            raise
+        return stopping.exit_code
+    log.info("service.stopped")
+    return 0
+
+
+async def _ready_to_start(only: Part | None) -> tuple[Settings, list[socket.socket]]:
+    """Read the settings and take the port.
+
+    Raises:
+        SettingsRefused: with everything that is known to be in the way.
+    """
+    try:
+        settings = Settings.load()
+    except SettingsRefused as refused:
+        raise SettingsRefused([*refused.problems, *await _database_problems()]) from refused
+    sockets, problems = [], list[Problem]()
+    if only != "workers":
+        try:
+            sockets = take_port(settings.host, settings.port)
+        except SettingsRefused as refused:
+            problems += refused.problems
+    problems += await problems_with(settings)
+    if problems:
+        raise SettingsRefused(problems)
+    return settings, sockets
+
+
+async def _database_problems() -> list[Problem]:
+    """Look at the database even where other settings are wrong: whoever starts us wants to know it all."""
+    try:
+        settings = Settings.load({name: os.environ.get(name, "") for name in WHERE_THE_DATABASE_IS})
+    except SettingsRefused:  # it is these that are wrong, which has been said
+        return []
+    return await problems_with(settings)
+
+
+@asynccontextmanager
+async def _running(settings: Settings, only: Part | None, stopping: Stopping) -> AsyncIterator[Services]:
+    """Run everything but HTTP."""
+    check_event_types()
+    telemetry = configure(
+        service_name=settings.service_name,
+        level=settings.log_level.value,
+        format=settings.log_format.value,
+        trace_sample_ratio=settings.trace_sample_ratio,
+    )
+    for variable in settings.without_effect:
+        _warn(f"{variable} has no effect in this release.")
+    secret_key = ensure_secret_key(settings)
+    try:
+        async with _database(settings, stopping) as database:
+            await database.migrate()
+            ledger = await database.open(settings)
+            async with composed(ledger, settings, secret_key, only=only) as services:
+                await _first_admin(services, settings)
+                if not await level(services):
+                    log.warning("service.started.not_level")
+                yield services
+    finally:
+        telemetry.shutdown()
+
+
+@asynccontextmanager
+async def _database(settings: Settings, stopping: Stopping) -> AsyncIterator[Database]:
+    database = named(settings)
+    if database is not None:
+        yield database
+        return
+    started = await local_postgres.start(
+        settings.data_dir,
+        pg_bin=settings.pg_bin,
+        pg_user=settings.pg_user,
+        production=settings.is_production,
+    )
+    async with started as server:
+        stopping.server = server
+        for sentence in server.warnings:
+            _warn(sentence + ".")
+        async with going_on("postgres", lambda: keep_postgres(server)):
+            yield embedded(server)
+
+
+async def _first_admin(services: Services, settings: Settings) -> None:
+    """Make the first administrator and show a made-up password, here and nowhere else."""
+    chosen = settings.admin_password
+    made = await ensure_first_admin(
+        services.identity, settings.admin_username, None if chosen is None else chosen.get_secret_value()
+    )
+    if made is not None:
+        _say("Administrator", made.username)
+        if made.generated_password is not None:
+            _say("Password", f"{made.generated_password}   (made up just now and shown only this once)")
+        return
+    ledger = services.ledger
+    found = await people.find(ledger.pool, ledger.ledger_id, settings.admin_username)
+    if found is not None:
+        _say("Administrator", found.record.username)
+
+
+def _say_ready(settings: Settings, sockets: list[socket.socket], seconds: float) -> None:
+    place = "the one in LEDGER_DATABASE_URL" if settings.database_url else str(settings.data_dir.absolute())
+    _say("Database", place)
+    if sockets:
+        url = f"http://{_shown(settings.host)}:{port_of(sockets)}"
+        _say("Service", url)
+        _say("API docs", f"{url}/api/docs")
+    name = f"Decision ledger {version('decision-ledger')} ({settings.environment.value})"
+    print(f"{name} is ready after {seconds:.1f} seconds; Ctrl-C stops it.", flush=True)
+
+
+def _shown(host: str) -> str:
+    if host in WILDCARDS:
+        return WILDCARDS[host]
+    return f"[{host}]" if ":" in host else host
+
+
+def _say(what: str, value: str) -> None:
+    print(f"{what:<14} {value}", flush=True)
+
+
+def _warn(sentence: str) -> None:
+    print(f"Warning: {sentence}", file=sys.stderr, flush=True)
