@@ -1,0 +1,130 @@
+"""One process feeds a projection, another stands by: no event is lost or applied twice when they change over."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from ledger.projections.health import State
+from ledger.store.ledger import Ledger
+from tests.projections.counting import Counting, ends, make_table, seen
+from tests.projections.given import Service, service, until
+from tests.support.databases import Database
+
+
+@pytest.fixture
+async def pair(database: Database, ledger: Ledger) -> AsyncIterator[tuple[Service, Service]]:
+    """A leader and its hot standby."""
+    await make_table(ledger)
+    async with (
+        service(database, [Counting().projection]) as leader,
+    ):
+        await until(lambda: leads(leader))
+        async with service(database, [Counting().projection]) as standby:
+            await until(lambda: standby.runner.health()[0].state is State.STANDBY)
+            yield leader, standby
+
+
+def leads(one: Service) -> bool:
+    return one.runner.health()[0].is_leader
+
+
+async def test_one_leads_and_the_other_stands_by(ledger: Ledger, pair: tuple[Service, Service]) -> None:
+    leader, standby = pair
+    head = await ends(ledger, 20)
+    await leader.level(head, "counting")
+    await standby.level(head, "counting")
+
+    assert [leads(one) for one in pair] == [True, False]
+    assert all(one.runner.is_ready() for one in pair)
+    assert standby.runner.health()[0].state is State.STANDBY
+    assert await seen(ledger) == list(range(1, 21))
+
+
+async def test_a_standby_takes_over_from_the_dead(ledger: Ledger, pair: tuple[Service, Service]) -> None:
+    leader, standby = pair
+    await ends(ledger, 20)
+    died_at = time.monotonic()
+    leader.kill()
+    head = await ends(ledger, 20)
+
+    await standby.level(head, "counting")
+
+    assert 1.0 < time.monotonic() - died_at < 5.0
+    assert await seen(ledger) == list(range(1, head + 1))
+
+
+async def test_a_standby_takes_over_at_once_from_one_that_stops(
+    ledger: Ledger, pair: tuple[Service, Service]
+) -> None:
+    leader, standby = pair
+    await ends(ledger, 20)
+    stopped_at = time.monotonic()
+    await leader.runner.stop()
+    head = await ends(ledger, 20)
+
+    await standby.level(head, "counting")
+
+    assert time.monotonic() - stopped_at < 0.9  # before its next renewal was due
+    assert await seen(ledger) == list(range(1, head + 1))
+
+
+async def test_a_dead_loop_gives_its_projection_away(ledger: Ledger, pair: tuple[Service, Service]) -> None:
+    """The process lives on and renews its other leases; this one it must not keep."""
+    leader, standby = pair
+    leader.runner._loops["counting"].cancel()
+
+    await until(lambda: leads(standby), within=5.0)
+
+    head = await ends(ledger)
+    await standby.level(head, "counting")
+
+
+async def test_two_who_both_believe_to_lead_apply_nothing_twice(
+    ledger: Ledger, pair: tuple[Service, Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Leases only spare work; the checkpoint's compare-and-set is the safety."""
+    for one in pair:
+        monkeypatch.setattr(one.runner._election, "leads", lambda _name: True)
+    head = 0
+    for _ in range(30):
+        head = await ends(ledger, 7)
+    for one in pair:
+        await one.level(head, "counting")
+
+    assert await seen(ledger) == list(range(1, head + 1))
+
+
+async def test_connections_that_are_cut_again_and_again_lose_nothing(
+    database: Database, ledger: Ledger, pair: tuple[Service, Service]
+) -> None:
+    owner = await asyncpg.connect(database.owner_url)
+    mine = await ledger.pool.fetchval("select pg_backend_pid()")
+    appended = asyncio.create_task(_many(ledger))
+    try:
+        for _ in range(5):
+            await owner.execute(
+                """
+                select pg_terminate_backend(pid) from pg_stat_activity
+                where datname = current_database() and pid not in (pg_backend_pid(), $1)
+                  and query like '%views.%'
+                """,
+                mine,
+            )
+            await asyncio.sleep(0.1)
+        head = await appended
+        for one in pair:
+            await one.level(head, "counting")
+    finally:
+        await owner.close()
+
+    assert await seen(ledger) == list(range(1, head + 1))
+
+
+async def _many(ledger: Ledger) -> int:
+    head = 0
+    for _ in range(60):
+        head = max(head, await ends(ledger, 5))
+    return head

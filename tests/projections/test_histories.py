@@ -1,0 +1,215 @@
+"""Whatever happened, and however it was cut into batches, the views say what the streams say."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ledger.domain.account.decide import ACCOUNT
+from ledger.domain.account.state import Registered
+from ledger.domain.decider import fold
+from ledger.domain.decision.decide import DECISION
+from ledger.domain.decision.events import DecisionEscalated, DecisionResolved, DecisionSubmitted, Priority
+from ledger.domain.decision.state import Resolved, answer_of, case_of, live_lease, status_of
+from ledger.domain.session.decide import SESSION
+from ledger.domain.session.state import Active, Ended, Expired, Revoked, SessionState
+from ledger.projections.catalog import ALL
+from ledger.projections.projection import Feed
+from ledger.projections.views import decisions, directory, queue, sessions, statistics
+from ledger.projections.views.sessions import Stage
+from ledger.store.ledger import LEDGER_ID, Ledger
+from ledger.store.pool import Connection
+from tests.builders import later
+from tests.projections.given import as_stored, rows_of, views_undone
+from tests.projections.histories import PEOPLE, History, cuts_of, histories
+
+MOMENTS = tuple(later(seconds) for seconds in (0, 150, 1_000, 5_000, 20_000, 10**7))
+DAY = 24 * 60 * 60
+STAGES = {Active: Stage.OPEN, Ended: Stage.ENDED, Expired: Stage.EXPIRED, Revoked: Stage.REVOKED}
+
+some = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+async def apply(
+    conn: Connection, history: History, cuts: Sequence[slice], feeds: Sequence[Feed] = ALL
+) -> None:
+    log = as_stored(history.events)
+    for cut in cuts:
+        for feed in feeds:
+            await feed.feed(conn, LEDGER_ID, log[cut])
+
+
+@some
+@given(history=histories, data=st.data())
+async def test_batches_of_any_size_give_the_same_rows(
+    ledger: Ledger, history: History, data: st.DataObject
+) -> None:
+    async with views_undone(ledger) as conn:
+        await apply(conn, history, [slice(None)])
+        at_once = [await rows_of(conn, feed) for feed in ALL]
+    async with views_undone(ledger) as conn:
+        await apply(conn, history, cuts_of(data, len(history.events)))
+        in_batches = [await rows_of(conn, feed) for feed in ALL]
+
+    assert in_batches == at_once
+
+
+@some
+@given(history=histories)
+async def test_folding_again_from_nothing_gives_the_same_rows(ledger: Ledger, history: History) -> None:
+    async with views_undone(ledger) as conn:
+        one_by_one = [slice(at, at + 1) for at in range(len(history.events))]
+        await apply(conn, history, one_by_one)
+        before = [await rows_of(conn, feed) for feed in ALL]
+        for feed in ALL:
+            for table in feed.tables:
+                await conn.execute(f"delete from {table}")  # noqa: S608 - a name of ours
+        await apply(conn, history, [slice(None)])
+
+        assert [await rows_of(conn, feed) for feed in ALL] == before
+
+
+@some
+@given(history=histories, data=st.data())
+async def test_decisions_stand_as_their_streams_say(
+    ledger: Ledger, history: History, data: st.DataObject
+) -> None:
+    async with views_undone(ledger) as conn:
+        await apply(conn, history, cuts_of(data, len(history.events)), [decisions.DECISIONS])
+        for stream, events in history.decisions.items():
+            row = (await decisions.find(conn, LEDGER_ID, stream)).row
+            if not events:
+                assert row is None
+                continue
+            state = fold(DECISION, events)
+            assert row is not None
+            assert (row.version, row.answer) == (len(events), answer_of(state))
+            assert row.is_resolved is isinstance(state, Resolved)
+            assert row.submitted_by == case_of(state).submitted_by
+            for now in MOMENTS:
+                assert row.status_at(now) is status_of(state, now)
+                _same_hold(row.standing.live_hold(now), live_lease(state, now))
+
+
+@some
+@given(history=histories, data=st.data())
+async def test_the_queue_is_what_is_open_in_order(
+    ledger: Ledger, history: History, data: st.DataObject
+) -> None:
+    positions = {
+        stream: position
+        for position, (stream, event) in enumerate(history.events, start=1)
+        if isinstance(event, DecisionSubmitted)
+    }
+    states = {stream: fold(DECISION, events) for stream, events in history.decisions.items() if events}
+    ranks = list(Priority)
+    expected = sorted(
+        (ranks.index(case_of(state).priority), positions[stream], stream)
+        for stream, state in states.items()
+        if not isinstance(state, Resolved)
+    )
+    async with views_undone(ledger) as conn:
+        await apply(conn, history, cuts_of(data, len(history.events)), [queue.QUEUE])
+        found = await queue.page(conn, LEDGER_ID, priority=None, limit=100, after=None)
+
+    assert [(item.rank, item.position, item.stream) for item in found] == expected
+    for item in found:
+        assert item.version == len(history.decisions[item.stream])
+        for now in MOMENTS:
+            assert item.status_at(now) is status_of(states[item.stream], now)
+            _same_hold(item.standing.live_hold(now), live_lease(states[item.stream], now))
+
+
+def _same_hold(hold: object, lease: object) -> None:
+    fields = ("lease_id", "holder", "fencing_token", "expires_at")
+    assert (hold is None) is (lease is None)
+    if hold is not None:
+        assert [getattr(hold, name) for name in fields] == [getattr(lease, name) for name in fields]
+
+
+@some
+@given(history=histories, data=st.data(), asked_at=st.sampled_from((0, 1_000, DAY, DAY + 2_000, 3 * DAY)))
+async def test_counters_equal_a_naive_count(
+    ledger: Ledger, history: History, data: st.DataObject, asked_at: int
+) -> None:
+    async with views_undone(ledger) as conn:
+        await apply(conn, history, cuts_of(data, len(history.events)), [statistics.STATISTICS])
+        for person in (None, *PEOPLE):
+            mine = [
+                events
+                for events in history.decisions.values()
+                if events
+                and isinstance(events[0], DecisionSubmitted)
+                and person in (None, events[0].submitted_by)
+            ]
+            found = await statistics.summary(conn, LEDGER_ID, later(asked_at), submitted_by=person)
+            totals = await statistics.totals(conn, LEDGER_ID, submitted_by=person)
+            answered = [
+                events
+                for events in mine
+                if any(isinstance(e, DecisionEscalated | DecisionResolved) for e in events)
+            ]
+            spans = [
+                (events[-1].at - events[0].at).total_seconds() / 60 for events in mine if _is_over(events)
+            ]
+            still_open = [events[0] for events in mine if not _is_over(events)]
+            priorities = [event.priority for event in still_open if isinstance(event, DecisionSubmitted)]
+
+            assert found.total_pending == totals.pending_decisions == len(still_open)
+            assert found.critical_pending == totals.critical_pending == priorities.count(Priority.CRITICAL)
+            assert found.high_pending == priorities.count(Priority.HIGH)
+            assert found.medium_pending == priorities.count(Priority.MEDIUM)
+            assert found.low_pending == priorities.count(Priority.LOW)
+            assert found.total_completed == len(spans)
+            assert found.avg_response_time_minutes == pytest.approx(sum(spans) / len(spans) if spans else 0)
+            assert found.decisions_last_24h == sum(e[0].at > later(asked_at - DAY) for e in mine)
+            assert (totals.total_decisions, totals.total_responses) == (len(mine), len(answered))
+
+
+def _is_over(events: Sequence[object]) -> bool:
+    return isinstance(events[-1], DecisionResolved)
+
+
+@some
+@given(history=histories, data=st.data())
+async def test_sessions_stand_as_their_streams_say(
+    ledger: Ledger, history: History, data: st.DataObject
+) -> None:
+    states = {stream: fold(SESSION, events) for stream, events in history.sessions.items() if events}
+    async with views_undone(ledger) as conn:
+        await apply(conn, history, cuts_of(data, len(history.events)), [sessions.SESSIONS])
+        rows = await conn.fetch("select stream, person_id, state, ended_at from sessions_v1")
+        still_open = {
+            row.stream: row for person in PEOPLE for row in await sessions.open_of(conn, LEDGER_ID, person)
+        }
+
+    assert {row["stream"]: (row["person_id"], row["state"], row["ended_at"]) for row in rows} == {
+        stream: _stage(state) for stream, state in states.items()
+    }
+    active = {stream: state for stream, state in states.items() if isinstance(state, Active)}
+    assert still_open.keys() == active.keys()
+    for stream, row in still_open.items():
+        state = active[stream]
+        assert (row.session, row.epoch, row.expires_at) == (state.session, state.epoch, state.expires_at)
+
+
+def _stage(state: SessionState) -> tuple[object, ...]:
+    assert isinstance(state, Active | Ended | Expired | Revoked)
+    return state.person, STAGES[type(state)], None if isinstance(state, Active) else state.at
+
+
+@some
+@given(history=histories, data=st.data())
+async def test_the_directory_is_every_accounts_state(
+    ledger: Ledger, history: History, data: st.DataObject
+) -> None:
+    states = [fold(ACCOUNT, events) for events in history.accounts.values() if events]
+    async with views_undone(ledger) as conn:
+        await apply(conn, history, cuts_of(data, len(history.events)), [directory.DIRECTORY])
+        found = await directory.page(conn, LEDGER_ID, limit=100, after=None)
+        total = await directory.count(conn, LEDGER_ID)
+
+    registered = [state for state in states if isinstance(state, Registered)]
+    assert list(found) == sorted(registered, key=lambda account: account.person)
+    assert total == len(registered)

@@ -1,0 +1,109 @@
+"""Queries that many people wait for use an index, however much there is."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+
+import asyncpg
+import pytest
+
+from ledger.projections.views import decisions, directory, queue, sessions, statistics
+from tests.support.databases import Database
+
+FILL = """
+insert into views.queue_v1
+select 1, 'decision-' || n, 'a' || n, 'high', n % 4, n, repeat('x', 500), gen_random_uuid(), now(), 0,
+       null, null, null, null, 1
+from generate_series(1, 5000) n;
+insert into views.decisions_v1
+select 1, 'decision-' || n, 'a' || n, repeat('x', 500), gen_random_uuid(), now(), 0,
+       null, null, null, null, false, null, null, null, null, null, null, 1
+from generate_series(1, 5000) n;
+insert into views.statistics_v1
+select 1, 'decision-' || n, 'high', gen_random_uuid(), now() - n * interval '10 minutes', true,
+       case when n > 100 then now() end
+from generate_series(1, 5000) n;
+insert into views.sessions_v1
+select 1, 'session-' || n, gen_random_uuid(), ('00000000-0000-0000-0000-' || lpad((n % 200)::text, 12, '0'))::uuid,
+       0, 60, now(), now() + n * interval '1 second', case when n < 200 then 'open' else 'ended' end,
+       case when n < 200 then null else now() end
+from generate_series(1, 5000) n;
+insert into views.directory_v1
+select 1, 'account-' || n, gen_random_uuid(), case when n % 500 = 0 then 'admin' else 'analyst' end, now(),
+       true, false, 0, null, false
+from generate_series(1, 5000) n;
+"""
+EVENTS = """
+insert into ledger.events (
+    ledger_id, position, stream, version, type, schema_version, event_id, recorded_at, actor, command_id,
+    correlation_id, envelope, salt, payload)
+select 1, n, 'decision-' || n / 5, n % 5 + 1, 'x', 1, gen_random_uuid(), now(), 'system', gen_random_uuid(),
+       '', '', decode(repeat('00', 16), 'hex'), ''
+from generate_series(1, 5000) n;
+"""
+SOMEBODY = "'00000000-0000-0000-0000-000000000007'::uuid"
+
+
+@pytest.fixture
+async def conn(database: Database) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to views with a lot in them."""
+    owner = await asyncpg.connect(database.owner_url)
+    await owner.execute(EVENTS)
+    await owner.execute("vacuum analyze ledger.events")
+    await owner.close()
+    conn = await asyncpg.connect(database.service_url)
+    await conn.execute(FILL)
+    for table in ("queue_v1", "decisions_v1", "statistics_v1", "sessions_v1", "directory_v1"):
+        await conn.execute(f"vacuum analyze views.{table}")
+    try:
+        yield conn
+    finally:
+        await conn.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "arguments", "index"),
+    [
+        (queue.PAGE, "1, 0, 0, 3, 50", "queue_v1_order_idx"),
+        (decisions.FIND, "1, 'decision-7'", "decisions_v1_pkey"),
+        (decisions.FIND, "1, 'decision-7'", "events_stream_version_key"),
+        (statistics.SUMMARY, "1, now(), null", "statistics_v1_open_idx"),
+        (statistics.SUMMARY, "1, now(), null", "statistics_v1_submitted_idx"),
+        (sessions.OPEN_OF, f"1, {SOMEBODY}", "sessions_v1_open_idx"),
+        (sessions.DUE, "1, now(), 50", "sessions_v1_due_idx"),
+        (sessions.OUTDATED, f"1, {SOMEBODY}, 3, null", "sessions_v1_open_idx"),
+        (sessions.LAST_LOGIN, f"1, {SOMEBODY}", "sessions_v1_login_idx"),
+        (directory.FIND, f"1, {SOMEBODY}", "directory_v1_person_key"),
+        (directory.PAGE, "1, null, 50", "directory_v1_person_key"),
+        (directory.ANOTHER_ACTIVE_ADMIN, f"1, {SOMEBODY}", "directory_v1_admins_idx"),
+    ],
+)
+async def test_it_is_found_by_index(
+    conn: asyncpg.Connection, statement: str, arguments: str, index: str
+) -> None:
+    if statement is not statistics.SUMMARY:  # whose moment says how much is recent: it is planned every time
+        await conn.execute("set plan_cache_mode = force_generic_plan")
+    await conn.execute(f"prepare asked as {statement}")
+    plan = json.loads(await conn.fetchval(f"explain (format json) execute asked({arguments})"))
+    nodes = list(_nodes(plan[0]["Plan"]))
+
+    assert index in [node.get("Index Name") for node in nodes]
+    scanned = [node.get("Relation Name") for node in nodes if node["Node Type"] == "Seq Scan"]
+    assert not [table for table in scanned if statement is not statistics.SUMMARY]
+    assert "Sort" not in [node["Node Type"] for node in nodes if statement is queue.PAGE]
+
+
+async def test_a_page_of_the_queue_reads_a_page_of_the_index(conn: asyncpg.Connection) -> None:
+    await conn.execute(f"prepare asked as {queue.PAGE}")
+    plan = json.loads(await conn.fetchval("explain (analyze, format json) execute asked(1, 2, 2000, 2, 50)"))
+    (scan,) = [node for node in _nodes(plan[0]["Plan"]) if "Index Name" in node]
+
+    assert scan["Actual Rows"] == 50
+    assert scan.get("Rows Removed by Filter", 0) == 0
+    assert "rank" in scan["Index Cond"]
+    assert "position" in scan["Index Cond"]
+
+
+def _nodes(plan: dict[str, object]) -> Iterator[dict[str, object]]:
+    yield plan
+    for child in plan.get("Plans", []):
+        yield from _nodes(child)
