@@ -28,6 +28,7 @@ help:
 
 .PHONY: setup
 setup: $(SERVICE) ## make the environment, with .venv/bin/ledger in it
+	@echo "Ready: $(BIN)/ledger"
 
 .PHONY: run
 run: $(SERVICE) ## serve on http://127.0.0.1:8002, with a PostgreSQL of its own (data in .ledger)
@@ -79,6 +80,7 @@ snapshots: $(DEV)
 # some write as another user: hence the folder that everybody may write to.
 .PHONY: coverage
 coverage: $(DEV)
+	@rm -f .coverage
 	@set -eu; data=$$(mktemp -d); trap 'rm -rf "$$data"' EXIT; chmod 1777 "$$data"; \
 	echo "$(BIN)/coverage run -m pytest"; \
 	COVERAGE_FILE="$$data/.coverage" $(BIN)/coverage run -m pytest $(PYTEST_OPTIONS) $(QUICK); \
