@@ -1,7 +1,8 @@
 """The application in this process, without a socket: for everything but the promises of whole processes."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Final
 
 import httpx
@@ -11,6 +12,7 @@ from ledger.api.app import create_app
 from ledger.api.services import Services
 from ledger.domain.authority import Role
 from ledger.identity.identity import Identity, utc_now
+from ledger.identity.passwords import Passwords
 from ledger.identity.registering import ensure_first_admin
 from ledger.projections.progress import Progress
 from ledger.projections.runner import Runner
@@ -44,6 +46,11 @@ class Api(msgspec.Struct, kw_only=True):
         )
         assert answer.status_code == 200, answer.text
         return await self.login(username)
+
+
+def cheap_passwords() -> Passwords:
+    """Hashes that cost next to nothing, for tests that are about something else."""
+    return Passwords(memory_kib=64, passes=1)
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -90,12 +97,18 @@ def verdict(analysis_id: str, status: str = "approved", **overrides: object) -> 
 
 
 @asynccontextmanager
-async def serving(database: Database, *, settings: Mapping[str, int] | None = None) -> AsyncIterator[Api]:
-    """Serve ``database`` in this process, with an administrator."""
+async def serving(
+    database: Database,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    passwords: Passwords | None = None,
+    settings: Mapping[str, object] | None = None,
+) -> AsyncIterator[Api]:
+    """Serve ``database`` in this process, with an administrator; ``passwords`` may cost less than real ones."""
     ledger = await Ledger.open(database.service_url)
     progress = Progress(ledger)
     async with ledger:
-        identity = Identity.of(ledger, secret_keys=[SECRET_KEY])
+        identity = Identity.of(ledger, secret_keys=[SECRET_KEY], clock=clock, passwords=passwords)
         await ensure_first_admin(identity, ADMIN, PASSWORD)
         runner = Runner(ledger, progress)
         services = Services(
@@ -103,7 +116,7 @@ async def serving(database: Database, *, settings: Mapping[str, int] | None = No
             progress=progress,
             runner=runner,
             identity=identity,
-            clock=utc_now,
+            clock=clock,
             service_name="decision-ledger",
             **(settings or {}),
         )

@@ -1,0 +1,73 @@
+"""What answers must look like, and the two calls that nearly every test makes."""
+
+from typing import Final
+
+import httpx
+import pytest
+from httpx import Response
+
+from tests.support.http import Api, submission, verdict
+
+together = pytest.mark.asyncio(loop_scope="module")
+"""Marks a test that uses the application of its module (``shared``)."""
+
+PROBLEM: Final = "application/problem+json"
+
+
+def assert_refused(answer: Response, status: int, phrase: str = "") -> None:
+    """A problem document with this status, saying this."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == PROBLEM
+    problem = answer.json()
+    assert phrase in problem["detail"]
+    assert problem["status"] == status
+    assert problem["type"] == f"urn:ledger:problem:{problem['code']}"
+    assert problem["title"]
+    assert problem["instance"] == answer.request.url.path
+    assert problem["request_id"] == answer.headers["x-request-id"]
+
+
+def wrong_fields(answer: Response) -> set[str]:
+    """The fields that a 422 names."""
+    assert_refused(answer, 422)
+    errors = answer.json()["errors"]
+    assert all(error["message"] for error in errors)
+    return {error["field"] for error in errors}
+
+
+async def submit(api: Api, by: dict[str, str], analysis_id: str, **overrides: object) -> Response:
+    """Submit an item; the answer must be 200."""
+    answer = await api.client.post(
+        "/api/decisions/submit", headers=by, json=submission(analysis_id, **overrides)
+    )
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+async def decide(
+    api: Api, by: dict[str, str], analysis_id: str, status: str = "approved", **overrides: object
+) -> Response:
+    """Decide an item, whatever the answer."""
+    return await api.client.post(
+        f"/api/decisions/{analysis_id}/decide", headers=by, json=verdict(analysis_id, status, **overrides)
+    )
+
+
+async def pending(api: Api, by: dict[str, str], **query: str | int) -> list[str]:
+    """The ids in the queue, in its order."""
+    answer = await api.client.get("/api/decisions/pending", headers=by, params=query)
+    assert answer.status_code == 200, answer.text
+    return [item["analysis_id"] for item in answer.json()]
+
+
+async def log_in(api: Api, username: str, password: str) -> Response:
+    """Send the login form, whatever the answer."""
+    return await api.client.post("/api/auth/login", data={"username": username, "password": password})
+
+
+async def raw(
+    api: Api, method: str, target: bytes, *, headers: dict[str, str] | None = None, body: bytes = b""
+) -> Response:
+    """Send exactly this target, not tidied by the client."""
+    url = httpx.URL("http://ledger.test").copy_with(raw_path=target)
+    return await api.client.request(method, url, headers=headers, content=body)
