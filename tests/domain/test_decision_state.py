@@ -79,6 +79,7 @@ def test_a_submission_is_remembered_as_it_was():
         ([], ()),
         ([claimed(by=ANA)], (ANA,)),
         ([claimed(by=ANA), claimed(by=ANA, token=2)], (ANA,)),
+        ([claimed(by=ANA), claimed(by=BEN, token=2), claimed(by=BEN, token=3)], (ANA, BEN)),
         ([claimed(by=ANA), claimed(by=BEN, token=2), claimed(by=ANA, token=3)], (ANA, BEN, ANA)),
     ],
 )
@@ -200,7 +201,9 @@ def test_a_second_submission_changes_nothing(state):
     assert DECISION.evolve(state, submitted(by=BEN)) == state
 
 
-@pytest.mark.parametrize("event", [renewed(token=2), released(token=2, cause=ReleaseCause.SESSION_ENDED)])
+@pytest.mark.parametrize(
+    "event", [renewed(token=2, at=later(1)), released(token=2, cause=ReleaseCause.SESSION_ENDED)]
+)
 @pytest.mark.parametrize("state", [WAITING, HELD])
 def test_another_lease_changes_nothing(event, state):
     assert DECISION.evolve(state, event) == state

@@ -9,10 +9,11 @@ from ledger.domain.account.commands import AccountCommand
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.account.events import AccountEvent
 from ledger.domain.account.state import AccountState
+from ledger.domain.authority import Authority
 from ledger.domain.decision.commands import DecisionCommand
 from ledger.domain.decision.decide import DECISION
-from ledger.domain.decision.events import DecisionEvent
-from ledger.domain.decision.state import DecisionState
+from ledger.domain.decision.events import DecisionEvent, Policy, ThreatAnalysis
+from ledger.domain.decision.state import Answer, Case, DecisionState, Lease, Vote
 from ledger.domain.event import type_name
 from ledger.domain.session.commands import SessionCommand
 from ledger.domain.session.decide import SESSION
@@ -47,6 +48,14 @@ def test_an_aggregate_knows_all_its_events(decider, union):
     assert set(decider.event_types) == set(get_args(union))
 
 
+@pytest.mark.parametrize(
+    ("decider", "union"), [(DECISION, DecisionState), (SESSION, SessionState), (ACCOUNT, AccountState)]
+)
+def test_an_aggregate_knows_all_its_states(decider, union):
+    assert decider.state_type == union
+    assert type(decider.initial) in get_args(union)
+
+
 def test_categories_are_storage_format():
     assert [decider.category for decider, _ in AGGREGATES] == ["decision", "session", "account"]
 
@@ -76,3 +85,8 @@ def test_no_two_states_of_an_aggregate_share_a_tag(union):
 )
 def test_what_crosses_a_room_cannot_be_changed(union):
     assert all(struct.__struct_config__.frozen for struct in get_args(union))
+
+
+@pytest.mark.parametrize("struct", [Answer, Case, Lease, Vote, Policy, ThreatAnalysis, Authority])
+def test_what_events_commands_and_states_hold_cannot_be_changed(struct):
+    assert struct.__struct_config__.frozen
