@@ -2,6 +2,7 @@
 
 import os
 import sys
+from io import TextIOWrapper
 from typing import NoReturn
 
 from ledger.cli.commands import app
@@ -18,6 +19,9 @@ def main() -> NoReturn:
     Exit codes are each command's own; beside them 1 for a refusal, 130 after Ctrl-C and 141 when whoever read
     our output has gone.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal of another alphabet shows codes, not a traceback
+            stream.reconfigure(errors="backslashreplace")
     try:
         sys.exit(app(result_action="return_value"))
     except LedgerError as refused:

@@ -1,5 +1,6 @@
 """The database of this installation: the embedded one or the one that was named, looked at and migrated."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -7,7 +8,7 @@ from typing import Final
 import msgspec
 from pydantic import SecretStr
 
-from ledger.settings import Problem, Settings
+from ledger.settings import Problem, Settings, SettingsRefused
 from ledger.store import local_postgres
 from ledger.store.ledger import Ledger
 from ledger.store.local_postgres import LocalPostgres
@@ -23,6 +24,15 @@ from ledger.store.pool import DatabaseUnreachable, DirectConnection, connect
 
 SERVICE_VARIABLE: Final = "LEDGER_DATABASE_URL"
 OWNER_VARIABLE: Final = "LEDGER_OWNER_DATABASE_URL"
+
+
+WHERE_DATA_ARE: Final = (
+    SERVICE_VARIABLE,
+    OWNER_VARIABLE,
+    "LEDGER_DATA_DIR",
+    "LEDGER_PG_BIN",
+    "LEDGER_PG_USER",
+)
 
 
 class Database(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +92,18 @@ async def beside(settings: Settings) -> AsyncIterator[tuple[Database, bool]]:
     )
     async with started as server:
         yield embedded(server), True
+
+
+def what_can_be_read(refused: SettingsRefused) -> Settings:
+    """Read where the data are even where other settings are wrong: people want to know everything at once."""
+    wrong = {problem.about for problem in refused.problems}
+    right = {
+        name: value for name, value in os.environ.items() if name in WHERE_DATA_ARE and name not in wrong
+    }
+    try:
+        return Settings.load(right)
+    except SettingsRefused:  # they make no sense without those that are wrong
+        return Settings.load({})
 
 
 async def problems_with(settings: Settings) -> list[Problem]:

@@ -23,3 +23,10 @@ def _fact(name: str, fact: object) -> list[str]:
     if len(lines) > 1:
         return [f"  {label}:", *(f"    {line}" for line in lines)]
     return [f"  {label}: {fact}"]
+
+
+def printable(text: str) -> str:
+    """Make text of others harmless to a terminal: no escape sequences, one line."""
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
+    )

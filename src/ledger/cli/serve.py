@@ -1,7 +1,6 @@
 """``ledger serve``: from settings to an open port, and back down again."""
 
 import asyncio
-import os
 import socket
 import sys
 import time
@@ -16,7 +15,7 @@ from cyclopts import Parameter
 
 from ledger.api.services import Services
 from ledger.cli.composing import Part, check_event_types, composed, level
-from ledger.cli.database import Database, embedded, named, problems_with
+from ledger.cli.database import Database, embedded, named, problems_with, what_can_be_read
 from ledger.cli.guarding import going_on, keep_postgres
 from ledger.cli.http import serving
 from ledger.cli.port import open_port, port_of, take_port
@@ -29,7 +28,6 @@ from ledger.telemetry import configure
 
 log = structlog.get_logger()
 
-WHERE_THE_DATABASE_IS: Final = ("LEDGER_DATABASE_URL", "LEDGER_OWNER_DATABASE_URL")
 WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - shown, not bound
 
 
@@ -80,7 +78,8 @@ async def _ready_to_start(only: Part | None) -> tuple[Settings, list[socket.sock
     try:
         settings = Settings.load()
     except SettingsRefused as refused:
-        raise SettingsRefused([*refused.problems, *await _database_problems()]) from refused
+        more = await problems_with(what_can_be_read(refused))
+        raise SettingsRefused([*refused.problems, *more]) from refused
     sockets, problems = [], list[Problem]()
     if only != "workers":
         try:
@@ -91,15 +90,6 @@ async def _ready_to_start(only: Part | None) -> tuple[Settings, list[socket.sock
     if problems:
         raise SettingsRefused(problems)
     return settings, sockets
-
-
-async def _database_problems() -> list[Problem]:
-    """Look at the database even where other settings are wrong: whoever starts us wants to know it all."""
-    try:
-        settings = Settings.load({name: os.environ.get(name, "") for name in WHERE_THE_DATABASE_IS})
-    except SettingsRefused:  # it is these that are wrong, which has been said
-        return []
-    return await problems_with(settings)
 
 
 @asynccontextmanager

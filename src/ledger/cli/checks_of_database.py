@@ -1,0 +1,136 @@
+"""What the doctor looks at in the database: version, shape, rights, clock."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from ledger.cli.checks import Finding, Verdict, bad, good, warning
+from ledger.cli.database import OWNER_VARIABLE, SERVICE_VARIABLE, Database
+from ledger.store.migrate import MigrationChanged, ServerTooOld, all_migrations, check_server, pending
+from ledger.store.pool import DatabaseUnreachable, DirectConnection, connect
+
+NOTICEABLE_SKEW: Final = timedelta(seconds=1)
+HARMFUL_SKEW: Final = timedelta(seconds=30)
+
+# no binds
+RIGHTS: Final = """
+select current_user::text as role,
+       (select rolsuper from pg_roles where rolname = current_user) as is_superuser,
+       (select pg_has_role(c.relowner, 'member') from pg_class c where c.oid = to_regclass('ledger.events')) as is_owner,
+       has_table_privilege('ledger.events', 'insert, update, delete, truncate') as may_write
+"""
+# no binds
+CLOCK: Final = "select clock_timestamp()"
+# no binds
+VERSION: Final = "show server_version"
+
+
+class Rights(msgspec.Struct, frozen=True, kw_only=True):
+    """What a login may do to the log beside appending to it."""
+
+    role: str
+    is_superuser: bool
+    is_owner: bool
+    may_write: bool
+
+
+async def check_database(database: Database) -> AsyncIterator[Finding]:
+    """Look at the database through the service's login, then at the owner's if there is one."""
+    try:
+        conn = await connect(database.service_url)
+    except DatabaseUnreachable as lost:
+        yield _unreachable(SERVICE_VARIABLE, lost)
+        return
+    try:
+        yield await _version(conn)
+        shape = await _shape(conn, database)
+        yield shape
+        if shape.verdict is Verdict.GOOD:
+            yield _judge_rights(await _rights(conn))
+        yield await _clock(conn)
+    finally:
+        await conn.close()
+    if database.owner_url is not None:
+        yield await _owner(database.owner_url)
+
+
+async def _version(conn: DirectConnection) -> Finding:
+    version = str(await conn.fetchval(VERSION))
+    try:
+        await check_server(conn)
+    except ServerTooOld:
+        return bad("database", f"PostgreSQL {version}", "upgrade it to version 15 or later")
+    return good("database", f"PostgreSQL {version} answers")
+
+
+async def _shape(conn: DirectConnection, database: Database) -> Finding:
+    try:
+        missing = await pending(conn, all_migrations())
+    except MigrationChanged as changed:
+        return bad("migrations", f"{changed.context['name']}: {changed.title()}", changed.advice)
+    if not missing:
+        return good("migrations", f"all {len(all_migrations())} are applied")
+    seen = "the database lacks " + ", ".join(migration.name for migration in missing)
+    if database.owner_url is not None:
+        return warning("migrations", seen, "'ledger serve' applies them at its next start")
+    return bad("migrations", seen, f"run 'ledger migrate' with {OWNER_VARIABLE} set to the owner's login")
+
+
+async def _rights(conn: DirectConnection) -> Rights | None:
+    row = await conn.fetchrow(RIGHTS)
+    if row is None:
+        return None
+    return Rights(
+        role=row["role"],
+        is_superuser=bool(row["is_superuser"]),
+        is_owner=bool(row["is_owner"]),
+        may_write=bool(row["may_write"]),
+    )
+
+
+def _judge_rights(rights: Rights | None) -> Finding:
+    advice = f"give {SERVICE_VARIABLE} a role of its own and {OWNER_VARIABLE} the owner's, then run 'ledger migrate'"
+    if rights is None:
+        return bad("rights", "the database does not say", "look at the roles")
+    if rights.is_superuser:
+        return bad(
+            "rights", f"{rights.role}, the service's role, is a superuser: it can rewrite history", advice
+        )
+    if rights.is_owner:
+        return warning(
+            "rights", f"{rights.role} serves as owner and as service: it can rewrite history", advice
+        )
+    if rights.may_write:
+        seen = f"{rights.role} may write to ledger.events without the append function"
+        return bad(
+            "rights", seen, f"revoke insert, update, delete, truncate on ledger.events from {rights.role}"
+        )
+    return good("rights", f"{rights.role} can append to the log, and change nothing in it")
+
+
+async def _clock(conn: DirectConnection) -> Finding:
+    before = datetime.now(UTC)
+    there: datetime = await conn.fetchval(CLOCK)
+    after = datetime.now(UTC)
+    skew = abs(there - (before + (after - before) / 2))
+    seen = f"{skew.total_seconds():.3f} seconds apart from the database's"
+    if skew > HARMFUL_SKEW:
+        return bad("clock", seen, "set the clocks of both machines (NTP): sessions and leases depend on them")
+    if skew > NOTICEABLE_SKEW:
+        return warning("clock", seen, "set the clocks of both machines (NTP)")
+    return good("clock", seen)
+
+
+async def _owner(url: str) -> Finding:
+    try:
+        conn = await connect(url)
+    except DatabaseUnreachable as lost:
+        return _unreachable(OWNER_VARIABLE, lost)
+    await conn.close()
+    return good("owner's login", "works; only 'ledger migrate' and starts need it")
+
+
+def _unreachable(variable: str, lost: DatabaseUnreachable) -> Finding:
+    return bad("database", f"cannot be reached: {lost.context['reason']}", f"check {variable} and the server")

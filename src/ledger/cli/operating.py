@@ -1,0 +1,48 @@
+"""Operators' commands: they work beside a running service, and without one."""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ledger.api.services import Services
+from ledger.cli.composing import composed, level
+from ledger.cli.database import beside, problems_with
+from ledger.identity.identity import OPERATOR
+from ledger.settings import Settings, SettingsRefused, ensure_secret_key
+from ledger.store.envelope import Provenance
+from ledger.store.streams import new_command_id
+from ledger.telemetry import configure_logs
+
+
+def by_operator() -> Provenance:
+    """Say that whoever may run commands on this machine asks for it, once."""
+    return Provenance(actor=OPERATOR, command_id=new_command_id())
+
+
+def show_warnings_only() -> None:
+    """Leave the terminal to the command: its answer on standard output, trouble on standard error."""
+    configure_logs(level="warning", format="console", stream=sys.stderr)
+
+
+@asynccontextmanager
+async def operating() -> AsyncIterator[Services]:
+    """Everything that stands behind HTTP, with read models that are level, for one operator's command.
+
+    An embedded PostgreSQL that does not run is started and migrated for the time of the block.
+
+    Raises:
+        SettingsRefused: the settings are wrong, or the database they name cannot be used.
+    """
+    show_warnings_only()
+    settings = Settings.load()
+    problems = await problems_with(settings)
+    if problems:
+        raise SettingsRefused(problems)
+    secret_key = ensure_secret_key(settings)
+    async with beside(settings) as (database, is_ours_alone):
+        if is_ours_alone:
+            await database.migrate()
+        ledger = await database.open(settings)
+        async with composed(ledger, settings, secret_key) as services:
+            await level(services)
+            yield services

@@ -1,0 +1,156 @@
+"""Submitting one line to a running service, through restarts of that service."""
+
+import asyncio
+import hashlib
+import random
+import secrets
+from typing import ClassVar, Final, TypeAlias
+
+import httpx2
+import msgspec
+
+from ledger.cli.import_source import Line
+from ledger.domain.errors import Unavailable
+
+WAITS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
+LONGEST_REASON: Final = 1000
+KEY_BYTES: Final = 16
+AWAY: Final = frozenset({429, 502, 503, 504})
+
+
+class CannotGoOn(Unavailable):
+    """The import cannot go on.
+
+    Context: ``reason``, a sentence.
+    """
+
+    code = "import-cannot-go-on"
+    advice = "What is in the ledger stays there: start the import again to resume it."
+
+
+class Imported(msgspec.Struct, frozen=True):
+    """The ledger has it now, by this import."""
+
+
+class AlreadyThere(msgspec.Struct, frozen=True):
+    """The ledger had it before; what it has may differ from the line."""
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """The ledger does not take it."""
+
+    reason: str
+
+
+Outcome: TypeAlias = Imported | AlreadyThere | Refused
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """What is wrong with one field."""
+
+    field: str = ""
+    message: str = ""
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """What we read of a problem document; anything else that answers has none of it."""
+
+    code: str = ""
+    detail: str = ""
+    errors: tuple[FieldError, ...] = ()
+
+
+class _Away(msgspec.Struct, frozen=True):
+    """No outcome yet; ``retry_after`` is how many seconds the service wants us to wait (``None``: it did not say)."""
+
+    reason: str
+    retry_after: float | None = None
+
+
+class Submitter:
+    """Submits lines; every try of a line carries the same key, so that a lost answer is no second submission."""
+
+    path: ClassVar[str] = "/api/decisions/submit"
+
+    def __init__(self, client: httpx2.AsyncClient, patience: float) -> None:
+        """Try again for up to ``patience`` seconds while the service is away."""
+        self._client = client
+        self._patience = patience
+        # Of this run alone: a later run is told "already exists", not given this run's answer again.
+        self._run = secrets.token_bytes(KEY_BYTES)
+
+    async def submit(self, line: Line) -> Outcome:
+        """Submit one line and tell what became of it.
+
+        Lost connections and answers 429, 502, 503 and 504 are tried again after 0.1 to 4 seconds, give or take
+        half, or after what Retry-After says and up to half as much again, until ``patience`` seconds have passed since the first of them.
+
+        Raises:
+            CannotGoOn: the service stays away, does not let us in, or is no decision ledger.
+        """
+        if line.text is None:
+            return Refused("is longer than 8 MiB")
+        clock = asyncio.get_running_loop().time
+        attempt, deadline = 0, float("inf")
+        while isinstance(outcome := await self._try(line.text, line.number), _Away):
+            deadline = min(deadline, clock() + self._patience)
+            wait = _wait(attempt, outcome)
+            if clock() + wait > deadline:
+                reason = f"the service did not take a line within {self._patience:g} seconds; at last: "
+                raise CannotGoOn(reason=reason + outcome.reason)
+            await asyncio.sleep(wait)
+            attempt += 1
+        return outcome
+
+    async def _try(self, text: bytes, number: int) -> Outcome | _Away:
+        key = hashlib.sha256(self._run + number.to_bytes(8, "big") + text).hexdigest()
+        headers = {"Content-Type": "application/json", "Idempotency-Key": f"import-{key}"}
+        try:
+            answer = await self._client.post(self.path, content=text, headers=headers)
+        except httpx2.TransportError as lost:
+            return _Away(f"{type(lost).__name__} {lost}".strip())
+        return _judge(answer)
+
+
+def _judge(answer: httpx2.Response) -> Outcome | _Away:
+    """Tell what an answer means for its line.
+
+    Raises:
+        CannotGoOn: it means the same for every other line.
+    """
+    status, problem = answer.status_code, _problem(answer)
+    if status == httpx2.codes.OK:
+        return Imported()
+    if problem.code == "already-exists":
+        return AlreadyThere()
+    if status in AWAY or problem.code == "version-conflict":
+        return _Away(_reason(status, problem), _retry_after(answer))
+    if status in (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN):
+        hint = "LEDGER_TOKEN must be the access token of an account that may submit"
+        raise CannotGoOn(reason=f"{_reason(status, problem)} {hint}.")
+    if not problem.code or status == httpx2.codes.NOT_FOUND:
+        raise CannotGoOn(reason=f"{answer.url} answered {status}: there is no decision ledger.")
+    return Refused(_reason(status, problem))
+
+
+def _problem(answer: httpx2.Response) -> Problem:
+    try:
+        return msgspec.json.decode(answer.content, type=Problem)
+    except (msgspec.MsgspecError, ValueError):
+        return Problem()
+
+
+def _reason(status: int, problem: Problem) -> str:
+    fields = "; ".join(f"{wrong.field}: {wrong.message}" for wrong in problem.errors)
+    return f"{status} {fields or problem.detail}"[:LONGEST_REASON].rstrip()
+
+
+def _retry_after(answer: httpx2.Response) -> float | None:
+    seconds = answer.headers.get("Retry-After", "")
+    return float(seconds) if seconds.isdecimal() else None
+
+
+def _wait(attempt: int, away: _Away) -> float:
+    if away.retry_after is not None:
+        return away.retry_after * random.uniform(1.0, 1.5)  # noqa: S311 - spreads retries
+    return WAITS[min(attempt, len(WAITS) - 1)] * random.uniform(0.5, 1.5)  # noqa: S311 - as above

@@ -1,0 +1,191 @@
+"""``ledger user``: accounts, for whoever may run commands on this machine."""
+
+import asyncio
+import secrets
+import sys
+from collections.abc import Iterator
+from getpass import getpass
+from typing import Annotated, Final
+
+import msgspec
+from cyclopts import Parameter
+
+from ledger.api.accounts import EMAIL, USER_NAME
+from ledger.cli.operating import by_operator, operating
+from ledger.cli.refusals import printable
+from ledger.command_handler import state_of
+from ledger.domain.account.decide import ACCOUNT
+from ledger.domain.account.state import Registered
+from ledger.domain.authority import Role
+from ledger.domain.errors import Invalid
+from ledger.domain.event import Utc
+from ledger.identity import administering, people, registering
+from ledger.identity.people import Person, Record
+from ledger.store.ledger import Ledger, account_stream
+from ledger.store.streams import read_streams
+
+GENERATED_BYTES: Final = 18
+SHORTEST_PASSWORD: Final = 8
+LONGEST_PASSWORD: Final = 1000
+PAGE: Final = 100
+
+
+class AccountRefused(Invalid):
+    """This account cannot be made."""
+
+    code = "account-refused"
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody, as ``user list`` shows them."""
+
+    username: str
+    role: Role | None
+    is_active: bool
+    is_lead: bool
+    second_factor: bool
+    full_name: str
+    email: str
+    registered_at: Utc
+
+
+def add(
+    username: str,
+    *,
+    email: str,
+    full_name: str,
+    role: Annotated[Role, Parameter(help="What the account is for.")] = Role.ANALYST,
+    password_stdin: Annotated[
+        bool, Parameter(negative="", help="Read the password from standard input: its first line.")
+    ] = False,
+    generate: Annotated[bool, Parameter(negative="", help="Make a password up and print it, once.")] = False,
+) -> int:
+    """Let somebody in; the password is asked for unless an option says where it comes from."""
+    problems = dict(_problems(username, email, full_name))
+    if password_stdin and generate:
+        problems["password"] = "--password-stdin and --generate exclude each other"  # noqa: S105 - a sentence
+    if problems:
+        raise AccountRefused(**problems)
+    password = _password(from_stdin=password_stdin, generate=generate)
+    record = Record(username=username, email=email, full_name=full_name)
+    asyncio.run(_add(record, password, role))
+    print(f"{username} is in, as {role.value}.")
+    if generate:
+        print(f"Password: {password}   (shown only this once)")
+    return 0
+
+
+def show(*, json: Annotated[bool, Parameter(negative="", help="As JSON, for programs.")] = False) -> int:
+    """Show everybody, by user name."""
+    accounts = asyncio.run(_everybody())
+    if json:
+        print(msgspec.json.format(msgspec.json.encode(accounts), indent=2).decode())
+    else:
+        _print_table(accounts)
+    return 0
+
+
+def deactivate(
+    username: str, *, reason: Annotated[str, Parameter(help="Why; it is kept in the ledger.")]
+) -> int:
+    """Keep somebody out: their sessions end at once, everywhere. Their history stays."""
+    if not reason.strip():
+        raise AccountRefused(reason="--reason says why")
+    changed = asyncio.run(_deactivate(username, reason))
+    print(f"{username} is deactivated." if changed else f"{username} was deactivated before.")
+    return 0
+
+
+def _problems(username: str, email: str, full_name: str) -> Iterator[tuple[str, str]]:
+    """Apply the rules of the HTTP interface (wire contract, Authentication)."""
+    if not (3 <= len(username) <= 50 and USER_NAME.fullmatch(username)):  # noqa: PLR2004 - said in the text
+        yield "username", "has 3 to 50 characters, no slash among them, and no space at either end"
+    if len(email) > 254 or not EMAIL.fullmatch(email):  # noqa: PLR2004 - RFC 5321, section 4.5.3.1.3
+        yield "email", "is an address like name@example.org"
+    if len(full_name) > 200:  # noqa: PLR2004 - said in the text
+        yield "full_name", "has at most 200 characters"
+
+
+def _password(*, from_stdin: bool, generate: bool) -> str:
+    if generate:
+        return secrets.token_urlsafe(GENERATED_BYTES)
+    if from_stdin:
+        password = sys.stdin.readline().rstrip("\r\n")
+    elif sys.stdin.isatty():
+        password = getpass("Password: ")
+        if getpass("The same again: ") != password:
+            raise AccountRefused(password="they differ")  # noqa: S106 - a sentence
+    else:
+        advice = "there is no terminal to ask on: give --password-stdin or --generate"
+        raise AccountRefused(password=advice)
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        raise AccountRefused(password=f"has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
+    return password
+
+
+async def _add(record: Record, password: str, role: Role) -> None:
+    async with operating() as services:
+        await registering.register(
+            services.identity, record, password=password, role=role, by=None, provenance=by_operator()
+        )
+
+
+async def _deactivate(username: str, reason: str) -> bool:
+    async with operating() as services:
+        handled = await administering.deactivate(
+            services.identity, username, reason=reason, by=None, provenance=by_operator()
+        )
+    return bool(handled.events)
+
+
+async def _everybody() -> list[Account]:
+    async with operating() as services:
+        ledger, after = services.ledger, ""
+        accounts: list[Account] = []
+        while page := await people.list_people(ledger.pool, ledger.ledger_id, after=after, limit=PAGE):
+            accounts += await _accounts(ledger, page)
+            after = page[-1].record.username
+        return accounts
+
+
+async def _accounts(ledger: Ledger, page: tuple[Person, ...]) -> list[Account]:
+    """Join people with their accounts as the log has them, not as a view may lag behind it."""
+    streams = await read_streams(ledger, [account_stream(person.person) for person in page])
+    states = {name: state_of(ACCOUNT, stream) for name, stream in streams.items()}
+    return [_account(person, states[account_stream(person.person)]) for person in page]
+
+
+def _account(person: Person, state: object) -> Account:
+    known = state if isinstance(state, Registered) else None
+    return Account(
+        username=person.record.username,
+        role=None if known is None else known.role,
+        is_active=known is not None and known.is_active,
+        is_lead=known is not None and known.is_lead,
+        second_factor=known is not None and known.second_factor,
+        full_name=person.record.full_name,
+        email=person.record.email,
+        registered_at=person.created_at,
+    )
+
+
+def _print_table(accounts: list[Account]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("User", "Role", "State", "2FA", "Name", "Address", "Since", box=None, pad_edge=False)
+    for account in accounts:
+        cells = (
+            account.username,
+            f"{account.role or 'unknown'}{', lead' if account.is_lead else ''}",
+            "active" if account.is_active else "deactivated",
+            "yes" if account.second_factor else "no",
+            account.full_name,
+            account.email,
+            f"{account.registered_at:%Y-%m-%d}",
+        )
+        table.add_row(*(Text(printable(cell)) for cell in cells))  # Text: a name in [brackets] is no markup
+    console = Console()
+    # What is not read on a terminal must not be cut to the width of one.
+    console.print(table, width=None if console.is_terminal else 400)
