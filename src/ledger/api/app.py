@@ -11,6 +11,7 @@ from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, ControllerRouterHandler
 
 from ledger.api.accounts import AccountController
+from ledger.api.arrival import check_arrival
 from ledger.api.decisions import DecisionController
 from ledger.api.docs import docs_asset, docs_page, openapi_document
 from ledger.api.door import Door
@@ -42,6 +43,7 @@ def create_app(services: Services) -> ASGIApp:
     app = Litestar(
         list(ROUTES),
         openapi_config=None,
+        before_request=check_arrival,
         request_max_body_size=services.max_body_bytes,
         cors_config=_cors(services.cors_origins),
         exception_handlers={

@@ -119,14 +119,21 @@ async def read_form(request: HttpRequest, shape: type[T]) -> T:
     """
     kind, _ = request.content_type
     if kind == MULTIPART_TYPE:
-        form = await request.form()
-        pairs = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+        pairs = await _multipart(request)
     else:
         body = await request.body()
         if body and kind != FORM_TYPE:
             raise WrongContentType(expected=FORM_TYPE, got=kind or "none")
         pairs = _urlencoded(body)
     return decode_json(_as_json(dict(pairs)), shape)
+
+
+async def _multipart(request: HttpRequest) -> list[tuple[str, str]]:
+    try:
+        form = await request.form()
+    except (UnicodeDecodeError, LookupError) as garbled:  # LookupError: a part of an unknown charset
+        raise InvalidRequest(FieldError("body", "is not a valid form in UTF-8")) from garbled
+    return [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
 
 
 def _urlencoded(body: bytes) -> list[tuple[str, str]]:
