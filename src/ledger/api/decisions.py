@@ -14,7 +14,7 @@ from ledger.api.bodies import as_utc
 from ledger.api.call import ERASED, Call, etag, json_response, own_only
 from ledger.api.problems import FieldError, InvalidRequest
 from ledger.api.types import HttpRequest
-from ledger.api.wire import Submitted, Summary, Verdict, decision_id
+from ledger.api.wire import Submitted, Verdict, decision_id
 from ledger.command_handler import Facts, Handled
 from ledger.domain.decision.commands import CastVote, DecisionCommand, Escalate, SubmitDecision
 from ledger.domain.decision.decide import DECISION, KIND_VERSION, THREAT_ANALYSIS_POLICY
@@ -27,7 +27,7 @@ from ledger.domain.decision.events import (
     Priority,
     VoteCast,
 )
-from ledger.domain.decision.state import Answer, DecisionNotFound, Status
+from ledger.domain.decision.state import Answer, DecisionNotFound, Status, answer_in
 from ledger.domain.errors import NotFound
 from ledger.domain.ids import DecisionId, Position
 from ledger.identity.sessions import authority
@@ -105,7 +105,7 @@ class DecisionController(Controller):
         items = [msgspec.Raw(_shown(item.submission, item.status_at(now))) for item in page]
         return json_response(items, headers=more)
 
-    @get("/stats/summary", guards=[allow(EVERYBODY)], opt={"answer": Summary})
+    @get("/stats/summary", guards=[allow(EVERYBODY)], opt={"answer": statistics_view.Summary})
     async def summary(self, request: HttpRequest) -> Response[bytes]:
         """Count open and completed decisions."""
         call = Call(request)
@@ -114,7 +114,7 @@ class DecisionController(Controller):
             summary = await statistics_view.summary(
                 conn, services.ledger.ledger_id, services.clock(), submitted_by=own_only(call.principal)
             )
-        return json_response(msgspec.convert(summary, Summary, from_attributes=True))
+        return json_response(summary)
 
     @get("/{analysis_id:str}", guards=[allow(EVERYBODY)], opt={"answer": wire.Item})
     async def item(self, request: HttpRequest, analysis_id: FromPath[str]) -> Response[bytes]:
@@ -162,7 +162,7 @@ class DecisionController(Controller):
         escalation_reason: Annotated[str, QueryParameter(min_length=1, max_length=65_536)],
     ) -> Response[bytes]:
         """Move a decision up to the next level."""
-        if not escalation_reason.strip() or "\x00" in escalation_reason:
+        if not escalation_reason.strip():
             raise InvalidRequest(FieldError("escalation_reason", "is a text that says why"))
         wanted = decision_id(analysis_id)
         verdict = Verdict(
@@ -208,36 +208,25 @@ def _answer(handled: Handled[DecisionEvent]) -> Answer:
     """Tell what the command's own events answer: the same whenever it is sent again."""
     for recorded in reversed(handled.events):
         match recorded.event:
-            case DecisionResolved() as event:
-                return Answer(
-                    status=Status(event.outcome.value),
-                    approved_actions=event.approved_actions,
-                    notes=event.notes,
-                    decided_by=event.decided_by,
-                    decided_at=event.at,
-                    escalation_reason=None,
-                )
-            case DecisionEscalated() as event:
-                return Answer(
-                    status=Status.ESCALATED,
-                    approved_actions=event.approved_actions,
-                    notes=event.notes,
-                    decided_by=event.by,
-                    decided_at=event.at,
-                    escalation_reason=event.reason,
-                )
+            case DecisionResolved() | DecisionEscalated() as event:
+                return answer_in(event)
             case VoteCast() as event:
-                return Answer(
-                    status=Status.PENDING,
-                    approved_actions=event.approved_actions,
-                    notes=event.notes,
-                    decided_by=event.voter,
-                    decided_at=event.at,
-                    escalation_reason=None,
-                )
+                return _not_enough_yet(event)
             case _:
                 continue
     raise DecisionNotFound
+
+
+def _not_enough_yet(event: VoteCast) -> Answer:
+    """A voice that was counted where the policy asks for more of them."""
+    return Answer(
+        status=Status.PENDING,
+        approved_actions=event.approved_actions,
+        notes=event.notes,
+        decided_by=event.voter,
+        decided_at=event.at,
+        escalation_reason=None,
+    )
 
 
 async def _row(call: Call, wanted: DecisionId) -> DecisionRow:

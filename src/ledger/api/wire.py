@@ -11,6 +11,7 @@ from ledger.domain.decision.events import Action, Priority, ThreatAnalysis
 from ledger.domain.decision.state import Status
 from ledger.domain.event import Utc
 from ledger.domain.ids import DecisionId
+from ledger.projections import submission
 
 RESERVED: Final = frozenset({"pending", "submit", "next", "stats", ".", ".."})
 MAX_ID: Final = 200
@@ -69,21 +70,9 @@ class Submitted(msgspec.Struct, frozen=True, kw_only=True):
     analysis_id: DecisionId
 
 
-class Item(msgspec.Struct, frozen=True, kw_only=True):
+class Item(submission.Submission, frozen=True, kw_only=True):
     """A submission as it was sent, and how it stands."""
 
-    analysis_id: DecisionId
-    incident_id: str | None
-    threat_level: str
-    source_ip: str
-    attributed_actor: str | None
-    confidence: float
-    iocs: tuple[str, ...]
-    ttps: tuple[str, ...]
-    recommended_actions: tuple[str, ...]
-    forensic_summary: str
-    priority: Priority
-    created_at: Utc
     status: Status
 
 
@@ -97,19 +86,6 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     decided_by: str | None
     decided_at: Utc
     escalation_reason: str | None
-
-
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts of open and completed decisions; times in minutes."""
-
-    total_pending: int
-    critical_pending: int
-    high_pending: int
-    medium_pending: int
-    low_pending: int
-    total_completed: int
-    avg_response_time_minutes: float
-    decisions_last_24h: int
 
 
 def decision_id(text: str, field: str = "analysis_id") -> DecisionId:

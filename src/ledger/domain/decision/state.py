@@ -226,7 +226,7 @@ def _evolve_open(state: Open, event: DecisionEvent) -> DecisionState:  # noqa: P
         case DecisionEscalated():
             return Pending(_moved_up(state.case, event))
         case DecisionResolved():
-            return Resolved(state.case, _verdict(event))
+            return Resolved(state.case, answer_in(event))
         case _:
             assert_never(event)
 
@@ -272,19 +272,21 @@ def _renewed(state: Open, event: ClaimRenewed) -> Open:
 
 
 def _moved_up(case: Case, event: DecisionEscalated) -> Case:
-    answer = Answer(
-        status=Status.ESCALATED,
-        approved_actions=event.approved_actions,
-        notes=event.notes,
-        decided_by=event.by,
-        decided_at=event.at,
-        escalation_reason=event.reason,
-    )
     escalators = case.escalators if event.by is None else (*case.escalators, event.by)
-    return replace(case, level=event.level, escalators=escalators, escalation=answer)
+    return replace(case, level=event.level, escalators=escalators, escalation=answer_in(event))
 
 
-def _verdict(event: DecisionResolved) -> Answer:
+def answer_in(event: DecisionResolved | DecisionEscalated) -> Answer:
+    """Say what an event tells the submitter."""
+    if isinstance(event, DecisionEscalated):
+        return Answer(
+            status=Status.ESCALATED,
+            approved_actions=event.approved_actions,
+            notes=event.notes,
+            decided_by=event.by,
+            decided_at=event.at,
+            escalation_reason=event.reason,
+        )
     return Answer(
         status=Status(event.outcome.value),
         approved_actions=event.approved_actions,

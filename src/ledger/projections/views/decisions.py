@@ -19,7 +19,7 @@ from ledger.domain.decision.events import (
     DecisionSubmitted,
     VoteCast,
 )
-from ledger.domain.decision.state import Answer, Status
+from ledger.domain.decision.state import Answer, Status, answer_in
 from ledger.domain.ids import NO_EVENTS, DecisionId, PersonId, StreamName, Version
 from ledger.projections.projection import (
     Projection,
@@ -173,9 +173,9 @@ def _evolve(row: DecisionRow | None, item: Recorded[DecisionEvent]) -> DecisionR
         case DecisionClaimed() | ClaimRenewed() | ClaimReleased() | VoteCast():
             return seen
         case DecisionEscalated():
-            return replace(seen, answer=_escalation(event))
+            return replace(seen, answer=answer_in(event))
         case DecisionResolved():
-            return replace(seen, answer=_verdict(event), is_resolved=True)
+            return replace(seen, answer=answer_in(event), is_resolved=True)
         case _:
             assert_never(event)
 
@@ -191,28 +191,6 @@ def _opened(item: Recorded[DecisionEvent], event: DecisionSubmitted) -> Decision
         is_resolved=False,
         answer=None,
         version=item.version,
-    )
-
-
-def _escalation(event: DecisionEscalated) -> Answer:
-    return Answer(
-        status=Status.ESCALATED,
-        approved_actions=event.approved_actions,
-        notes=event.notes,
-        decided_by=event.by,
-        decided_at=event.at,
-        escalation_reason=event.reason,
-    )
-
-
-def _verdict(event: DecisionResolved) -> Answer:
-    return Answer(
-        status=Status(event.outcome.value),
-        approved_actions=event.approved_actions,
-        notes=event.notes,
-        decided_by=event.decided_by,
-        decided_at=event.at,
-        escalation_reason=None,
     )
 
 
