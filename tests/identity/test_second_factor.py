@@ -11,7 +11,7 @@ import pytest
 from ledger.domain.authority import SessionNotLive
 from ledger.domain.session.decide import SESSION
 from ledger.domain.session.events import Factor, RevocationCause, SessionOpened, SessionRevoked
-from ledger.identity import factor_rows
+from ledger.identity import factor_codes, factor_rows
 from ledger.identity.administering import change_password
 from ledger.identity.factor_rows import UnreadableSecret
 from ledger.identity.identity import Identity
@@ -204,6 +204,37 @@ async def test_of_many_who_enable_it_at_once_one_does(identity: Identity, clock:
     assert await identity.ledger.head() == head + 1
 
 
+async def test_a_factor_is_enabled_only_as_it_was_proven(identity: Identity, clock: MovingClock) -> None:
+    await admitted(identity, "sam")
+    sam = await principal(identity, "sam")
+    ledger = identity.ledger
+    await setup(identity, sam)
+    before = await factor_rows.read(ledger.pool, ledger.ledger_id, sam.person)
+    await setup(identity, sam)
+    now = await factor_rows.read(ledger.pool, ledger.ledger_id, sam.person)
+    assert before is not None
+    assert now is not None
+
+    async with ledger.pool.acquire() as conn:
+        outcomes = [
+            await factor_rows.enable(
+                conn, ledger.ledger_id, sam.person, step=step, sealed=row.secret, now=clock()
+            )
+            for step, row in ((5, before), (0, now), (5, now), (6, now))
+        ]
+
+    assert outcomes == [False, False, True, False]
+
+
+def test_a_step_is_accepted_only_after_the_last_one(clock: MovingClock) -> None:
+    secret = factor_codes.new_secret()
+    step = int(clock().timestamp()) // 30
+    code = pyotp.TOTP(secret).at(clock())
+
+    assert factor_codes.accepted_step(secret, code, now=clock(), after=step - 1) == step
+    assert factor_codes.accepted_step(secret, code, now=clock(), after=step) is None
+
+
 async def test_a_backup_code_is_good_once_however_it_is_typed(identity: Identity, clock: MovingClock) -> None:
     _, factor = await with_factor(identity, clock)
     halfway = await logged_in(identity, "sam")
@@ -285,8 +316,9 @@ async def test_a_limited_token_dies_after_five_minutes_and_with_the_password(
 
     halfway = await logged_in(identity, "sam")
     await change_password(identity, "sam", new_password="another one", by=None, provenance=by_operator())
-    with pytest.raises(InvalidToken):
-        await complete(identity, halfway.access_token, factor.backup_codes[0])
+    for code in (factor.backup_codes[0], "wrong"):
+        with pytest.raises(InvalidToken):
+            await complete(identity, halfway.access_token, code)
 
 
 async def test_a_full_token_completes_no_login(identity: Identity, clock: MovingClock) -> None:

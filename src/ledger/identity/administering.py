@@ -119,32 +119,27 @@ async def change_password(
     """
     ledger = identity.ledger
     person = await _find(identity, username, by)
-    proven = None
     if by is not None and by.person == person:
-        proven = await _prove(identity, person, current_password)
+        await _prove(identity, person, current_password)
     password_hash = await identity.passwords.hash(new_password)
 
     def order(asked: _Asked) -> ChangePassword:
         return ChangePassword(now=asked.now, by=asked.by, reason=reason)
 
     async def write_row(conn: Connection) -> None:
-        now = identity.clock()
-        if not await credentials.replace(
-            conn, ledger.ledger_id, person, password_hash=password_hash, now=now, instead_of=proven
-        ):
-            raise WrongCurrentPassword
+        await credentials.replace(conn, ledger.ledger_id, person, password_hash, identity.clock())
 
     return await _change(identity, person, order, by, provenance, alongside=write_row)
 
 
-async def _prove(identity: Identity, person: PersonId, current_password: str | None) -> str:
-    """Check the current password; its hash, which must still be the stored one when the new one is written."""
+async def _prove(identity: Identity, person: PersonId, current_password: str | None) -> None:
+    """Check the current password; if it changes before the new one is written, so does the epoch, and the asking
+    session is dead.
+    """
     ledger = identity.ledger
     stored = await credentials.read(ledger.pool, ledger.ledger_id, person)
-    is_right = current_password is not None and await identity.passwords.matches(stored, current_password)
-    if stored is None or not is_right:
+    if current_password is None or not await identity.passwords.matches(stored, current_password):
         raise WrongCurrentPassword
-    return stored
 
 
 async def _find(identity: Identity, username: str, by: Principal | None) -> PersonId:

@@ -12,11 +12,9 @@ insert into work.credentials (ledger_id, person_id, password_hash, changed_at) v
 """
 # $1 ledger, $2 person
 READ: Final = "select password_hash from work.credentials where ledger_id = $1 and person_id = $2"
-# $1 ledger, $2 person, $3 new password hash, $4 now, $5 the hash it replaces, or null for whichever
+# $1 ledger, $2 person, $3 new password hash, $4 now
 REPLACE: Final = """
-update work.credentials set password_hash = $3, changed_at = $4
-where ledger_id = $1 and person_id = $2 and password_hash = coalesce($5, password_hash)
-returning person_id
+update work.credentials set password_hash = $3, changed_at = $4 where ledger_id = $1 and person_id = $2
 """
 
 
@@ -35,14 +33,7 @@ async def read(pool: Pool, ledger_id: int, person: PersonId) -> str | None:
 
 
 async def replace(
-    conn: Connection,
-    ledger_id: int,
-    person: PersonId,
-    *,
-    password_hash: str,
-    now: datetime,
-    instead_of: str | None,
-) -> bool:
-    """Write another hash down; ``False``: it was no longer ``instead_of`` (``None``: whichever it was)."""
-    found = await conn.fetchval(REPLACE, ledger_id, person, password_hash, now, instead_of)
-    return found is not None
+    conn: Connection, ledger_id: int, person: PersonId, password_hash: str, now: datetime
+) -> None:
+    """Write a person's new password hash down."""
+    await conn.execute(REPLACE, ledger_id, person, password_hash, now)
