@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
@@ -11,16 +12,14 @@ from ledger.projections.health import State
 from ledger.store.ledger import Ledger
 from tests.projections.counting import Counting, ends, make_table, seen
 from tests.projections.given import Service, service, until
-from tests.support.databases import Database
+from tests.support.databases import Cluster, Database
 
 
 @pytest.fixture
 async def pair(database: Database, ledger: Ledger) -> AsyncIterator[tuple[Service, Service]]:
     """A leader and its hot standby."""
     await make_table(ledger)
-    async with (
-        service(database, [Counting().projection]) as leader,
-    ):
+    async with service(database, [Counting().projection]) as leader:
         await until(lambda: leads(leader))
         async with service(database, [Counting().projection]) as standby:
             await until(lambda: standby.runner.health()[0].state is State.STANDBY)
@@ -128,3 +127,47 @@ async def _many(ledger: Ledger) -> int:
     for _ in range(60):
         head = max(head, await ends(ledger, 5))
     return head
+
+
+@asynccontextmanager
+async def away(postgres: Cluster, database: Database) -> AsyncIterator[None]:
+    """The database throws everybody out and lets nobody in."""
+    await postgres.execute(f"alter database {database.name} allow_connections false")
+    everybody = f"from pg_stat_activity where datname = '{database.name}'"
+    await postgres.execute(f"select pg_terminate_backend(pid) {everybody}")
+    try:
+        yield
+    finally:
+        await postgres.execute(f"alter database {database.name} allow_connections true")
+
+
+async def test_a_database_that_goes_away_and_comes_back_is_caught_up_with(
+    postgres: Cluster, database: Database, ledger: Ledger
+) -> None:
+    await make_table(ledger)
+    async with service(database, [Counting().projection]) as running:
+        await running.level(await ends(ledger, 3), "counting")
+        async with away(postgres, database):
+            await until(lambda: running.runner.health()[0].state is State.RETRYING)
+            await until(lambda: not leads(running))
+            assert running.runner.health()[0].is_alive
+
+        head = await ends(ledger, 3)
+        await running.level(head, "counting")
+        await until(running.runner.is_ready)
+
+    assert await seen(ledger) == list(range(1, head + 1))
+
+
+async def test_stopping_does_not_wait_for_a_database_that_is_away(
+    postgres: Cluster, database: Database, ledger: Ledger
+) -> None:
+    await make_table(ledger)
+    async with service(database, [Counting().projection]) as running:
+        await running.level(await ends(ledger), "counting")
+        async with away(postgres, database):
+            stopped_at = time.monotonic()
+            await running.runner.stop()
+
+            assert time.monotonic() - stopped_at < 5.0
+            assert running.runner.health()[0].state is State.STOPPED

@@ -6,7 +6,7 @@ from msgspec.json import decode
 from ledger.domain.decision.events import Priority
 from ledger.domain.decision.state import Status
 from ledger.domain.ids import DecisionId
-from ledger.projections.projection import RowMissing
+from ledger.projections.projection import RowMissing, must_hit
 from ledger.projections.submission import Submission
 from ledger.projections.views.queue import QUEUE, Cursor, QueueItem, page
 from ledger.store.ledger import Ledger
@@ -183,3 +183,11 @@ async def test_an_event_without_its_row_is_a_failure(ledger: Ledger) -> None:
         await bring_level(ledger, QUEUE)
 
     assert failure.value.context == {"stream": stream, "position": 1}
+
+
+def test_an_update_that_hits_less_than_it_names_is_a_failure() -> None:
+    must_hit("UPDATE 3", 3)
+    with pytest.raises(RowMissing) as failure:
+        must_hit("UPDATE 2", 3)
+
+    assert failure.value.context == {"expected": 3, "hit": 2}

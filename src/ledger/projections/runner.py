@@ -3,7 +3,8 @@
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 import asyncpg
@@ -20,7 +21,7 @@ from ledger.projections.progress import Progress
 from ledger.projections.projection import Feed
 from ledger.store.codec import UnknownSchemaVersion
 from ledger.store.ledger import Ledger
-from ledger.store.pool import LOST, UNSETTLED, Connection, Pool, open_pool
+from ledger.store.pool import LOST, UNSETTLED, Connection, DatabaseUnreachable, Pool, open_pool
 
 log = structlog.get_logger()
 
@@ -41,6 +42,23 @@ def is_transient(error: Exception) -> bool:
     one is a fault of ours.
     """
     return isinstance(error, (*LOST, *UNSETTLED, Unavailable)) and not isinstance(error, ValueError)
+
+
+@asynccontextmanager
+async def borrowed(pool: Pool) -> AsyncIterator[Connection]:
+    """Borrow a connection to work with; what goes wrong with the work is raised as it is.
+
+    Raises:
+        DatabaseUnreachable: there is none to be had, which is never the fault of an event.
+    """
+    try:
+        conn = await pool.acquire()
+    except (*LOST, asyncpg.PostgresError) as lost:
+        raise DatabaseUnreachable(reason=type(lost).__name__) from lost
+    try:
+        yield conn
+    finally:
+        await pool.release(conn)
 
 
 class Follower:
@@ -76,7 +94,7 @@ class Follower:
                 continue
             self._beat(HEARTBEAT_GRACE)
             try:
-                async with asyncio.timeout(BATCH_TIMEOUT), pool.acquire() as conn:
+                async with asyncio.timeout(BATCH_TIMEOUT), borrowed(pool) as conn:
                     is_level = await self._advance(conn)
             except CheckpointMoved:
                 log.info("projection.checkpoint.moved_elsewhere", **self._facts())
