@@ -1,6 +1,8 @@
 """Data folders of private servers, made once and copied for each test."""
 
+import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +30,14 @@ def scratch(tmp_path: Path) -> Iterator[Path]:
 def data_dir(made: Path, scratch: Path) -> Path:
     """A data folder in which a server has been before."""
     return copied_folder(made, scratch / "ledger")
+
+
+@pytest.fixture
+def long_dir(made: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same below a path too long for a socket; /tmp is the one other place for it."""
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(Path(os.sep, "tmp")))
+    return copied_folder(made, scratch / ("long" * 25))
 
 
 @pytest.fixture

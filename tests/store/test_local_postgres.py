@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import pytest
@@ -22,11 +21,12 @@ from tests.support.postgres_folders import (
     remember,
     remembered,
     running,
+    socket_folder_of,
 )
 
 
-def socket_folder_of(url: str) -> Path:
-    return Path(parse_qs(urlsplit(url).query)["host"][0])
+def environment_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/environ").read_text()
 
 
 async def test_a_first_start_makes_everything_it_needs(scratch: Path):
@@ -98,6 +98,14 @@ async def test_the_environment_of_the_caller_decides_nothing(data_dir: Path, mon
         assert await ask(server.service_url, "SELECT 1") == 1
 
 
+async def test_the_server_does_not_inherit_the_secrets_of_the_service(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("LEDGER_SECRET_KEY", "a secret")
+    async with running(data_dir) as server:
+        assert "a secret" not in environment_of(server.pid)
+
+
 async def test_a_failed_start_shows_the_end_of_the_log_and_gives_the_folder_back(data_dir: Path):
     with pytest.raises(PostgresDidNotStart, match='unrecognized configuration parameter "nonsense"'):
         await local_postgres.start(data_dir, fsync=False, settings={"nonsense": "1"})
@@ -120,31 +128,29 @@ async def test_failed_statements_of_the_service_do_not_repeat_data_in_the_log(da
     assert "personal" not in site.log.read_text()
 
 
-async def test_a_long_path_moves_the_socket_to_the_runtime_folder(made: Path, scratch: Path):
-    data_dir = copied_folder(made, scratch / ("long" * 25))
-    async with keeper(data_dir) as service:
+async def test_a_long_path_moves_the_socket_to_the_runtime_folder(long_dir: Path):
+    async with keeper(long_dir) as service:
         pid_printed_by(service)
-        attached = await local_postgres.attach(data_dir)
+        attached = await local_postgres.attach(long_dir)
         assert attached is not None
         assert await ask(attached.service_url, "SELECT 1") == 1
         sockets = socket_folder_of(attached.service_url)
-        assert not sockets.is_relative_to(data_dir)
+        assert not sockets.is_relative_to(long_dir)
         assert sockets.stat().st_mode & 0o777 == 0o700
         kill(service)
-        async with running(data_dir) as server:
+        async with running(long_dir) as server:
             assert server.service_url == attached.service_url
     sockets.rmdir()
 
 
-async def test_a_socket_folder_that_somebody_else_made_is_not_used(made: Path, scratch: Path):
-    data_dir = copied_folder(made, scratch / ("long" * 25))
-    async with running(data_dir) as server:
+async def test_a_socket_folder_that_somebody_else_made_is_not_used(long_dir: Path, scratch: Path):
+    async with running(long_dir) as server:
         sockets = socket_folder_of(server.service_url)
     sockets.rmdir()
     sockets.symlink_to(scratch)
     try:
         with pytest.raises(NoPlaceForSocket):
-            await local_postgres.start(data_dir, fsync=False)
+            await local_postgres.start(long_dir, fsync=False)
     finally:
         sockets.unlink()
 

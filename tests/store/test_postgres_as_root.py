@@ -11,10 +11,17 @@ from pathlib import Path
 import pytest
 
 from ledger.store import local_postgres
-from ledger.store.postgres_folder import site_of
+from ledger.store.postgres_folder import NoPlaceForSocket, site_of
 from ledger.store.postgres_process import NoUserForPostgres
 from ledger.store.postgres_programs import find_programs
-from tests.support.postgres_folders import ask, remember, remembered, running
+from tests.support.postgres_folders import (
+    ask,
+    remember,
+    remembered,
+    remove,
+    running,
+    socket_folder_of,
+)
 
 NOBODY = 65534
 DAEMON = 1
@@ -162,6 +169,18 @@ async def test_data_follow_when_the_server_has_to_run_as_somebody_else(open_fold
     async with running(data_dir) as server:
         assert user_of(server.pid) != 0
         assert await remembered(server) == "kept"
+
+
+@only_root
+async def test_a_socket_folder_of_another_user_is_not_used(long_dir: Path):
+    async with running(long_dir) as server:
+        sockets = socket_folder_of(server.service_url)
+    os.chown(sockets, DAEMON, DAEMON)
+    try:
+        with pytest.raises(NoPlaceForSocket):
+            await local_postgres.start(long_dir, fsync=False)
+    finally:
+        remove(sockets)
 
 
 @only_root

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
@@ -107,3 +108,15 @@ async def remember(server: LocalPostgres, word: str) -> None:
 
 async def remembered(server: LocalPostgres) -> object:
     return await ask(server.owner_url, "SELECT word FROM memory")
+
+
+def socket_folder_of(url: str) -> Path:
+    return Path(parse_qs(urlsplit(url).query)["host"][0])
+
+
+def remove(sockets: Path) -> None:
+    """Take away a socket's folder, or the link in its place."""
+    if sockets.is_symlink():
+        sockets.unlink()
+    else:
+        sockets.rmdir()

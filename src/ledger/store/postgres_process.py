@@ -183,7 +183,7 @@ def _popen(command: tuple[str, ...], runner: Runner, workdir: Path, output: int)
 
 
 def _environment() -> dict[str, str]:
-    """Keep what finds programs and libraries; the caller's PG* variables and locale must not leak in."""
+    """Keep what finds programs and libraries; neither the service's secrets nor PG* variables are for the server."""
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "TMPDIR") if name in os.environ}
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC", **kept}
 
