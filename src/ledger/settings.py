@@ -186,6 +186,9 @@ class Settings(BaseSettings):
         le=100 * MEBIBYTE,
         description="a number of bytes from 1024 (1 KiB) to 104857600 (100 MiB)",
     )
+    snapshot_every: int = Field(
+        100, ge=0, le=100_000, description="a number of events from 1 to 100000, or 0 for no snapshots"
+    )
     cors_origins: Origins = Field((), description="exact origins, separated by commas")
     trusted_proxies: Networks = Field(
         (), description="addresses or networks, separated by commas, like 10.0.0.1,192.168.0.0/24"

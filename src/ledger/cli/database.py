@@ -52,7 +52,10 @@ class Database(msgspec.Struct, frozen=True, kw_only=True):
     async def open(self, settings: Settings) -> Ledger:
         """Open the ledger in it; see ``Ledger.open`` for what it raises."""
         return await Ledger.open(
-            self.service_url, min_size=settings.db_pool_min_size, max_size=settings.db_pool_max_size
+            self.service_url,
+            min_size=settings.db_pool_min_size,
+            max_size=settings.db_pool_max_size,
+            snapshot_every=settings.snapshot_every,
         )
 
 
