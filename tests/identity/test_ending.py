@@ -3,11 +3,13 @@
 import asyncio
 
 import msgspec
+import pytest
 
 from ledger.domain.authority import SessionNotLive
-from ledger.domain.session.decide import SESSION
+from ledger.domain.errors import LedgerError, Overloaded, Unavailable, VersionConflict
+from ledger.domain.session.decide import SESSION, SessionNotFound
 from ledger.domain.session.events import EndCause, SessionEnded
-from ledger.identity.ending import logout
+from ledger.identity.ending import left_for_later, logout
 from ledger.identity.identity import Identity, Limits
 from ledger.identity.opening import LoggedIn
 from ledger.identity.refreshing import refresh
@@ -81,3 +83,14 @@ async def test_many_logins_at_once_leave_as_many_sessions_as_allowed(identity: I
     answers = await asyncio.gather(*(logged_in(few, "sam") for _ in range(20)))
 
     assert sum([await is_alive(few, answer) for answer in answers]) == 3
+
+
+@pytest.mark.parametrize("refusal", [Unavailable, Overloaded, VersionConflict])
+def test_what_follows_a_command_may_wait(refusal: type[LedgerError]) -> None:
+    with left_for_later("revocations"):
+        raise refusal
+
+
+def test_a_mistake_in_what_follows_a_command_is_told() -> None:
+    with pytest.raises(SessionNotFound), left_for_later("revocations"):
+        raise SessionNotFound

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from ledger.command_handler import Build, Facts, handle
-from ledger.domain.account.commands import AccountCommand, DeactivateAccount
+from ledger.domain.account.commands import AccountCommand, ChangePassword, DeactivateAccount
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.authority import Role, SessionNotLive
 from ledger.domain.ids import PersonId, SessionId
@@ -101,11 +101,12 @@ async def test_a_hundred_logins_of_one_account_at_once_all_succeed(identity: Ide
     assert len(sessions) == 100
 
 
-async def test_a_session_dies_with_the_epoch_of_its_account(identity: Identity) -> None:
+@pytest.mark.parametrize("event", ["deactivation", "password change"])
+async def test_a_session_dies_with_the_event_that_raises_the_epoch(identity: Identity, event: str) -> None:
     sam = await admitted(identity, "sam")
     answer = await logged_in(identity, "sam")
 
-    await _change(identity, sam, _deactivate)
+    await _change(identity, sam, _deactivate if event == "deactivation" else _change_password)
 
     with pytest.raises(SessionNotLive):
         await authenticate(identity, answer.access_token)
@@ -134,6 +135,10 @@ async def test_a_good_signature_over_an_unknown_session_opens_nothing(
 
 def _deactivate(facts: Facts) -> DeactivateAccount:
     return DeactivateAccount(now=facts.now, by=None, reason="left", another_admin=True)
+
+
+def _change_password(facts: Facts) -> ChangePassword:
+    return ChangePassword(now=facts.now, by=None, reason="leaked")
 
 
 async def _change(identity: Identity, person: PersonId, build: Build[AccountCommand]) -> None:

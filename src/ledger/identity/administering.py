@@ -22,7 +22,7 @@ from ledger.domain.errors import Refused
 from ledger.domain.event import Utc
 from ledger.domain.ids import PersonId
 from ledger.identity import credentials, people
-from ledger.identity.ending import revoke_lapsed
+from ledger.identity.ending import left_for_later, revoke_lapsed
 from ledger.identity.identity import Identity
 from ledger.identity.sessions import Principal, authority, reads_of
 from ledger.projections.views.directory import another_active_admin
@@ -207,7 +207,8 @@ async def _change(
         reads=sorted(reads - {target}),
         alongside=alongside,
     )
-    await revoke_lapsed(identity, [person])
+    with left_for_later("revocations"):
+        await revoke_lapsed(identity, [person])
     return handled
 
 

@@ -1,8 +1,11 @@
 """How sessions end: by logging out, by being too many, because their account no longer keeps them."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, assert_never
+
+import structlog
 
 from ledger.command_handler import Facts, Handled, handle
 from ledger.domain.account.decide import ACCOUNT
@@ -17,6 +20,7 @@ from ledger.domain.account.events import (
 )
 from ledger.domain.account.state import AccountState, Registered, keeps
 from ledger.domain.decider import fold
+from ledger.domain.errors import Overloaded, Unavailable, VersionConflict
 from ledger.domain.ids import PersonId, SessionId
 from ledger.domain.session.commands import EndSession, RevokeSession, SessionCommand
 from ledger.domain.session.decide import SESSION
@@ -29,8 +33,22 @@ from ledger.store.envelope import Provenance
 from ledger.store.ledger import account_stream, session_stream
 from ledger.store.streams import Recorded, keyed_command_id, read_streams, recorded
 
+log = structlog.get_logger()
+
 AT_ONCE: Final = 50
 """How many sessions are ended at the same time; their appends travel as one batch."""
+
+
+@contextmanager
+def left_for_later(what: str) -> Iterator[None]:
+    """Let fail, for now, what follows a command that has taken effect: its caller must not hear that it has not.
+
+    The sweep makes up for ``what`` (a kind, for the log), or the next login does.
+    """
+    try:
+        yield
+    except (Unavailable, Overloaded, VersionConflict) as failed:
+        log.warning("identity.left_for_later", what=what, code=failed.code)
 
 
 async def logout(identity: Identity, principal: Principal, provenance: Provenance) -> Handled[SessionEvent]:
@@ -53,7 +71,8 @@ async def end(
     handled = await handle(
         ledger, SESSION, session_stream(session), build, clock=identity.clock, provenance=provenance
     )
-    await session_rows.close(ledger.pool, ledger.ledger_id, [session], identity.clock())
+    with left_for_later("session-row"):
+        await session_rows.close(ledger.pool, ledger.ledger_id, [session], identity.clock())
     return handled
 
 

@@ -14,7 +14,7 @@ from ledger.domain.session.commands import OpenSession
 from ledger.domain.session.decide import SESSION
 from ledger.domain.session.events import Factor
 from ledger.identity import refresh_rows, session_rows
-from ledger.identity.ending import end_excess
+from ledger.identity.ending import end_excess, left_for_later
 from ledger.identity.identity import Identity, by_person
 from ledger.identity.people import commitment, new_salt
 from ledger.identity.refresh_rows import new_token
@@ -76,7 +76,8 @@ async def open_session(
         reads=[account_stream(proven.person)],
         alongside=opening.write_rows,
     )
-    await end_excess(identity, proven.person)
+    with left_for_later("excess"):
+        await end_excess(identity, proven.person)
     return LoggedIn(
         access_token=identity.tokens.access(proven.person, opening.session, identity.clock()),
         refresh_token=opening.refresh_token,

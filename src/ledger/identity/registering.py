@@ -55,7 +55,6 @@ async def register(
         UsernameTaken: somebody has the user name, capitalised this way or another.
         UnstorableText: a field holds what cannot be stored.
     """
-    people.check_storable(record)
     person = _newcomer(identity, record)
     return await _register(identity, person, password=password, role=role, by=by, provenance=provenance)
 
@@ -90,6 +89,7 @@ def registered_person(handled: Handled[AccountEvent]) -> PersonId | None:
 
 
 def _newcomer(identity: Identity, record: Record) -> Person:
+    people.check_storable(record)
     return Person(
         person=PersonId(uuid4()), record=record, salt=people.new_salt(), created_at=identity.clock()
     )

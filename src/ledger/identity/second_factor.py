@@ -11,7 +11,7 @@ from ledger.domain.errors import RuleViolation, Unauthenticated
 from ledger.domain.ids import PersonId
 from ledger.domain.session.events import Factor
 from ledger.identity import factor_codes, factor_rows, people
-from ledger.identity.ending import revoke_lapsed
+from ledger.identity.ending import left_for_later, revoke_lapsed
 from ledger.identity.factor_rows import FactorRow
 from ledger.identity.identity import Identity, writing
 from ledger.identity.opening import LoggedIn, ProofOutdated, Proven, open_session
@@ -111,7 +111,8 @@ async def enable(
     )
     if not (handled.events or row.is_enabled):  # somebody was quicker, with this very code
         raise InvalidCode
-    await revoke_lapsed(identity, [principal.person])
+    with left_for_later("revocations"):
+        await revoke_lapsed(identity, [principal.person])
     return handled
 
 
