@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,15 +14,14 @@ from cyclopts import Parameter
 
 from ledger.api.services import Services
 from ledger.cli.composing import Part, check_event_types, composed, level
-from ledger.cli.database import Database, embedded, named, problems_with, what_can_be_read
-from ledger.cli.guarding import going_on, keep_postgres
+from ledger.cli.database import problems_with, what_can_be_read
 from ledger.cli.http import serving
+from ledger.cli.keeping import database_of_service, warn
 from ledger.cli.port import open_port, port_of, take_port
 from ledger.cli.stopping import Stopping
 from ledger.identity import people
 from ledger.identity.registering import ensure_first_admin
 from ledger.settings import Problem, Settings, SettingsRefused, ensure_secret_key
-from ledger.store import local_postgres
 from ledger.telemetry import configure
 
 log = structlog.get_logger()
@@ -103,10 +101,10 @@ async def _running(settings: Settings, only: Part | None, stopping: Stopping) ->
         trace_sample_ratio=settings.trace_sample_ratio,
     )
     for variable in settings.without_effect:
-        _warn(f"{variable} has no effect in this release.")
+        warn(f"{variable} has no effect in this release.")
     secret_key = ensure_secret_key(settings)
     try:
-        async with _database(settings, stopping) as database:
+        async with database_of_service(settings, stopping) as database:
             await database.migrate()
             ledger = await database.open(settings)
             async with composed(ledger, settings, secret_key, only=only) as services:
@@ -116,26 +114,6 @@ async def _running(settings: Settings, only: Part | None, stopping: Stopping) ->
                 yield services
     finally:
         telemetry.shutdown()
-
-
-@asynccontextmanager
-async def _database(settings: Settings, stopping: Stopping) -> AsyncIterator[Database]:
-    database = named(settings)
-    if database is not None:
-        yield database
-        return
-    started = await local_postgres.start(
-        settings.data_dir,
-        pg_bin=settings.pg_bin,
-        pg_user=settings.pg_user,
-        production=settings.is_production,
-    )
-    async with started as server:
-        stopping.server = server
-        for sentence in server.warnings:
-            _warn(sentence + ".")
-        async with going_on("postgres", lambda: keep_postgres(server)):
-            yield embedded(server)
 
 
 async def _first_admin(services: Services, settings: Settings) -> None:
@@ -174,7 +152,3 @@ def _shown(host: str) -> str:
 
 def _say(what: str, value: str) -> None:
     print(f"{what:<14} {value}", flush=True)
-
-
-def _warn(sentence: str) -> None:
-    print(f"Warning: {sentence}", file=sys.stderr, flush=True)
