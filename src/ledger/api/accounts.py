@@ -1,19 +1,29 @@
 """Registering, logging in, second factor and the administration of accounts over HTTP."""
 
-import re
-from typing import Annotated, Final, Literal
+from typing import Final
 
-import msgspec
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 
+from ledger.api.account_wire import (
+    Code,
+    Credentials,
+    Me,
+    Message,
+    NewPassword,
+    NewRole,
+    Refresh,
+    Registered,
+    Registration,
+    SecondFactor,
+    TokenPair,
+    WithReason,
+    check_registration,
+)
 from ledger.api.auth import ADMINS, EVERYBODY, allow, bearer_of, client_of
 from ledger.api.bodies import read_form
 from ledger.api.call import Call
-from ledger.api.problems import FieldError, InvalidRequest
 from ledger.api.types import HttpRequest
-from ledger.domain.authority import Role
-from ledger.domain.event import Utc
 from ledger.identity import administering, ending, refreshing, registering, second_factor
 from ledger.identity.identity import by_person
 from ledger.identity.login import login
@@ -22,104 +32,6 @@ from ledger.identity.opening import LoggedIn
 from ledger.identity.people import Record
 from ledger.identity.sessions import authenticate
 from ledger.identity.tokens import LimitedClaims
-
-EMAIL: Final = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f.]+(?:\.[^@\s\x00-\x1f.]+)+")
-USER_NAME: Final = re.compile(r"[^\s/\x00-\x1f\x7f](?:[^/\x00-\x1f\x7f]*[^\s/\x00-\x1f\x7f])?")
-
-Secret = Annotated[str, msgspec.Meta(min_length=8, max_length=1_000)]
-Reason = Annotated[str, msgspec.Meta(max_length=65_536)]
-
-
-class Registration(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody to be let in."""
-
-    username: Annotated[str, msgspec.Meta(min_length=3, max_length=50)]
-    email: Annotated[str, msgspec.Meta(max_length=254)]
-    password: Secret
-    full_name: Annotated[str, msgspec.Meta(max_length=200)]
-    role: Role = Role.ANALYST
-
-
-class Credentials(msgspec.Struct, frozen=True, kw_only=True):
-    """A user name and a password, as a form."""
-
-    username: Annotated[str, msgspec.Meta(max_length=1_000)]
-    password: Annotated[str, msgspec.Meta(max_length=1_000)]
-
-
-class Refresh(msgspec.Struct, frozen=True, kw_only=True):
-    """A refresh token, to be spent."""
-
-    refresh_token: Annotated[str, msgspec.Meta(max_length=1_000)]
-
-
-class Code(msgspec.Struct, frozen=True, kw_only=True):
-    """A code of the second factor, or a backup code."""
-
-    code: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
-
-
-class WithReason(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Why it is done."""
-
-    reason: Annotated[Reason, msgspec.Meta(min_length=1)]
-
-
-class NewRole(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Another job, and why."""
-
-    role: Role
-    reason: Annotated[Reason, msgspec.Meta(min_length=1)]
-
-
-class NewPassword(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Another password; one's own needs the current one."""
-
-    new_password: Secret
-    current_password: Annotated[str, msgspec.Meta(max_length=1_000)] | None = None
-    reason: Reason | None = None
-
-
-class Registered(msgspec.Struct, frozen=True, kw_only=True):
-    """The account is there."""
-
-    message: str
-    username: str
-
-
-class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """It is done."""
-
-    message: str
-
-
-class TokenPair(msgspec.Struct, frozen=True, kw_only=True):
-    """Tokens of a session; with ``requires_2fa`` the access token is good for the second factor alone."""
-
-    access_token: str
-    refresh_token: str | None
-    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the kind of token, not a token
-    requires_2fa: bool
-
-
-class Me(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is logged in; ``last_login`` is ``None`` until it is known."""
-
-    username: str
-    email: str
-    full_name: str
-    role: Role
-    is_2fa_enabled: bool
-    last_login: Utc | None
-
-
-class SecondFactor(msgspec.Struct, frozen=True, kw_only=True):
-    """What to put into an authenticator; shown once."""
-
-    secret: str
-    qr_code_url: str
-    backup_codes: tuple[str, ...]
-
 
 _REASONED: Final[dict[str, type]] = {"body": WithReason, "answer": Message}
 
@@ -137,7 +49,7 @@ class AccountController(Controller):
         """Let somebody in (administrators)."""
         call = Call(request)
         wanted = await call.json(Registration)
-        _check(wanted)
+        check_registration(wanted)
         handled = await registering.register(
             call.services.identity,
             Record(username=wanted.username, email=wanted.email, full_name=wanted.full_name),
@@ -292,18 +204,6 @@ class AccountController(Controller):
             provenance=await call.provenance(),
         )
         return await call.answer(Message(message="Password changed"), handled=handled, feeds=("directory",))
-
-
-def _check(wanted: Registration) -> None:
-    wrong = []
-    if not USER_NAME.fullmatch(wanted.username):
-        wrong.append(
-            FieldError("username", "holds a slash or a control character, or begins or ends with a space")
-        )
-    if not EMAIL.fullmatch(wanted.email):
-        wrong.append(FieldError("email", "is not an address"))
-    if wrong:
-        raise InvalidRequest(*wrong)
 
 
 async def _tokens(call: Call, logged_in: LoggedIn) -> Response[bytes]:
