@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import msgspec
 from cyclopts import Parameter
 
-from ledger.api.accounts import EMAIL, USER_NAME
+from ledger.api.account_wire import EMAIL, USER_NAME
 from ledger.cli.operating import by_operator, operating
 from ledger.cli.refusals import printable
 from ledger.command_handler import state_of
