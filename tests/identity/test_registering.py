@@ -107,6 +107,11 @@ async def test_what_cannot_be_stored_is_refused_by_field(identity: Identity, tex
     assert refused.value.context == {"field": "username"}
 
 
+@pytest.mark.parametrize(("name", "other"), [("Straße", "STRASSE"), ("\u03f2", "\u03a3"), ("\ufb01n", "FIN")])
+def test_what_looks_the_same_is_the_same(name: str, other: str) -> None:
+    assert folded(name) == folded(other)
+
+
 @pytest.mark.parametrize("name", ["sam", "STRASSE", "Straße", "\uff33\uff21\uff2d", "\u017fam", "ﷺ", "İi"])
 def test_folding_twice_changes_nothing(name: str) -> None:
     assert folded(folded(name)) == folded(name)

@@ -29,7 +29,7 @@ class Passwords:
         """Take the cost of one hash: ``memory_kib`` KiB, ``passes`` times over it."""
         self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=LANES)
         self._cores = asyncio.Semaphore(os.cpu_count() or 1)
-        self._nobodys = self._hasher.hash(secrets.token_bytes(16))
+        self._nobodys = self._hasher.hash(secrets.token_bytes(16))  # of what nobody can type
 
     async def hash(self, password: str) -> str:
         """Hash a password with a salt of its own."""
@@ -43,8 +43,7 @@ class Passwords:
             UnreadableCredential: ``stored`` is not a hash.
         """
         async with self._cores:
-            right = await asyncio.to_thread(self._verify, stored or self._nobodys, _bytes(password))
-        return right and stored is not None
+            return await asyncio.to_thread(self._verify, stored or self._nobodys, _bytes(password))
 
     def _verify(self, stored: str, password: bytes) -> bool:
         try:
