@@ -39,6 +39,7 @@ def describe(handlers: Sequence[ControllerRouterHandler], *, title: str, version
     app = Litestar(
         list(handlers),
         openapi_config=OpenAPIConfig(title=title, version=version, use_handler_docstrings=True),
+        logging_config=None,
     )
     document: Json = app.openapi_schema.to_schema()
     for operation, handler in _operations(app, document):
