@@ -18,7 +18,6 @@ from tests.support.postgres_folders import (
     ask,
     remember,
     remembered,
-    remove,
     running,
     socket_folder_of,
 )
@@ -69,6 +68,11 @@ def open_to_all(folder: Path) -> None:
 
 def open_to_owner(folder: Path) -> None:
     folder.chmod(0o700)
+
+
+def make_for(folder: Path, user: int) -> None:
+    folder.mkdir(mode=0o700)
+    os.chown(folder, user, user)
 
 
 def program_of(pid: int) -> Path:
@@ -175,12 +179,12 @@ async def test_data_follow_when_the_server_has_to_run_as_somebody_else(open_fold
 async def test_a_socket_folder_of_another_user_is_not_used(long_dir: Path):
     async with running(long_dir) as server:
         sockets = socket_folder_of(server.service_url)
-    os.chown(sockets, DAEMON, DAEMON)
+    make_for(sockets, DAEMON)
     try:
         with pytest.raises(NoPlaceForSocket):
             await local_postgres.start(long_dir, fsync=False)
     finally:
-        remove(sockets)
+        sockets.rmdir()
 
 
 @only_root

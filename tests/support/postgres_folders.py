@@ -112,11 +112,3 @@ async def remembered(server: LocalPostgres) -> object:
 
 def socket_folder_of(url: str) -> Path:
     return Path(parse_qs(urlsplit(url).query)["host"][0])
-
-
-def remove(sockets: Path) -> None:
-    """Take away a socket's folder, or the link in its place."""
-    if sockets.is_symlink():
-        sockets.unlink()
-    else:
-        sockets.rmdir()

@@ -129,6 +129,7 @@ class OwnPostgres(LocalPostgres):
         if self._process is not None and self.is_alive:
             await processes.end(self._process)
         if self._lock is not None:
+            folders.tidy(self._plan.site, self._plan.sockets)
             os.close(self._lock)
             self._lock = None
 

@@ -11,6 +11,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -273,6 +274,13 @@ def forget_server(site: Site, sockets: Path) -> None:
     """
     for lock in (site.data / "postmaster.pid", sockets / f"{SOCKET_NAME}.lock"):
         lock.unlink(missing_ok=True)
+
+
+def tidy(site: Site, sockets: Path) -> None:
+    """Leave no empty folder behind where temporary things lie."""
+    if not sockets.is_relative_to(site.home):
+        with suppress(OSError):
+            sockets.rmdir()
 
 
 def answers(sockets: Path) -> bool:
