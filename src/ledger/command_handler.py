@@ -100,9 +100,9 @@ async def handle(
 ) -> Handled[E]:
     """Carry out one command on ``target``.
 
-    1. A keyed command that has happened before answers from its stored events.
-    2. Load the target and the ``reads`` in one round trip; ``build`` makes the command of what they said.
-    3. Decide. A refusal is raised and never retried.
+    1. Load the target and the ``reads`` in one round trip.
+    2. A keyed command that has happened before answers from its stored events.
+    3. ``build`` makes the command of what was loaded; decide. A refusal is raised and never retried.
     4. Append after exactly what was loaded: through the process's appender, or, with ``alongside``, in one
        transaction with the rows it writes.
     5. On a conflict begin again with fresh facts and a fresh moment: three attempts in all, a random wait of
@@ -116,11 +116,11 @@ async def handle(
         Overloaded, Unavailable, OutcomeUnknown: as ``Appender.append``.
     """
     for attempt in range(1, MAX_ATTEMPTS + 1):
-        if provenance.is_keyed or attempt > 1:
+        streams = await load_streams(ledger, [target, *reads])
+        if provenance.is_keyed or attempt > 1:  # after the load, or what was loaded may hold its own effect
             done = await _done_before(ledger, decider, provenance)
             if done is not None:
                 return done
-        streams = await load_streams(ledger, [target, *reads])
         if streams[target].version():  # what does not exist is first of all not found, which the decider says
             await _check_precondition(ledger, streams[target], if_match)
         drafted, events = _decide(
