@@ -41,6 +41,11 @@ class Child:
             self.process.kill()
         await self.process.communicate()
 
+    async def line(self) -> str:
+        """Read the next line it prints."""
+        assert self.process.stdout is not None
+        return (await self.process.stdout.readline()).decode().strip()
+
     async def answer(self, told: str = "") -> dict[str, object]:
         """Wait for its end, having ``told`` it something; what it printed last."""
         out, _ = await self.process.communicate(told.encode())
