@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SERVICE := $(VENV)/.service-installed
 DEV := $(VENV)/.dev-installed
+BENCH := $(VENV)/.bench-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq
 
 # Two workers: tests share a PostgreSQL per worker, and most machines have at least two cores.
@@ -107,8 +108,8 @@ audit: $(DEV) ## look for known weaknesses in the pinned packages
 ##@ Measure
 
 .PHONY: bench
-bench: $(DEV) ## measure on this machine
-	$(BIN)/python -m benchmarks
+bench: $(BENCH) ## measure the store beside its peers, about ten minutes (look quickly with ARGS=--quick)
+	$(BIN)/python -m benchmarks $(ARGS)
 
 ##@ Write
 
@@ -128,6 +129,7 @@ events: $(DEV) ## rewrite docs/events.md from the events
 lock: $(DEV) ## choose and pin the packages anew (LOCK_OPTIONS=--upgrade for newer ones)
 	$(COMPILE) pyproject.toml --output-file requirements/service.txt
 	$(COMPILE) --group build --output-file requirements/build.txt
+	$(COMPILE) --group bench --constraints requirements/service.txt --output-file requirements/bench.txt
 	$(COMPILE) --group dev --constraints requirements/service.txt --output-file requirements/dev.txt
 
 .PHONY: clean
@@ -162,4 +164,9 @@ $(SERVICE): requirements/service.txt requirements/build.txt pyproject.toml
 $(DEV): $(SERVICE) requirements/dev.txt
 	@echo "Installing what the tests and checks need (a minute or so when it is new)"
 	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(BENCH): $(SERVICE) requirements/bench.txt
+	@echo "Installing the peers to measure against"
+	@$(PIP) --require-hashes -r requirements/bench.txt
 	@touch $@

@@ -1,0 +1,81 @@
+"""A long log in a short time: rows that look like appended ones, made by the server itself as the owner."""
+
+import asyncio
+from typing import Final
+
+import asyncpg
+
+from benchmarks.server import Database
+from ledger.store.ledger import LEDGER_ID
+
+PER_STREAM: Final = 10
+WRITERS: Final = 2
+PIECE: Final = 100_000
+# What would be kept level row by row is made once, at the end.
+DROP: Final = """
+alter table ledger.events drop constraint events_pkey;
+alter table ledger.events drop constraint events_stream_version_key;
+alter table ledger.events drop constraint events_event_id_key;
+drop index ledger.events_recorded_at_idx;
+"""
+MAKE: Final = (
+    "alter table ledger.events add constraint events_pkey primary key (ledger_id, position)",
+    "alter table ledger.events add constraint events_stream_version_key unique (ledger_id, stream, version)",
+    "alter table ledger.events add constraint events_event_id_key unique (ledger_id, event_id)",
+    "create index events_recorded_at_idx on ledger.events (ledger_id, recorded_at)",
+    "vacuum (analyze, freeze) ledger.events",
+)
+SESSION: Final = "set synchronous_commit = off; set maintenance_work_mem = '512MB'"
+# $1 ledger, $2 first position, $3 last position, $4 events a stream. Ids count up as time-ordered ones do.
+FILL: Final = """
+insert into ledger.events (
+    ledger_id, position, stream, version, type, schema_version, event_id, recorded_at, actor, command_id,
+    causation_id, correlation_id, envelope, salt, payload)
+select
+    $1, n, stream, version, 'decision-submitted', 2, id, recorded_at, actor, id, null, md5(n::text),
+    convert_to(concat(
+        '{"v":1,"event_id":"', id, '","ledger":1,"stream":"', stream, '","version":', version,
+        ',"type":"decision-submitted","schema_version":2,"recorded_at":"2026-01-01T00:00:00.000000Z","actor":"',
+        actor, '","command_id":"', id, '","causation_id":"","correlation_id":"', md5(n::text),
+        '","request":"","data":"', md5(n::text), md5(stream), '","prev":"', md5(actor), md5(n::text), '"}'),
+        'UTF8'),
+    decode(md5(n::text), 'hex'),
+    convert_to(concat(
+        '{"type":"decision-submitted","at":"2026-01-01T00:00:00Z","text":"', md5(n::text), md5(actor), '"}'),
+        'UTF8')
+from (
+    select
+        n, concat('decision-', md5(((n - 1) / $4)::text)::uuid) as stream,
+        ((n - 1) % $4 + 1)::integer as version,
+        concat('01980000', right(to_hex(n + 4294967296), 8), '7000', left(md5(n::text), 12))::uuid as id,
+        timestamptz '2026-01-01' + n * interval '1 millisecond' as recorded_at,
+        md5((n % 1000)::text)::uuid::text as actor
+    from generate_series($2::bigint, $3::bigint) n
+) made
+"""
+
+
+async def fill(database: Database, events: int) -> None:
+    """Give an empty ledger ``events`` events in streams of ten."""
+    if not events:
+        return
+    await database.execute(DROP)
+    pieces = iter([(first, min(first + PIECE - 1, events)) for first in range(1, events + 1, PIECE)])
+
+    async def writer() -> None:
+        conn = await asyncpg.connect(database.owner_url, command_timeout=600)
+        try:
+            await conn.execute(SESSION)
+            for first, last in pieces:
+                await conn.execute(FILL, LEDGER_ID, first, last, PER_STREAM)
+        finally:
+            await conn.close()
+
+    await asyncio.gather(*(writer() for _ in range(WRITERS)))
+    conn = await asyncpg.connect(database.owner_url, command_timeout=600)
+    try:
+        await conn.execute(SESSION)
+        for statement in MAKE:
+            await conn.execute(statement)
+    finally:
+        await conn.close()

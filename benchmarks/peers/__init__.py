@@ -1,0 +1,1 @@
+"""The ways to append that are measured: ours, and those of others."""

@@ -1,0 +1,100 @@
+"""A service of its own process, as ``ledger serve`` runs it, on a database that is there."""
+
+import asyncio
+import os
+import secrets
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import httpx2
+import msgspec
+
+from benchmarks.server import Database
+from benchmarks.subject import NotAvailable
+
+ADMIN: Final = "admin"
+START_SECONDS: Final = 60.0
+STOP_SECONDS: Final = 30.0
+CONNECTIONS: Final = 128
+
+
+class Service(msgspec.Struct, frozen=True, kw_only=True):
+    """A running service and a client of it."""
+
+    pid: int
+    client: httpx2.AsyncClient
+    password: str
+
+    async def login(self) -> str:
+        """Log the administrator in; the access token."""
+        form = {"username": ADMIN, "password": self.password}
+        answer = await self.client.post("/api/auth/login", data=form)
+        answer.raise_for_status()
+        return str(answer.json()["access_token"])
+
+
+@asynccontextmanager
+async def serving(database: Database, folder: Path) -> AsyncIterator[Service]:
+    """Serve ``database``; ``folder`` takes its secret key and its log.
+
+    Raises:
+        NotAvailable: it did not start.
+    """
+    password = secrets.token_urlsafe(18)
+    with folder.joinpath("service.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "ledger", "serve"),
+            env=_environment(database, folder, password),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+        )
+    if process.stdout is None:
+        raise AssertionError
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            url = await _ready(process.stdout)
+        drain = asyncio.create_task(_drain(process.stdout))
+        limits = httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+        async with httpx2.AsyncClient(base_url=url, limits=limits, timeout=60, trust_env=False) as client:
+            yield Service(pid=process.pid, client=client, password=password)
+        process.terminate()
+        async with asyncio.timeout(STOP_SECONDS):
+            await process.wait()
+            await drain
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def _environment(database: Database, folder: Path, password: str) -> dict[str, str]:
+    others = {name: value for name, value in os.environ.items() if not name.startswith("LEDGER_")}
+    return {
+        **others,
+        "LEDGER_DATABASE_URL": database.service_url,
+        "LEDGER_OWNER_DATABASE_URL": database.owner_url,
+        "LEDGER_DATA_DIR": str(folder / "service"),
+        "LEDGER_PORT": "0",
+        "LEDGER_ADMIN_USERNAME": ADMIN,
+        "LEDGER_ADMIN_PASSWORD": password,
+    }
+
+
+async def _ready(output: asyncio.StreamReader) -> str:
+    """Read until the service says it is ready; its URL."""
+    url = ""
+    async for line in output:
+        words = line.decode().split()
+        if words[:1] == ["Service"]:
+            url = words[1]
+        if url and "ready" in words:
+            return url
+    raise NotAvailable("'ledger serve' ended before it was ready")
+
+
+async def _drain(output: asyncio.StreamReader) -> None:
+    async for _ in output:
+        pass
