@@ -1,0 +1,172 @@
+"""Every route: guarded or named here as public, described in the OpenAPI document, unknown to nobody."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
+
+from ledger.api.app import ROUTES, openapi
+from tests.api.answers import assert_refused, together
+from tests.support.http import Api
+
+PUBLIC: Final = {
+    "GET /health",
+    "GET /health/live",
+    "GET /health/ready",
+    "GET /metrics",
+    "GET /openapi.json",
+    "GET /api/docs",
+    "GET /api/docs/{asset}",
+    "POST /api/auth/login",
+    "POST /api/auth/refresh",
+    "POST /api/auth/2fa/verify",
+}
+"""The whole list of what answers without a session; 2fa/verify reads its token, which may be a limited one."""
+
+CONTRACT: Final = {
+    "GET /health",
+    "GET /health/live",
+    "GET /health/ready",
+    "GET /health/database",
+    "GET /api/status",
+    "GET /api/docs",
+    "GET /openapi.json",
+    "GET /metrics",
+    "POST /api/auth/register",
+    "POST /api/auth/login",
+    "POST /api/auth/refresh",
+    "POST /api/auth/logout",
+    "GET /api/auth/me",
+    "POST /api/auth/2fa/setup",
+    "POST /api/auth/2fa/verify",
+    "POST /api/auth/users/{username}/deactivate",
+    "POST /api/auth/users/{username}/reactivate",
+    "POST /api/auth/users/{username}/role",
+    "POST /api/auth/users/{username}/password",
+    "POST /api/decisions/submit",
+    "GET /api/decisions/pending",
+    "GET /api/decisions/{analysis_id}",
+    "POST /api/decisions/{analysis_id}/decide",
+    "GET /api/decisions/{analysis_id}/response",
+    "POST /api/decisions/{analysis_id}/escalate",
+    "GET /api/decisions/stats/summary",
+}
+
+
+def _handlers() -> Iterator[tuple[str, HTTPRouteHandler]]:
+    for route in Litestar(list(ROUTES), openapi_config=None).routes:
+        assert isinstance(route, HTTPRoute), (
+            "a WebSocket has no guard here: say in this test how it is guarded"
+        )
+        for method, (handler, _) in route.route_handler_map.items():
+            if method != "OPTIONS":
+                yield f"{method} {route.path_format}", handler
+
+
+HANDLERS: Final = dict(_handlers())
+GUARDED: Final = sorted(set(HANDLERS) - PUBLIC)
+DOCUMENT: Final = json.loads(openapi())
+
+
+def _operations() -> dict[str, dict]:
+    return {
+        f"{method.upper()} {path}": operation
+        for path, methods in DOCUMENT["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def test_every_call_of_the_contract_has_a_route() -> None:
+    assert set(HANDLERS) >= CONTRACT
+
+
+@pytest.mark.parametrize("call", HANDLERS)
+def test_every_route_has_a_guard_or_is_named_as_public(call: str) -> None:
+    assert bool(HANDLERS[call].resolve_guards()) is (call not in PUBLIC)
+
+
+@together
+@pytest.mark.parametrize("call", GUARDED)
+async def test_a_guarded_call_without_a_token_is_refused(shared: Api, call: str) -> None:
+    method, path = call.split(" ")
+    before = await shared.ledger.head()
+
+    answer = await shared.client.request(method, re.sub(r"{\w+}", "sam", path))
+
+    assert_refused(answer, 401, "Not authenticated")
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert await shared.ledger.head() == before
+
+
+def test_the_document_is_openapi_3_1_with_name_and_version() -> None:
+    assert DOCUMENT["openapi"].startswith("3.1")
+    assert DOCUMENT["info"]["title"]
+    assert DOCUMENT["info"]["version"]
+
+
+def test_the_document_describes_exactly_the_routes() -> None:
+    assert set(_operations()) == set(HANDLERS)
+
+
+def test_no_two_operations_have_one_id() -> None:
+    ids = [operation["operationId"] for operation in _operations().values()]
+
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("call", HANDLERS)
+def test_every_operation_says_what_it_does_and_how_it_answers(call: str) -> None:
+    operation = _operations()[call]
+
+    assert operation["summary"].endswith(".")
+    assert "200" in operation["responses"]
+    assert all(response["description"] for response in operation["responses"].values())
+    assert ("security" in operation) is (call not in PUBLIC)
+    if call in GUARDED:
+        assert {"401", "403", "422", "503"} <= set(operation["responses"])
+
+
+@pytest.mark.parametrize("call", HANDLERS)
+def test_every_part_of_a_path_is_a_required_parameter(call: str) -> None:
+    named = set(re.findall(r"{(\w+)}", call))
+    told = {
+        parameter["name"]
+        for parameter in _operations()[call].get("parameters", [])
+        if parameter["in"] == "path" and parameter["required"]
+    }
+
+    assert told == named
+
+
+def test_every_reference_leads_somewhere() -> None:
+    references = list(_references(DOCUMENT))
+
+    assert references
+    for reference in references:
+        found = DOCUMENT
+        for step in reference.removeprefix("#/").split("/"):
+            found = found[step]
+
+
+def _references(part: object) -> Iterator[str]:
+    if isinstance(part, dict):
+        if isinstance(part.get("$ref"), str):
+            yield part["$ref"]
+        for inner in part.values():
+            yield from _references(inner)
+    elif isinstance(part, list):
+        for inner in part:
+            yield from _references(inner)
+
+
+@together
+async def test_the_service_serves_the_document(shared: Api) -> None:
+    answer = await shared.client.get("/openapi.json")
+
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json() == DOCUMENT
