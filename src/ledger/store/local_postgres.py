@@ -17,7 +17,8 @@ from ledger.store import postgres_process as processes
 from ledger.store.postgres_cluster import DATABASE, OWNER, SERVICE, Plan, ensure_roles, url_of
 from ledger.store.postgres_folder import Site, site_of
 from ledger.store.postgres_major import check_major
-from ledger.store.postgres_programs import find_programs
+from ledger.store.postgres_process import Runner
+from ledger.store.postgres_programs import Programs, find_programs
 
 # Recovery after a crash replays the log; a large one takes minutes.
 START_SECONDS: Final = 600.0
@@ -161,11 +162,7 @@ async def start(
     lock = await _lock(site)
     try:
         await asyncio.to_thread(check_major, site, programs)
-        runner = await asyncio.to_thread(
-            lambda: processes.choose_runner(
-                programs, site.home, owner=site.owner, pg_user=pg_user, production=production
-            )
-        )
+        runner = await _runner(programs, site, pg_user=pg_user, production=production)
         sockets = folders.socket_folder(site, runner)
         plan = Plan(
             site=site, programs=programs, runner=runner, sockets=sockets, fsync=fsync, settings=settings
@@ -237,6 +234,15 @@ async def _lock(site: Site) -> int:
         await asyncio.sleep(processes.POLL_SECONDS)
         lock = folders.take_lock(site)
     return lock
+
+
+async def _runner(programs: Programs, site: Site, *, pg_user: str | None, production: bool) -> Runner:
+    def choose() -> Runner:
+        return processes.choose_runner(
+            programs, site.home, owner=site.owner, pg_user=pg_user, production=production
+        )
+
+    return await asyncio.to_thread(choose)
 
 
 async def _ensure_data(plan: Plan) -> None:
