@@ -1,0 +1,111 @@
+"""Killed in the middle of an import: every acknowledged item is there, exactly once."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from ledger.store import local_postgres
+from ledger.store.postgres_folder import site_of
+from tests.support.items import a_file_of
+from tests.support.service import HANG_GUARD, Output, Service, command, service
+
+pytestmark = pytest.mark.processes
+
+ITEMS = 800
+A_GOOD_PART = 100
+
+
+def a_free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def wait_until(claim: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + HANG_GUARD
+    while not claim():
+        assert time.monotonic() < deadline, "nothing happens any more"
+        time.sleep(0.02)
+
+
+def submitted_in(running: Service, token: str) -> int:
+    with running.client(token) as client:
+        return int(client.get("/api/status").json()["total_decisions"])
+
+
+async def _in_the_log(data_dir: Path) -> tuple[int, int]:
+    server = await local_postgres.attach(data_dir)
+    assert server is not None
+    conn = await asyncpg.connect(server.owner_url)
+    try:
+        row = await conn.fetchrow(
+            "select count(*) as events, count(distinct stream) as streams from ledger.events"
+            " where type = 'decision-submitted'"
+        )
+    finally:
+        await conn.close()
+    assert row is not None
+    return row["events"], row["streams"]
+
+
+def all_there_once(data_dir: Path) -> bool:
+    return asyncio.run(_in_the_log(data_dir)) == (ITEMS, ITEMS)
+
+
+def summary_of(output: Output) -> dict[str, object]:
+    text = output.rest()
+    found: dict[str, object] = json.loads(text[text.index("{") :])
+    return found
+
+
+def test_a_service_killed_in_the_middle_of_an_import(data_dir: Path, tmp_path: Path):
+    settings = {"LEDGER_DATA_DIR": str(data_dir), "LEDGER_PORT": str(a_free_port())}
+    file = a_file_of(tmp_path, ITEMS)
+    with ExitStack() as stack:
+        first = stack.enter_context(service(settings=settings))
+        token = first.login()
+        client = {"LEDGER_TOKEN": token, "LEDGER_URL": first.url}
+        process, output = stack.enter_context(command("import", str(file), "--json", settings=client))
+        wait_until(lambda: submitted_in(first, token) >= A_GOOD_PART)
+        first.signal(signal.SIGKILL)
+        first.wait()
+        assert process.poll() is None, "the import was over before the kill"
+        stack.enter_context(service(settings=settings))
+        assert process.wait(HANG_GUARD) == 0, output.rest()
+        # None "already there": an answer that was lost in the crash is given again, not taken for another's.
+        assert summary_of(output) == {
+            "imported": ITEMS,
+            "already_there": 0,
+            "refused": 0,
+            "stopped": None,
+            "refused_lines": [],
+        }
+        assert all_there_once(data_dir)
+
+
+def test_a_postgres_killed_in_the_middle_of_an_import(data_dir: Path, tmp_path: Path):
+    file = a_file_of(tmp_path, ITEMS)
+    with ExitStack() as stack:
+        running = stack.enter_context(service(settings={"LEDGER_DATA_DIR": str(data_dir)}))
+        token = running.login()
+        client = {"LEDGER_TOKEN": token, "LEDGER_URL": running.url}
+        process, output = stack.enter_context(command("import", str(file), "--json", settings=client))
+        wait_until(lambda: submitted_in(running, token) >= A_GOOD_PART)
+        found = site_of(data_dir).pid_file()
+        assert found is not None
+        os.kill(found.pid, signal.SIGKILL)
+        assert process.wait(HANG_GUARD) == 0, output.rest()
+        assert summary_of(output)["imported"] == ITEMS
+        assert all_there_once(data_dir)
+        running.output.until("postgres.restarted")
+        with running.client() as client_of_health:
+            wait_until(lambda: client_of_health.get("/health/ready").status_code == 200)
+        assert running.stop() == 0
