@@ -2,7 +2,7 @@
 
 import pytest
 
-from ledger.identity.identity import Identity
+from ledger.identity.identity import Identity, Limits
 from ledger.identity.passwords import Passwords
 from ledger.store.ledger import Ledger
 from tests.identity.house import SECRET, MovingClock
@@ -16,4 +16,5 @@ def clock() -> MovingClock:
 @pytest.fixture
 def identity(ledger: Ledger, clock: MovingClock) -> Identity:
     passwords = Passwords(memory_kib=64, passes=1)
-    return Identity.of(ledger, secret_keys=[SECRET], passwords=passwords, clock=clock)
+    limits = Limits(idle_seconds=12 * 3600, absolute_seconds=7 * 24 * 3600)
+    return Identity.of(ledger, secret_keys=[SECRET], passwords=passwords, clock=clock, limits=limits)

@@ -8,7 +8,7 @@ from ledger.domain.authority import SessionNotLive
 from ledger.domain.session.decide import SESSION
 from ledger.domain.session.events import RevocationCause, SessionRevoked
 from ledger.identity.ending import logout
-from ledger.identity.identity import Identity
+from ledger.identity.identity import Identity, Limits
 from ledger.identity.refreshing import InvalidRefreshToken, RefreshTokenReused, refresh
 from ledger.identity.sessions import authenticate
 from ledger.store.ledger import session_stream
@@ -161,3 +161,10 @@ async def test_the_database_does_not_hold_the_token(identity: Identity) -> None:
     assert len(rows) == 1
     assert token not in rows[0]["line"]
     assert token.encode().hex() not in rows[0]["line"]
+
+
+def test_by_default_a_refresh_token_may_lie_unused_for_all_of_its_seven_days() -> None:
+    limits = Limits()
+
+    assert limits.refresh_seconds == 7 * 24 * 3600
+    assert limits.refresh_seconds <= limits.idle_seconds <= limits.absolute_seconds

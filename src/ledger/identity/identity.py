@@ -31,8 +31,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How long and how many; seconds, and sessions per account."""
 
     max_sessions: int = 500
-    idle_seconds: int = 12 * 3600
-    absolute_seconds: int = 7 * 24 * 3600
+    idle_seconds: int = 7 * 24 * 3600
+    """No less than the life of a refresh token, which a client may keep unused for all of it."""
+    absolute_seconds: int = 30 * 24 * 3600
     refresh_seconds: int = 7 * 24 * 3600
     refresh_grace_seconds: int = 10
     """How long after it was spent a refresh token may come again: two tabs, or an answer that got lost."""
