@@ -52,9 +52,10 @@ class FieldError(msgspec.Struct, frozen=True):
     message: str = ""
 
 
-class Problem(msgspec.Struct, frozen=True):
-    """What we read of a problem document; anything else that answers has none of it."""
+class Answer(msgspec.Struct, frozen=True):
+    """What we read of an answer, good or bad; whatever else may answer at that address has none of it."""
 
+    analysis_id: str = ""
     code: str = ""
     detail: str = ""
     errors: tuple[FieldError, ...] = ()
@@ -118,31 +119,31 @@ def _judge(answer: httpx2.Response) -> Outcome | _Away:
     Raises:
         CannotGoOn: it means the same for every other line.
     """
-    status, problem = answer.status_code, _problem(answer)
-    if status == httpx2.codes.OK:
+    status, said = answer.status_code, _read(answer)
+    if status == httpx2.codes.OK and said.analysis_id:
         return Imported()
-    if problem.code == "already-exists":
+    if said.code == "already-exists":
         return AlreadyThere()
-    if status in AWAY or problem.code == "version-conflict":
-        return _Away(_reason(status, problem), _retry_after(answer))
+    if status in AWAY or said.code == "version-conflict":
+        return _Away(_reason(status, said), _retry_after(answer))
     if status in (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN):
         hint = "LEDGER_TOKEN must be the access token of an account that may submit"
-        raise CannotGoOn(reason=f"{_reason(status, problem)} {hint}.")
-    if not problem.code or status == httpx2.codes.NOT_FOUND:
+        raise CannotGoOn(reason=f"{_reason(status, said)} {hint}.")
+    if not said.code or status == httpx2.codes.NOT_FOUND:
         raise CannotGoOn(reason=f"{answer.url} answered {status}: there is no decision ledger.")
-    return Refused(_reason(status, problem))
+    return Refused(_reason(status, said))
 
 
-def _problem(answer: httpx2.Response) -> Problem:
+def _read(answer: httpx2.Response) -> Answer:
     try:
-        return msgspec.json.decode(answer.content, type=Problem)
+        return msgspec.json.decode(answer.content, type=Answer)
     except (msgspec.MsgspecError, ValueError):
-        return Problem()
+        return Answer()
 
 
-def _reason(status: int, problem: Problem) -> str:
-    fields = "; ".join(f"{wrong.field}: {wrong.message}" for wrong in problem.errors)
-    return f"{status} {fields or problem.detail}"[:LONGEST_REASON].rstrip()
+def _reason(status: int, said: Answer) -> str:
+    fields = "; ".join(f"{wrong.field}: {wrong.message}" for wrong in said.errors)
+    return f"{status} {fields or said.detail}"[:LONGEST_REASON].rstrip()
 
 
 def _retry_after(answer: httpx2.Response) -> float | None:

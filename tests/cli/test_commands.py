@@ -1,0 +1,130 @@
+"""The command line as a whole: help, unknown things, refusals, exit codes."""
+
+import re
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+
+import pytest
+
+from ledger.cli.refusals import explain, printable
+from ledger.domain.errors import Overloaded, Unavailable
+from ledger.settings import Problem, SettingsRefused
+from tests.support.service import environment, ledger
+
+HEAVY = (
+    "litestar",
+    "asyncpg",
+    "pydantic",
+    "opentelemetry",
+    "uvicorn",
+    "httpx2",
+    "structlog",
+    "ledger.settings",
+)
+COMMANDS = ("serve", "migrate", "user", "import", "doctor", "demo")
+
+
+def test_help_names_every_command_and_is_quick():
+    began = time.monotonic()
+    shown = ledger("--help")
+    print(f"ledger --help took {time.monotonic() - began:.2f} seconds")
+    assert shown.returncode == 0
+    assert [name for name in COMMANDS if not re.search(rf"\b{name}  +\S", shown.stdout)] == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("serve",),
+        ("migrate",),
+        ("user", "add"),
+        ("user", "list"),
+        ("user", "deactivate"),
+        ("import",),
+        ("doctor",),
+    ],
+)
+def test_every_command_has_help_for_people(command: tuple[str, ...]):
+    shown = ledger(*command, "--help")
+    assert shown.returncode == 0, shown.stderr
+    assert f"Usage: ledger {' '.join(command)}" in shown.stdout
+    assert len(shown.stdout.splitlines()) > 3
+
+
+def test_help_imports_nothing_heavy():
+    script = (
+        "import sys\nfrom ledger.cli.commands import app\n"
+        "app(['--help'], result_action='return_value')\n"
+        f"print('HEAVY', [name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    shown = subprocess.run(
+        (sys.executable, "-c", script), capture_output=True, text=True, check=True, env=environment({})
+    )
+    assert "HEAVY []" in shown.stdout
+
+
+def test_it_tells_its_version():
+    assert ledger("--version").stdout.strip() == version("decision-ledger")
+
+
+def test_what_it_does_not_know_is_refused():
+    refused = ledger("serv")
+    assert refused.returncode != 0
+    assert "serve" in refused.stdout + refused.stderr  # what was probably meant
+
+
+def test_refusals_are_sentences_on_standard_error():
+    refused = ledger("serve", settings={"LEDGER_PORT": "x", "LEDGER_POOORT": "1"})
+    assert refused.returncode == 1
+    assert refused.stdout == ""
+    assert refused.stderr.splitlines() == [
+        "The settings do not allow a start. Change what is listed and start again.",
+        "  - LEDGER_POOORT: is no setting; the nearest one is LEDGER_PORT.",
+        "  - LEDGER_PORT: must be a whole number from 0 (any free port) to 65535, not 'x'.",
+    ]
+
+
+def test_a_reader_that_has_gone_is_no_crash():
+    left = subprocess.run(
+        ("sh", "-c", f"{sys.executable} -m ledger --version | true"),
+        env=environment({}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in left.stderr
+
+
+def test_a_terminal_of_another_alphabet_is_no_crash():
+    shown = ledger("import", "nobody\N{SNOWMAN}", settings={"PYTHONIOENCODING": "ascii", "LEDGER_TOKEN": "t"})
+    assert shown.returncode == 1
+    assert "\\u2603" in shown.stderr
+
+
+def test_facts_are_told_one_line_each():
+    refused = Unavailable(
+        exit_code=1, tail="one\ntwo", tried={"nobody": "no such user"}, searched=["/a", "/b"]
+    )
+    assert explain(refused) == [
+        "The ledger cannot be reached. Nothing was written; repeat the request after the time in Retry-After.",
+        "  exit code: 1",
+        "  tail:",
+        "    one",
+        "    two",
+        "  tried:",
+        "    nobody: no such user",
+        "  searched:",
+        "    /a",
+        "    /b",
+    ]
+    assert len(explain(Overloaded())) == 1
+
+
+def test_settings_are_told_problem_by_problem():
+    assert explain(SettingsRefused([Problem("LEDGER_PORT", "is odd")]))[1:] == ["  - LEDGER_PORT: is odd."]
+
+
+def test_text_of_others_cannot_steer_the_terminal():
+    assert printable("a\x1b[2Jb\nc") == "a\N{REPLACEMENT CHARACTER}[2Jb\N{REPLACEMENT CHARACTER}c"
