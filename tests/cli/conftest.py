@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from ledger.settings import TEST_PREFIX
 from tests.support.databases import Database
 from tests.support.service import on_database
 
@@ -23,8 +24,9 @@ def logging_taken_back() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("LEDGER_")]:
-        monkeypatch.delenv(name)
+    for name in list(os.environ):
+        if name.startswith("LEDGER_") and not name.startswith(TEST_PREFIX):
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture

@@ -1,0 +1,164 @@
+"""Files submitted to a real service."""
+
+import asyncio
+import io
+import json
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ledger.cli import client as client_module
+from ledger.cli.importing import NoSuchFile, import_file
+from ledger.settings import SettingsRefused
+from tests.support.databases import TEMPLATE, Cluster
+from tests.support.items import a_file_of, item
+from tests.support.service import Service, ledger, on_database, service
+
+pytestmark = pytest.mark.processes
+
+
+@pytest.fixture(scope="module")
+def running(postgres: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One service for all of these tests; their items have ids of their own."""
+    name = f"ledger_imports_{secrets.token_hex(6)}"
+    asyncio.run(postgres.execute(f"create database {name} template {TEMPLATE}"))
+    settings = on_database(postgres.database(name), tmp_path_factory.mktemp("imports"))
+    with service(settings=settings) as found:
+        yield found
+    asyncio.run(postgres.execute(f"drop database {name} with (force)"))
+
+
+@pytest.fixture
+def client_settings(running: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEDGER_URL", running.url)
+    monkeypatch.setenv("LEDGER_TOKEN", running.login())
+
+
+def a_file(folder: Path, *lines: str) -> Path:
+    file = folder / "items.ndjson"
+    file.write_text("\n".join(lines), encoding="utf-8")
+    return file
+
+
+def line(analysis_id: str, **changes: object) -> str:
+    return json.dumps(item(analysis_id, **changes))
+
+
+@pytest.mark.usefixtures("client_settings")
+def test_all_lines_are_imported_and_then_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    file = a_file_of(tmp_path, 40)
+    assert import_file(file) == 0
+    assert capsys.readouterr().out == "40 imported, 0 already there, 0 refused\n"
+    assert import_file(file) == 0
+    assert capsys.readouterr().out == "0 imported, 40 already there, 0 refused\n"
+
+
+@pytest.mark.usefixtures("client_settings")
+def test_bad_lines_are_told_and_do_not_stop_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    file = a_file(
+        tmp_path,
+        line("GOOD-1"),
+        "not JSON",
+        "",
+        line("BAD-PRIORITY", priority="urgent"),
+        line("BAD-TWICE", confidence=101, source_ip=5),
+        line("TOO-LARGE", forensic_summary="x" * 2_000_000),
+        line("GOOD-2"),
+    )
+    assert import_file(file, json=True) == 2
+    shown = capsys.readouterr()
+    summary = json.loads(shown.out)
+    assert (summary["imported"], summary["refused"], summary["stopped"]) == (2, 4, None)
+    reasons = {refused["line"]: refused["reason"] for refused in summary["refused_lines"]}
+    assert sorted(reasons) == [2, 4, 5, 6]
+    assert reasons[2].startswith("422 body: is not valid JSON")
+    assert reasons[4].startswith("422 priority: ")
+    assert "confidence: " in reasons[5]
+    assert "source_ip: " in reasons[5]
+    assert reasons[6].startswith("413 ")
+    assert "line 4: 422 priority: " in shown.err
+
+
+@pytest.mark.usefixtures("client_settings")
+def test_the_same_id_twice_in_one_file_is_there_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert import_file(a_file(tmp_path, line("TWICE"), line("TWICE", confidence=1)), at_once=1) == 0
+    assert capsys.readouterr().out == "1 imported, 1 already there, 0 refused\n"
+
+
+@pytest.mark.usefixtures("client_settings")
+def test_a_token_that_is_not_accepted_stops_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("LEDGER_TOKEN", "no such token")
+    assert import_file(a_file(tmp_path, line("NEVER"))) == 1
+    shown = capsys.readouterr()
+    assert shown.err.startswith("Stopped: 401 Could not validate credentials")
+    assert shown.out == "0 imported, 0 already there, 0 refused\n"
+
+
+def test_a_role_that_may_not_submit_stops_it(
+    running: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    running.register("vera", "viewer")
+    monkeypatch.setenv("LEDGER_TOKEN", running.login("vera"))
+    assert import_file(a_file(tmp_path, line("NEVER")), url=running.url) == 1
+    assert "Stopped: 403 Insufficient permissions" in capsys.readouterr().err
+
+
+def test_a_service_that_stays_away_ends_patience(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("LEDGER_TOKEN", "whatever")
+    file = a_file(tmp_path, line("NEVER"))
+    assert import_file(file, url="http://127.0.0.1:1", patience=0.2, json=True) == 1
+    assert "within 0.2 seconds; at last: ConnectError" in json.loads(capsys.readouterr().out)["stopped"]
+
+
+def test_without_a_token_it_names_the_variable(tmp_path: Path):
+    refused = ledger("import", str(a_file(tmp_path, line("NEVER"))))
+    assert refused.returncode == 1
+    assert "LEDGER_TOKEN: is needed" in refused.stderr
+
+
+def test_on_a_terminal_the_token_is_asked_for(
+    running: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr(client_module, "getpass", lambda _: f" {running.login()}\n")
+    assert import_file(a_file(tmp_path, line("ASKED-FOR")), url=running.url) == 0
+
+
+def test_a_file_that_is_not_there_and_a_url_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LEDGER_TOKEN", "whatever")
+    with pytest.raises(NoSuchFile, match="No such file"):
+        import_file(tmp_path / "nothing")
+    with pytest.raises(SettingsRefused, match="--url"):
+        import_file(tmp_path / "nothing", url="localhost:8002")
+
+
+@pytest.mark.usefixtures("client_settings")
+def test_on_a_terminal_a_bar_is_shown_and_what_is_bad_above_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes it for a terminal
+    assert import_file(a_file(tmp_path, line("SHOWN"), "no[b]t JSON")) == 2
+    assert "line 2: 422 body" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("url", "is_near"),
+    [
+        ("http://127.0.0.1:1", True),
+        ("http://[::1]:1", True),
+        ("http://localhost", True),
+        ("http://example.org", False),
+    ],
+)
+def test_this_machine_is_reached_without_a_proxy(url: str, *, is_near: bool):
+    assert client_module._is_this_machine(url) is is_near

@@ -1,0 +1,128 @@
+"""Accounts from the command line."""
+
+import io
+import json
+
+import pytest
+
+from ledger.cli import user
+from ledger.cli.user import AccountRefused
+from ledger.domain.account.decide import AccountNotFound, LastAdmin
+from ledger.domain.authority import Role
+from ledger.identity.registering import UsernameTaken
+from tests.support.databases import Database
+
+PASSWORD = "correct horse battery staple"
+
+
+def add(username: str, role: Role = Role.ANALYST) -> None:
+    user.add(username, email=f"{username}@example.org", full_name="[b]Bo\x1b[1m", role=role, generate=True)
+
+
+def listed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    capsys.readouterr()
+    user.show(json=True)
+    found: list[dict[str, object]] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_who_was_added_is_listed(installed: Database, capsys: pytest.CaptureFixture[str]):
+    add("boss", Role.ADMIN)
+    said = capsys.readouterr().out
+    assert "boss is in, as admin." in said
+    assert len(said.partition("Password: ")[2].split()[0]) == 24
+    (boss,) = listed(capsys)
+    assert boss.pop("registered_at")
+    assert boss == {
+        "username": "boss",
+        "role": "admin",
+        "is_active": True,
+        "is_lead": False,
+        "second_factor": False,
+        "full_name": "[b]Bo\x1b[1m",
+        "email": "boss@example.org",
+    }
+    user.show()
+    table = capsys.readouterr().out
+    assert "[b]Bo\N{REPLACEMENT CHARACTER}[1m" in table  # neither markup nor an escape sequence
+    assert "active" in table
+
+
+def test_a_name_is_taken_once(installed: Database):
+    add("boss")
+    with pytest.raises(UsernameTaken):
+        add("BOSS")
+
+
+def test_who_is_deactivated_once_is_so(installed: Database, capsys: pytest.CaptureFixture[str]):
+    add("boss", Role.ADMIN)
+    add("second", Role.ADMIN)
+    capsys.readouterr()
+    user.deactivate("second", reason="left")
+    user.deactivate("second", reason="left")
+    assert capsys.readouterr().out == "second is deactivated.\nsecond was deactivated before.\n"
+    assert [row["is_active"] for row in listed(capsys)] == [True, False]
+
+
+def test_the_last_administrator_stays(installed: Database):
+    add("boss", Role.ADMIN)
+    add("sam")
+    with pytest.raises(LastAdmin):
+        user.deactivate("boss", reason="left")
+
+
+def test_nobody_cannot_be_deactivated(installed: Database):
+    with pytest.raises(AccountNotFound):
+        user.deactivate("nobody", reason="left")
+    with pytest.raises(AccountRefused):
+        user.deactivate("nobody", reason=" ")
+
+
+def test_everything_that_is_wrong_with_an_account_is_told_at_once():
+    with pytest.raises(AccountRefused) as refused:
+        user.add(" x", email="nowhere", full_name="n" * 201, generate=True, password_stdin=True)
+    assert sorted(refused.value.context) == ["email", "full_name", "password", "username"]
+
+
+def test_a_password_comes_from_standard_input(
+    installed: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{PASSWORD}\r\nnot this\n"))
+    user.add("sam", email="sam@example.org", full_name="Sam", password_stdin=True)
+    assert PASSWORD not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("given", ["short\n", "", "x" * 1001])
+def test_a_password_has_bounds(monkeypatch: pytest.MonkeyPatch, given: str):
+    monkeypatch.setattr("sys.stdin", io.StringIO(given))
+    with pytest.raises(AccountRefused, match="8 to 1000 characters"):
+        user.add("sam", email="sam@example.org", full_name="Sam", password_stdin=True)
+
+
+def test_without_a_terminal_nobody_is_asked(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(PASSWORD))
+    with pytest.raises(AccountRefused, match="give --password-stdin or --generate"):
+        user.add("sam", email="sam@example.org", full_name="Sam")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_the_password_is_asked_for_twice(installed: Database, monkeypatch: pytest.MonkeyPatch):
+    answers = iter((PASSWORD, "another one", PASSWORD, PASSWORD))
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr(user, "getpass", lambda _: next(answers))
+    with pytest.raises(AccountRefused, match="they differ"):
+        user.add("sam", email="sam@example.org", full_name="Sam")
+    assert user.add("sam", email="sam@example.org", full_name="Sam") == 0
+
+
+def test_many_are_listed_page_by_page(
+    installed: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(user, "PAGE", 1)
+    add("boss")
+    add("sam")
+    assert [row["username"] for row in listed(capsys)] == ["boss", "sam"]
