@@ -49,8 +49,8 @@ class Proxy:
         self._hold_after = after
 
     def say(self, instead: bytes) -> None:
-        """Send these bytes on the lines that are held, as if the server had."""
-        for line in self._held():
+        """Send these bytes to every client, as if the server had."""
+        for line in self._lines:
             line.client.write(instead)
 
     def cut(self) -> None:

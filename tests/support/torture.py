@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections import Counter
@@ -37,8 +38,7 @@ class Child:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self.process.returncode is None:
-            self.process.kill()
+        self.kill()
         await self.process.communicate()
 
     async def line(self) -> str:
@@ -54,11 +54,18 @@ class Child:
         return answer
 
     def stop(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
+        """Ask it to come to its end."""
+        self._signal(signal.SIGTERM)
 
-    async def kill(self) -> None:
-        self.process.kill()
-        await self.process.wait()
+    def kill(self) -> None:
+        """Let it die as in a crash, unless it has ended."""
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if (
+            self.process.returncode is None
+        ):  # not by process.kill(), which may take its exit code from the loop
+            os.kill(self.process.pid, number)
 
 
 def writer(url: str, account: Path, *, seed: int = 0, appends: int = 0) -> Child:

@@ -7,6 +7,7 @@ back on purpose (``R event``). At its end it prints what it did as one line of J
 
 import asyncio
 import json
+import logging
 import os
 import random
 import signal
@@ -205,4 +206,5 @@ async def main(url: str, account: str, seed: int, appends: int) -> None:
 
 
 if __name__ == "__main__":
+    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)  # its pool tells of every line that was cut
     uvloop.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
