@@ -111,6 +111,10 @@ audit: $(DEV) ## look for known weaknesses in the pinned packages
 bench: $(BENCH) ## measure the store beside its peers, about ten minutes (look quickly with ARGS=--quick)
 	$(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: torture
+torture: $(DEV) ## the gates of the event store in their longest form: a million appends, a hundred kills
+	LEDGER_TORTURE=longest $(BIN)/pytest $(PYTEST_OPTIONS) -m long tests/gates $(ARGS)
+
 ##@ Write
 
 .PHONY: adr
