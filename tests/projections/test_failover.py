@@ -93,6 +93,10 @@ async def test_two_who_both_believe_to_lead_apply_nothing_twice(
     for one in pair:
         await one.level(head, "counting")
 
+    leader, standby = pair
+    leader.kill()  # and whoever was beaten to it time and again has not given up
+    head = await ends(ledger, 7)
+    await standby.level(head, "counting")
     assert await seen(ledger) == list(range(1, head + 1))
 
 

@@ -96,9 +96,12 @@ async def test_a_lost_notification_only_delays(reader: Reader, monkeypatch: pyte
     assert await reader.progress.wait_for(["counting"], head) == ()
 
 
+@pytest.mark.parametrize("look_every", [0.5, 3600.0])
 async def test_after_the_listening_connection_is_killed_a_write_is_visible_within_two_seconds(
-    reader: Reader, worker: Service
+    reader: Reader, worker: Service, monkeypatch: pytest.MonkeyPatch, look_every: float
 ) -> None:
+    """By looking from time to time, and by looking when the connection is there again."""
+    monkeypatch.setattr("ledger.projections.progress.LOOK_EVERY", look_every)
     for _ in range(3):
         before = await reader.backends()
         await reader.terminate(reader.listeners)
@@ -153,6 +156,20 @@ async def test_a_wait_is_bounded_and_a_view_that_is_late_is_not_waited_for(
     assert await worker.progress.wait_for(["counting"], await ends(worker.ledger)) == ()
 
 
+async def test_nobody_waits_longer_than_a_second_however_patient(
+    worker: Service, counting: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.projections.progress.BEHIND_TOO_LONG", 3600.0)
+    counting.gate.clear()
+    head = await ends(worker.ledger)
+
+    started = time.monotonic()
+    assert await worker.progress.wait_for(["counting"], head, 30.0) == ("counting",)
+
+    assert 0.9 < time.monotonic() - started < 1.5
+    counting.gate.set()
+
+
 async def test_a_shorter_wait_is_kept_to(worker: Service, counting: Counting) -> None:
     counting.gate.clear()
     head = await ends(worker.ledger)
@@ -198,3 +215,35 @@ async def test_notifications_of_other_ledgers_and_versions_are_not_ours(ledger: 
     progress._heard("1 queue 1 50")
     progress._heard("1 queue 1 40")
     assert (progress.position("queue"), progress.position("decisions")) == (50, 0)
+
+
+async def test_after_a_reconnect_a_view_has_to_catch_up_once_more(
+    worker: Service, counting: Counting
+) -> None:
+    await until(worker.ledger.signals.is_connected)
+    counting.gate.clear()
+    head = await ends(worker.ledger)
+    assert worker.progress.was_level("counting")
+
+    worker.progress._heard(None)
+    await until(lambda: not worker.progress.was_level("counting"))
+
+    counting.gate.set()
+    await worker.level(head, "counting")
+    assert worker.progress.was_level("counting")
+
+
+async def test_the_first_connection_is_no_reconnect(database: Database, ledger: Ledger) -> None:
+    """A service that has begun to serve does not stop because it now hears, too."""
+    deaf = await Ledger.open(database.service_url)
+    progress = Progress(deaf, [QUEUE])
+    progress.start()
+    await until(lambda: progress.was_level("queue"))
+    head = await ends(ledger)
+
+    progress._heard(None)
+    await until(lambda: progress.head() == head)
+
+    assert progress.was_level("queue")
+    await progress.stop()
+    await deaf.stop()

@@ -87,6 +87,7 @@ async def test_pages_follow_each_other_without_loss_or_repetition(
 
 async def test_a_cursor_of_another_priority_does_not_widen_the_page(ledger: Ledger) -> None:
     await ask(ledger, "critical", priority=Priority.CRITICAL)
+    await ask(ledger, "medium", priority=Priority.MEDIUM)
     await ask(ledger, "low", priority=Priority.LOW)
     start = Cursor(0, (await queue(ledger))[0].position)
 
@@ -137,15 +138,16 @@ async def test_a_renewed_lease_lasts_longer_and_a_released_one_is_gone(ledger: L
     assert item.version == 4
 
 
-async def test_the_release_of_an_earlier_lease_leaves_the_present_one(ledger: Ledger) -> None:
+async def test_what_befalls_an_earlier_lease_leaves_the_present_one(ledger: Ledger) -> None:
     await ask(ledger, "one")
     stream = ledger.decision_stream(DecisionId("one"))
-    await happened(ledger, stream, claimed(token=1), claimed(token=2), released(token=1), renewed(token=1))
+    await happened(ledger, stream, claimed(token=1), claimed(token=2))
+    await happened(ledger, stream, released(token=1), renewed(token=1, seconds=999))
 
     hold = (await only(ledger)).standing.hold
 
     assert hold is not None
-    assert hold.fencing_token == 2
+    assert (hold.fencing_token, hold.expires_at) == (2, later(300))
 
 
 async def test_an_escalated_item_stays_and_is_nobodys(ledger: Ledger) -> None:

@@ -51,6 +51,7 @@ class Progress:
         self._views = {feed.name: _View() for feed in projections}
         self._head, self._head_seen_at = START, 0.0
         self._goal: Position | None = None
+        self._has_listened = False
         self._moved, self._asked = Bell(), Bell()
         self._task: asyncio.Task[None] | None = None
         ledger.signals.on(VIEW_MOVED_CHANNEL, self._heard)
@@ -78,15 +79,14 @@ class Progress:
         return self._views[name].was_level
 
     def moved(self, name: str, position: Position) -> None:
-        """Take note that a view has come to ``position``; an older one changes nothing."""
+        """Take note that a view has come to ``position``; an older one is no news."""
         view = self._views[name]
-        if position < view.position:
+        if position <= view.position:
             return
         view.position = position
         view.was_level = view.was_level or (self._goal is not None and position >= self._goal)
         if view.owes is not None and position >= view.owes:
             view.owes = None
-            self._owe(view)
         self._moved.ring()
 
     async def wait_for(
@@ -126,7 +126,8 @@ class Progress:
     def _heard(self, payload: str | None) -> None:
         """Take a notification ``ledger name version position``; ``None``: some may have been missed."""
         if payload is None:
-            self._goal = None
+            self._goal = None if self._has_listened else self._goal
+            self._has_listened = True
             self._asked.ring()
             return
         ledger_id, name, version, position = payload.split(" ")
