@@ -1,17 +1,22 @@
 """The command line as a whole: help, unknown things, refusals, exit codes."""
 
+import os
 import re
+import signal
+import socket
 import subprocess
 import sys
 import time
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
 from ledger.cli.refusals import explain, printable
 from ledger.domain.errors import Overloaded, Unavailable
 from ledger.settings import Problem, SettingsRefused
-from tests.support.service import environment, ledger
+from tests.support.databases import Database
+from tests.support.service import HANG_GUARD, command, environment, ledger
 
 HEAVY = (
     "litestar",
@@ -35,7 +40,7 @@ def test_help_names_every_command_and_is_quick():
 
 
 @pytest.mark.parametrize(
-    "command",
+    "asked",
     [
         ("serve",),
         ("migrate",),
@@ -46,10 +51,10 @@ def test_help_names_every_command_and_is_quick():
         ("doctor",),
     ],
 )
-def test_every_command_has_help_for_people(command: tuple[str, ...]):
-    shown = ledger(*command, "--help")
+def test_every_command_has_help_for_people(asked: tuple[str, ...]):
+    shown = ledger(*asked, "--help")
     assert shown.returncode == 0, shown.stderr
-    assert f"Usage: ledger {' '.join(command)}" in shown.stdout
+    assert f"Usage: ledger {' '.join(asked)}" in shown.stdout
     assert len(shown.stdout.splitlines()) > 3
 
 
@@ -86,15 +91,32 @@ def test_refusals_are_sentences_on_standard_error():
     ]
 
 
-def test_a_reader_that_has_gone_is_no_crash():
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_gone_is_no_crash(installed: Database, unbuffered: str):
+    settings = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     left = subprocess.run(
-        ("sh", "-c", f"{sys.executable} -m ledger --version | true"),
-        env=environment({}),
+        ("sh", "-c", f"({sys.executable} -m ledger doctor; echo code $? >&2) | true"),
+        env=settings,
         capture_output=True,
         text=True,
         check=False,
+        timeout=HANG_GUARD,
     )
-    assert "Traceback" not in left.stderr
+    assert left.stderr == "code 141\n"
+
+
+def test_ctrl_c_ends_a_command_without_a_traceback(tmp_path: Path):
+    file = tmp_path / "items.ndjson"
+    file.write_text("not JSON\n")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        settings = {"LEDGER_TOKEN": "t", "LEDGER_URL": url}
+        with command("import", str(file), settings=settings) as (process, output):
+            caller, _ = silent.accept()  # it is in the middle of asking
+            process.send_signal(signal.SIGINT)
+            assert process.wait(HANG_GUARD) == 130
+            assert "Traceback" not in output.rest()
+            caller.close()
 
 
 def test_a_terminal_of_another_alphabet_is_no_crash():

@@ -51,3 +51,18 @@ async def test_migrating_says_what_it_did_and_then_that_nothing_is_left(postgres
         without_owner = ledger("migrate", settings={**settings, "LEDGER_OWNER_DATABASE_URL": ""})
     assert without_owner.returncode == 1
     assert "LEDGER_OWNER_DATABASE_URL: is needed to migrate" in without_owner.stderr
+
+
+def test_the_doctor_visits_a_running_service_and_a_stopped_one(data_dir: Path):
+    settings = {"LEDGER_DATA_DIR": str(data_dir)}
+    with service(settings=settings) as running:
+        visited = ledger("doctor", settings=settings)
+        assert visited.returncode == 0, visited.stdout
+        assert "✓ rights         ledger_service can append to the log" in visited.stdout
+        running.stop()
+    visited = ledger("doctor", settings=settings)
+    assert visited.returncode == 0, visited.stdout
+    assert "its PostgreSQL is started for these checks" in visited.stdout
+    data_dir.chmod(0o777)
+    assert ledger("doctor", settings=settings).returncode == 1
+    data_dir.chmod(0o711)

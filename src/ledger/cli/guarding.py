@@ -18,6 +18,8 @@ STEADY_SECONDS: Final = 30.0
 """A server that lived for so long may be restarted at once when it dies."""
 AGAIN_SECONDS: Final = 5.0
 
+pause = asyncio.sleep
+
 
 async def keep_postgres(server: LocalPostgres) -> None:
     """Restart the embedded PostgreSQL whenever it dies, until cancelled.
@@ -33,7 +35,7 @@ async def keep_postgres(server: LocalPostgres) -> None:
             failures = 0
         wait = RESTART_WAITS[min(failures, len(RESTART_WAITS) - 1)]
         log.error("postgres.died", pid=server.pid, restart_in=wait)
-        await asyncio.sleep(wait)
+        await pause(wait)
         failures += 1
         try:
             await server.restart()

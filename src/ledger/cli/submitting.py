@@ -12,7 +12,7 @@ import msgspec
 from ledger.cli.import_source import Line
 from ledger.domain.errors import Unavailable
 
-WAITS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
+WAITS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 LONGEST_REASON: Final = 1000
 KEY_BYTES: Final = 16
 AWAY: Final = frozenset({429, 502, 503, 504})
@@ -83,7 +83,7 @@ class Submitter:
     async def submit(self, line: Line) -> Outcome:
         """Submit one line and tell what became of it.
 
-        Lost connections and answers 429, 502, 503 and 504 are tried again after 0.1 to 4 seconds, give or take
+        Lost connections and answers 429, 502, 503 and 504 are tried again after 0.1 to 2 seconds, give or take
         half, or after what Retry-After says and up to half as much again, until ``patience`` seconds have passed since the first of them.
 
         Raises:

@@ -1,0 +1,55 @@
+"""The parts of a service, begun and stopped together."""
+
+from pathlib import Path
+
+import pytest
+
+from ledger.cli import composing
+from ledger.cli.composing import check_event_types, composed, level
+from ledger.settings import Settings, ensure_secret_key
+from ledger.store.ledger import Ledger
+from tests.support.databases import Database
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings.load({"LEDGER_DATA_DIR": str(tmp_path), "LEDGER_MAX_SESSIONS": "7"})
+
+
+def test_this_release_can_read_what_it_writes():
+    check_event_types()
+
+
+async def test_what_is_composed_becomes_level_and_knows_the_settings(database: Database, settings: Settings):
+    ledger = await Ledger.open(database.service_url)
+    async with composed(ledger, settings, ensure_secret_key(settings)) as services:
+        assert await level(services)
+        assert services.runner is not None
+        assert services.identity.limits.max_sessions == 7
+        assert services.service_name == "decision-ledger"
+
+
+async def test_the_api_alone_feeds_nothing(database: Database, settings: Settings):
+    ledger = await Ledger.open(database.service_url)
+    async with composed(ledger, settings, ensure_secret_key(settings), only="api") as services:
+        assert services.runner is None
+        assert await level(services)
+
+
+async def test_what_hangs_does_not_keep_it_from_stopping(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(composing, "STOP_SECONDS", 0.2)
+    ledger = await Ledger.open(database.service_url)
+    async with composed(ledger, settings, ensure_secret_key(settings)):
+        await ledger.pool.acquire()  # never given back
+    assert ledger.pool.is_closing()
+
+
+async def test_a_view_that_is_not_level_is_not_waited_for_for_ever(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(composing, "READY_SECONDS", 0.0)
+    ledger = await Ledger.open(database.service_url)
+    async with composed(ledger, settings, ensure_secret_key(settings)) as services:
+        assert not await level(services)
