@@ -59,7 +59,7 @@ async def keep_busy(ledger: Ledger, hot: asyncio.Task[Served]) -> list[int]:
 
 
 @pytest.mark.slow
-@sizes(short=3, long=25, longest=150)
+@sizes(short=3, long=10, longest=50)
 async def test_a_hot_stream_serves_everybody_and_starves_nobody(
     ledger: Ledger, database: Database, size: int
 ) -> None:
