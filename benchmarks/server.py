@@ -37,6 +37,14 @@ class Database(msgspec.Struct, frozen=True, kw_only=True):
         finally:
             await conn.close()
 
+    async def version(self) -> int:
+        """Number the server's release, as in 180006."""
+        conn = await asyncpg.connect(self.owner_url)
+        try:
+            return int(await conn.fetchval("show server_version_num"))
+        finally:
+            await conn.close()
+
     def host(self) -> str:
         """Name the folder of the server's socket, or its host."""
         split = urlsplit(self.owner_url)

@@ -10,7 +10,7 @@ import msgspec
 from benchmarks.peers.eventsourcing_library import EventsourcingLibrary
 from benchmarks.peers.message_db import MessageDb
 from benchmarks.peers.ours import GroupCommit, OneCall
-from benchmarks.peers.pgbench import PgbenchInsert
+from benchmarks.peers.pgbench import PgbenchBare, PgbenchEvent
 from benchmarks.progress import Progress
 from benchmarks.result import Bar, Part, Table, per_second, ratio
 from benchmarks.scale import KB, Scale
@@ -22,7 +22,7 @@ Rates: TypeAlias = dict[str, list[float]]
 
 OURS: Final = GroupCommit.name
 ONE_CALL: Final = OneCall.name
-PGBENCH: Final = PgbenchInsert.name
+PGBENCH: Final = PgbenchEvent.name
 LIBRARY: Final = EventsourcingLibrary.name
 MESSAGES: Final = MessageDb.name
 DECISIVE: Final = 64
@@ -97,7 +97,8 @@ async def _peers(server: Server, scale: Scale, progress: Progress, notes: list[s
     """Prepare those that can be measured here, each with the pool it is best with."""
     peers: list[Subject] = []
     candidates: list[tuple[str, Callable[[int], Subject], tuple[int, ...]]] = [
-        (PGBENCH, lambda _: PgbenchInsert(server), scale.pool_sizes[:1]),
+        (PGBENCH, lambda _: PgbenchEvent(server), scale.pool_sizes[:1]),
+        (PgbenchBare.name, lambda _: PgbenchBare(server), scale.pool_sizes[:1]),
         *(
             (name, lambda size, make=make: make(server, size), scale.pool_sizes)
             for name, make in POOLED.items()
