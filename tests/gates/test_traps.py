@@ -202,6 +202,23 @@ async def test_a_driver_that_is_confused_is_replaced(ledger: Ledger, database: D
     assert await ledger.head() == 2
 
 
+async def test_two_appends_to_one_stream_do_not_break_their_batch(ledger: Ledger, database: Database) -> None:
+    """Side by side they would collide, and all the others would be sent again one by one."""
+    stream = new_stream()
+    appender = Appender(database.service_url, LEDGER_ID)
+    twice = [draft(stream, [an_event()], by_somebody()) for _ in range(2)]
+    others = [one_event() for _ in range(BATCH)]
+    appends = [asyncio.create_task(appender.append(one)) for one in (*twice, *others)]
+    await asyncio.sleep(0)
+    appender.start()
+    async with asyncio.timeout(HANG):
+        answers = await asyncio.gather(*appends, return_exceptions=True)
+    await appender.stop()
+
+    assert [type(answer) for answer in answers] == [Appended, VersionConflict, *[Appended] * BATCH]
+    assert await ledger.pool.fetchval("select count(distinct xmin::text) from ledger.events") == 1
+
+
 async def test_a_batch_of_fifty_notifies_once(ledger: Ledger, database: Database) -> None:
     heard: list[object] = []
     ended = asyncio.Event()

@@ -20,7 +20,7 @@ from uuid import UUID, uuid5
 import asyncpg
 import uvloop
 
-from ledger.domain.errors import LedgerError, OutcomeUnknown, Overloaded, Unavailable, VersionConflict
+from ledger.domain.errors import OutcomeUnknown, Overloaded, Unavailable, VersionConflict
 from ledger.domain.ids import NO_EVENTS, START, StreamName
 from ledger.store.appends import Append, Appended, Landed
 from ledger.store.envelope import NO_LEAF
@@ -141,7 +141,7 @@ class Caller:
         answers = await asyncio.gather(append(ledger, made), append(ledger, made), return_exceptions=True)
         landed = [one for one in answers if not isinstance(one, BaseException)]
         for failed in answers:
-            if isinstance(failed, BaseException) and not isinstance(failed, LedgerError):
+            if isinstance(failed, BaseException) and not isinstance(failed, Unavailable | Overloaded):
                 raise failed
         if len({(one.first_position, one.version) for one in landed}) > 1:
             raise ChangedItsAnswer(answers)
