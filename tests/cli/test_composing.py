@@ -1,5 +1,6 @@
 """The parts of a service, begun and stopped together."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from ledger.cli.composing import check_event_types, composed, level
 from ledger.settings import Settings, ensure_secret_key
 from ledger.store.ledger import Ledger
 from tests.support.databases import Database
+from tests.support.service import HANG_GUARD
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ async def test_what_hangs_does_not_keep_it_from_stopping(
 ):
     monkeypatch.setattr(composing, "STOP_SECONDS", 0.2)
     ledger = await Ledger.open(database.service_url)
-    async with composed(ledger, settings, ensure_secret_key(settings)):
+    async with asyncio.timeout(HANG_GUARD), composed(ledger, settings, ensure_secret_key(settings)):
         await ledger.pool.acquire()  # never given back
     assert ledger.pool.is_closing()
 
