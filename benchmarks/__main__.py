@@ -35,6 +35,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 CHART: Final = "performance.svg"
 PAGE: Final = "performance.md"
+WIDTH_OF_A_FILE: Final = 140
 
 
 async def run(server: Server, scale: Scale, names: list[str], progress: Progress) -> Report:
@@ -67,7 +68,7 @@ def main() -> int:
     asked = _arguments()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     scale = QUICK if asked.quick else FULL
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH_OF_A_FILE)
     with Progress(console) as progress, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         report = runner.run(_measured(scale, asked.only or list(SCENARIOS), progress))
     render.show(console, report)

@@ -66,9 +66,10 @@ def _bars(report: Report) -> Table:
 
 
 def _print(console: Console, table: Table) -> None:
-    shown = RichTable(title=table.title, box=box.SIMPLE_HEAD, title_justify="left")
+    console.print(f"\n{table.title}", style="bold", highlight=False)
+    shown = RichTable(box=box.SIMPLE_HEAD)
     for number, column in enumerate(table.columns):
-        shown.add_column(column, justify="left" if number == 0 else "right")
+        shown.add_column(column, justify="left" if number == 0 else "right", no_wrap=number == 0)
     for row in table.rows:
         shown.add_row(*row, style="bold red" if row[-1] == "MISSED" else None)
     console.print(shown)

@@ -26,7 +26,7 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
 
 FULL: Final = Scale(
     name="full",
-    seconds=2.0,
+    seconds=1.5,
     rounds=3,
     decisive_rounds=5,
     in_flight=(1, 16, 64, 256),
@@ -46,7 +46,7 @@ QUICK: Final = Scale(
     in_flight=(1, 64),
     payloads=(500,),
     pool_sizes=(8,),
-    stored=(0, 100_000),
+    stored=(0, 50_000),
     lengths=(10, 1000),
     projected=5000,
     http_rounds=1,

@@ -27,7 +27,7 @@ async def measure(server: Server, scale: Scale, progress: Progress) -> Part:
             logs[size] = await stack.enter_async_context(GroupCommit(server))
             await fill(logs[size].database, size)
             await _append(logs[size], texts, min(0.3, scale.seconds), is_keyed=False)
-        for _ in range(scale.decisive_rounds):
+        for _ in range(scale.rounds):
             for size, log in logs.items():
                 for is_keyed in (False, True):
                     progress.say(f"growth: appending to {size:,} events")

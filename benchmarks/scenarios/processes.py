@@ -32,7 +32,7 @@ async def measure(server: Server, scale: Scale, progress: Progress) -> Part:
     peaks: list[float] = []
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(server.ledger())
-        for _ in range(scale.decisive_rounds):
+        for _ in range(scale.rounds):
             for crew, clients in crews.items():
                 progress.say(f"append: {crew}")
                 await server.checkpoint()

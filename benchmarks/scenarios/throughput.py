@@ -110,9 +110,7 @@ async def _peers(server: Server, scale: Scale, progress: Progress, notes: list[s
         try:
             for size in sizes:
                 async with make(size) as peer:
-                    tried[size] = (
-                        await peer.run(DECISIVE, Texts(scale.payloads[0]), scale.seconds / 2)
-                    ).rate()
+                    tried[size] = await _tried(peer, scale) if len(sizes) > 1 else 0.0
         except NotAvailable as missing:
             notes.append(f"{name}: not measured, {missing}.")
             continue
@@ -123,17 +121,21 @@ async def _peers(server: Server, scale: Scale, progress: Progress, notes: list[s
     return peers
 
 
+async def _tried(peer: Subject, scale: Scale) -> float:
+    return (await peer.run(DECISIVE, Texts(scale.payloads[0]), scale.seconds / 2)).rate()
+
+
 def _table(rates: Mapping[tuple[int, int], Rates]) -> Table:
     names = list(next(iter(rates.values())))
     rows = [
-        (
-            f"{in_flight} × {size / KB:g} kB",
-            *(_cell(found[name], found[OURS], is_ours=name == OURS) for name in names),
-        )
-        for (in_flight, size), found in rates.items()
+        (name, *(_cell(found[name], found[OURS], is_ours=name == OURS) for found in rates.values()))
+        for name in names
     ]
-    title = "Appends a second (in brackets: ours as a multiple of theirs)"
-    return Table(title=title, columns=("in flight × payload", *names), rows=tuple(rows))
+    return Table(
+        title="Appends a second by in flight × payload (in brackets: ours as a multiple of theirs)",
+        columns=("", *(f"{in_flight} × {size / KB:g} kB" for in_flight, size in rates)),
+        rows=tuple(rows),
+    )
 
 
 def _cell(theirs: Sequence[float], ours: Sequence[float], *, is_ours: bool) -> str:
