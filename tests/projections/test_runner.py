@@ -232,6 +232,22 @@ async def test_two_who_start_from_one_checkpoint_leave_one_set_of_rows(
     assert await seen(ledger) == [1, 2]
 
 
+async def test_whoever_was_beaten_to_a_checkpoint_undoes_its_work_and_goes_on_from_there(
+    ledger: Ledger, running: Service, counting: Counting
+) -> None:
+    counting.gate.clear()
+    head = await ends(ledger, 2)
+    await until(lambda: counting.tries > 0)
+    async with ledger.pool.acquire() as conn:
+        await run_batch(conn, LEDGER_ID, Counting().projection, after=Position(0), limit=500)
+
+    counting.gate.set()
+    head = await ends(ledger, 2)
+    await running.level(head, "counting")
+
+    assert await seen(ledger) == [1, 2, 3, 4]
+
+
 async def test_views_alone_commit_lazily_and_are_written_without_a_schema(
     ledger: Ledger, counting: Counting
 ) -> None:
