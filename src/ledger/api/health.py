@@ -1,6 +1,7 @@
 """What the service says about itself."""
 
 from datetime import datetime
+from functools import cache
 
 import msgspec
 from litestar import Controller, Response, get
@@ -12,6 +13,7 @@ from ledger.api.types import HttpRequest
 from ledger.domain.errors import Unavailable
 from ledger.projections.views import directory, statistics
 from ledger.store.ledger import Ledger
+from ledger.store.migrate import Migration, MigrationChanged, all_migrations, pending
 from ledger.store.pool import reading
 
 
@@ -98,6 +100,7 @@ class HealthController(Controller):
         services = Call(request).services
         checks = {
             "database": await _answers(services.ledger),
+            "migrations": await _is_migrated(services.ledger),
             "feed": services.ledger.signals.is_connected(),
             "appender": services.ledger.appender.is_running(),
             "projections": services.runner is None or services.runner.is_ready(),
@@ -154,6 +157,20 @@ async def _answers(ledger: Ledger) -> bool:
     except Unavailable:
         return False
     return True
+
+
+async def _is_migrated(ledger: Ledger) -> bool:
+    """Tell whether the database is still at this release's shape, as it was at the start."""
+    try:
+        async with reading(ledger.pool) as conn:
+            return not await pending(conn, _migrations())
+    except (Unavailable, MigrationChanged):
+        return False
+
+
+@cache
+def _migrations() -> tuple[Migration, ...]:
+    return all_migrations()
 
 
 def _pool_use(ledger: Ledger) -> PoolUse:

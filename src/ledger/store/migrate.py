@@ -12,7 +12,7 @@ from typing import Final, Literal
 import msgspec
 
 from ledger.domain.errors import LedgerError, Unavailable
-from ledger.store.pool import DirectConnection, connect
+from ledger.store.pool import Connection, DirectConnection, connect
 
 Runner = Literal["owner", "service"]
 
@@ -104,7 +104,7 @@ def _parse(name: str, sql: str) -> Migration:
     return Migration(number=int(name[:4]), name=name, sql=sql, runner=runner)
 
 
-async def pending(conn: DirectConnection, migrations: Sequence[Migration]) -> tuple[Migration, ...]:
+async def pending(conn: Connection, migrations: Sequence[Migration]) -> tuple[Migration, ...]:
     """Tell which of ``migrations`` this database lacks.
 
     Raises:
@@ -118,7 +118,7 @@ async def pending(conn: DirectConnection, migrations: Sequence[Migration]) -> tu
     return tuple(m for m in migrations if m.number not in applied)
 
 
-async def _applied(conn: DirectConnection) -> dict[int, str]:
+async def _applied(conn: Connection) -> dict[int, str]:
     rows = []
     if await conn.fetchval(EXISTS, "ledger.migrations"):
         rows += await conn.fetch(APPLIED)
