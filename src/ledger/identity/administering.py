@@ -119,11 +119,13 @@ async def change_password(
     """
     ledger = identity.ledger
     person = await _find(identity, username, by)
-    if by is not None and by.person == person:
-        await _prove(identity, person, current_password)
+    is_proven = by is None or by.person != person or await _is_current(identity, person, current_password)
     password_hash = await identity.passwords.hash(new_password)
 
     def order(asked: _Asked) -> ChangePassword:
+        # Refused only here: a command sent again has its answer, though the password is another by now.
+        if not is_proven:
+            raise WrongCurrentPassword
         return ChangePassword(now=asked.now, by=asked.by, reason=reason)
 
     async def write_row(conn: Connection) -> None:
@@ -132,14 +134,13 @@ async def change_password(
     return await _change(identity, person, order, by, provenance, alongside=write_row)
 
 
-async def _prove(identity: Identity, person: PersonId, current_password: str | None) -> None:
+async def _is_current(identity: Identity, person: PersonId, password: str | None) -> bool:
     """Check the current password; if it changes before the new one is written, so does the epoch, and the asking
     session is dead.
     """
     ledger = identity.ledger
     stored = await credentials.read(ledger.pool, ledger.ledger_id, person)
-    if current_password is None or not await identity.passwords.matches(stored, current_password):
-        raise WrongCurrentPassword
+    return password is not None and await identity.passwords.matches(stored, password)
 
 
 async def _find(identity: Identity, username: str, by: Principal | None) -> PersonId:
