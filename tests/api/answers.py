@@ -1,11 +1,14 @@
 """What answers must look like, and the two calls that nearly every test makes."""
 
+import asyncio
 from typing import Final
 
+import asyncpg
 import httpx
 import pytest
 from httpx import Response
 
+from tests.support.databases import Database
 from tests.support.http import Api, submission, verdict
 
 together = pytest.mark.asyncio(loop_scope="module")
@@ -71,3 +74,19 @@ async def raw(
     """Send exactly this target, not tidied by the client."""
     url = httpx.URL("http://ledger.test").copy_with(raw_path=target)
     return await api.client.request(method, url, headers=headers, content=body)
+
+
+async def ready(api: Api) -> None:
+    """Wait until the service says that traffic may come."""
+    async with asyncio.timeout(25):
+        while (await api.client.get("/health/ready")).status_code != 200:
+            await asyncio.sleep(0.02)
+
+
+async def as_owner(database: Database, statement: str) -> None:
+    """Do something to the database that no service may."""
+    conn = await asyncpg.connect(database.owner_url)
+    try:
+        await conn.execute(statement)
+    finally:
+        await conn.close()

@@ -1,5 +1,8 @@
 """Times in: with an offset or as UTC, between 1970 and 2200; times out: UTC."""
 
+import time
+from collections.abc import Iterator
+
 import pytest
 
 from tests.api.answers import submit, together, wrong_fields
@@ -34,6 +37,27 @@ async def test_a_moment_is_brought_to_utc(shared: Api, admin: dict[str, str], se
     item = (await shared.client.get(f"/api/decisions/{analysis_id}", headers=admin)).json()
 
     assert item["created_at"] == told
+
+
+@pytest.fixture
+def far_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose own clock shows the time of Tokyo."""
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "JST-9")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@together
+async def test_a_moment_without_an_offset_is_utc_wherever_the_service_runs(
+    shared: Api, admin: dict[str, str], far_east: None
+) -> None:
+    await submit(shared, admin, "naive", created_at="2026-03-01T08:30:00")
+
+    item = (await shared.client.get("/api/decisions/naive", headers=admin)).json()
+
+    assert item["created_at"] == "2026-03-01T08:30:00Z"
 
 
 @together

@@ -2,13 +2,12 @@
 
 from hashlib import sha256
 
-import asyncpg
 import pytest
 
 from ledger.domain.ids import DecisionId
 from ledger.store.envelope import open_envelope
 from ledger.store.streams import Stored, read_stream
-from tests.api.answers import assert_refused, decide, submit, together
+from tests.api.answers import as_owner, assert_refused, decide, submit, together
 from tests.support.databases import Database
 from tests.support.http import Api, cheap_passwords, serving, submission
 
@@ -169,23 +168,24 @@ async def test_who_does_not_get_in_is_told_when_to_come_again(database: Database
     assert {name: answer.headers.get(name) for name in HARDENING} == HARDENING
 
 
+async def test_who_was_answered_makes_room_for_the_next(database: Database) -> None:
+    async with serving(database, passwords=cheap_passwords(), settings={"max_in_flight": 1}) as api:
+        admin = await api.login()
+        paths = ("/health", "/nowhere", "/api/decisions/pending?limit=0", "/api/auth/me", "/api/status")
+        answers = [await api.client.get(path, headers=admin) for path in paths]
+
+    assert [answer.status_code for answer in answers] == [200, 404, 422, 200, 200]
+
+
 async def test_a_fault_of_ours_is_told_without_its_inside(api: Api, database: Database) -> None:
     admin = await api.login()
-    await _as_owner(database, "alter table views.statistics_v1 rename column priority to urgency")
+    await as_owner(database, "alter table views.statistics_v1 rename column priority to urgency")
 
     answer = await api.client.get("/api/status", headers=admin)
 
     assert_refused(answer, 500, "Something went wrong inside")
     assert "priority" not in answer.text
     assert {name: answer.headers.get(name) for name in HARDENING} == HARDENING
-
-
-async def _as_owner(database: Database, statement: str) -> None:
-    conn = await asyncpg.connect(database.owner_url)
-    try:
-        await conn.execute(statement)
-    finally:
-        await conn.close()
 
 
 async def _decision(api: Api, analysis_id: str) -> tuple[Stored, ...]:

@@ -97,6 +97,34 @@ async def test_a_key_with_another_request_is_refused(api: Api, path: str, body: 
     assert await api.ledger.head() == before
 
 
+async def test_a_key_with_the_same_body_for_another_account_is_refused(api: Api) -> None:
+    await api.newcomer("morgan")
+    await api.newcomer("robin")
+    keyed = {**await api.login(), "Idempotency-Key": "k"}
+    body = {"reason": "left"}
+    await api.client.post("/api/auth/users/morgan/deactivate", headers=keyed, json=body)
+
+    answer = await api.client.post("/api/auth/users/robin/deactivate", headers=keyed, json=body)
+
+    assert_refused(answer, 422, "Idempotency-Key was used for another request")
+    assert (await log_in(api, "robin", PASSWORD)).status_code == 200
+
+
+async def test_a_change_of_ones_own_password_sent_again_gets_the_first_answer(api: Api) -> None:
+    new = "a new and longer password"
+    body = {"new_password": new, "current_password": PASSWORD}
+    path = "/api/auth/users/morgan/password"
+    keyed = {**await api.newcomer("morgan"), "Idempotency-Key": "k"}
+    first = await api.client.post(path, headers=keyed, json=body)
+
+    keyed = {**await api.login("morgan", new), "Idempotency-Key": "k"}
+    again = await api.client.post(path, headers=keyed, json=body)
+
+    assert first.status_code == 200
+    assert _same([first, again])
+    assert (await api.client.get("/api/auth/me", headers=keyed)).status_code == 200
+
+
 async def test_the_keys_of_two_callers_are_two_keys(api: Api) -> None:
     sam, kim = await api.newcomer("sam"), await api.newcomer("kim")
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.api.answers import PROBLEM, assert_refused, submit, together
+from tests.api.answers import PROBLEM, as_owner, assert_refused, ready, together
 from tests.identity.house import MovingClock
 from tests.support.databases import Database
 from tests.support.http import Api, cheap_passwords, serving, submission, verdict
@@ -39,14 +39,14 @@ async def test_a_live_process_says_so_even_without_its_database(cut_off: Api) ->
 
 
 async def test_a_ready_service_names_its_checks(api: Api) -> None:
-    await submit(api, await api.login(), "x")
+    await ready(api)
 
     answer = await api.client.get("/health/ready")
 
     assert answer.status_code == 200
     body = answer.json()
     assert (body["status"], body["failing"]) == ("ready", [])
-    assert {"database", "feed", "projections"} <= set(body["checks"])
+    assert {"database", "migrations", "feed", "projections"} <= set(body["checks"])
     assert set(body["checks"].values()) == {True}
 
 
@@ -62,6 +62,7 @@ async def test_a_service_without_its_database_is_not_ready_and_says_why(cut_off:
 
 
 async def test_a_service_whose_projections_have_stopped_is_not_ready(api: Api) -> None:
+    await ready(api)
     assert api.services.runner is not None
     await api.services.runner.stop()
 
@@ -69,6 +70,25 @@ async def test_a_service_whose_projections_have_stopped_is_not_ready(api: Api) -
 
     assert answer.status_code == 503
     assert answer.json()["failing"] == ["projections"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "delete from ledger.migrations where number = (select max(number) from ledger.migrations)",
+        "update ledger.migrations set sha256 = 'another' where number = 1",
+    ],
+)
+async def test_a_service_whose_database_is_not_at_its_shape_is_not_ready(
+    api: Api, database: Database, change: str
+) -> None:
+    await ready(api)
+    await as_owner(database, change)
+
+    answer = await api.client.get("/health/ready")
+
+    assert answer.status_code == 503
+    assert answer.json()["failing"] == ["migrations"]
 
 
 async def test_without_its_database_every_call_says_to_come_again(cut_off: Api) -> None:
