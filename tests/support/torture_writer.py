@@ -142,7 +142,7 @@ class Caller:
         landed = [one for one in answers if not isinstance(one, BaseException)]
         for failed in answers:
             if isinstance(failed, BaseException) and not isinstance(failed, Unavailable | Overloaded):
-                raise failed
+                raise ChangedItsAnswer(answers) from failed
         if len({(one.first_position, one.version) for one in landed}) > 1:
             raise ChangedItsAnswer(answers)
         if landed:
