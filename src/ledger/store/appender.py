@@ -135,10 +135,16 @@ class Appender:
             append = waiting.sealed.append
             reads = {stream for stream, _ in append.reads}
             first_id = append.events[0].event_id
-            clashes = append.stream in written | read or not reads.isdisjoint(written) or first_id in ids
-            if clashes or not blocked.isdisjoint(reads | {append.stream}):
+            clashes = (
+                append.stream in written
+                or append.stream in read
+                or first_id in ids
+                or not reads.isdisjoint(written)
+            )
+            if clashes or append.stream in blocked or not reads.isdisjoint(blocked):
                 behind.append(waiting)
-                blocked |= reads | {append.stream}
+                blocked.add(append.stream)
+                blocked |= reads
                 continue
             batch.append(waiting)
             written.add(append.stream)

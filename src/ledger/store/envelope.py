@@ -101,4 +101,4 @@ def leaf_hash(envelope: bytes) -> bytes:
 
 def timestamp(moment: datetime) -> str:
     """Write a moment in UTC with exactly six digits of a second's fraction."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

@@ -47,6 +47,8 @@ create table ledger.events (
     constraint events_salt_length check (octet_length(salt) = 16)
 );
 create index events_recorded_at_idx on ledger.events (ledger_id, recorded_at);
+-- Compressing large payloads would happen under the head's lock, at several times the cost of writing them.
+alter table ledger.events alter column payload set storage external;
 
 -- For people: the stored bytes as JSON. Never hash or compare this; jsonb does not keep bytes.
 create view ledger.events_readable as
@@ -101,9 +103,12 @@ begin
             order by e.version desc limit 1
         ) last on true
         left join lateral (
-            select e.position, e.stream, e.version, e.command_id from ledger.events e
-            where e.ledger_id = in_ledger_id and e.event_id = a.first_event
-        ) done on true
+            -- A range and a limit, not an equality: a generic plan made while the table is still empty would join
+            -- by ledger_id alone and read the whole log for every batch, until somebody analyzes the table.
+            select e.event_id, e.position, e.stream, e.version, e.command_id from ledger.events e
+            where e.ledger_id = in_ledger_id and e.event_id >= a.first_event
+            order by e.event_id limit 1
+        ) done on done.event_id = a.first_event
     ), stale as materialized (
         select distinct on (r.append) r.append, r.stream, coalesce(last.version, 0) as actual
         from unnest(r_append, r_stream, r_version) as r(append, stream, version)
@@ -189,7 +194,9 @@ begin
     end if;
 
     select e.position, e.stream, e.version, e.command_id into _done
-    from ledger.events e where e.ledger_id = in_ledger_id and e.event_id = e_event_id[1];
+    from ledger.events e
+    where e.ledger_id = in_ledger_id and e.event_id >= e_event_id[1] and e.event_id <= e_event_id[1]
+    order by e.event_id limit 1;  -- as in append_batch
     if found then
         status := 2;
         first_position := _done.position;
