@@ -7,7 +7,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from ledger.command_handler import Facts, Handled, handle
+from ledger.command_handler import Build, Facts, Handled, handle
 from ledger.domain.errors import KeyReused, OutcomeUnknown, PreconditionFailed
 from ledger.domain.ids import PersonId, SessionId, StreamName, Version
 from ledger.domain.session.commands import EndSession, OpenSession, SessionCommand
@@ -67,9 +67,12 @@ class Desk:
             lambda facts: EndSession(now=facts.now, cause=EndCause.LOGOUT), provenance, **how
         )
 
-    async def _handle(self, build, provenance, **how) -> Handled[SessionEvent]:
+    async def _handle(
+        self, build: Build, provenance: Provenance | None, *, at: Ledger | None = None, **how: object
+    ) -> Handled[SessionEvent]:
+        """Handle it here, or ``at`` another process's ledger."""
         return await handle(
-            self.ledger,
+            at or self.ledger,
             SESSION,
             self.stream,
             build,
@@ -174,6 +177,17 @@ class Meddler:
             await append(self.ledger, draft(found, [an_event()], by_somebody()))
 
 
+async def test_commands_of_one_process_on_one_stream_take_turns_instead_of_colliding(desk: Desk) -> None:
+    """However many there are: each decides on what the one before it wrote, and none is told of a conflict."""
+    await desk.open()
+
+    answers = await asyncio.gather(*(desk.end() for _ in range(50)))
+
+    assert sum(len(answer.events) for answer in answers) == 1
+    assert desk.clock.readings == 51
+    assert await head_of(desk.ledger) == 2
+
+
 @pytest.mark.parametrize("times", [1, 2])
 async def test_a_read_stream_that_moves_makes_it_begin_again(desk: Desk, times: int) -> None:
     read = new_stream()
@@ -264,14 +278,15 @@ async def test_a_connection_lost_after_commit_is_settled_by_looking(desk: Desk, 
     """The first attempt commits and its answer is lost; the second finds it done and writes nothing."""
     attempts: list[int] = []
     key = with_key("k")
+    async with await Ledger.open(database.service_url) as elsewhere:
 
-    async def lose_the_answer(conn: Connection) -> None:
-        attempts.append(1)
-        if len(attempts) == 1:
-            await desk.open(key)
-            raise OSError("the line went dead")
+        async def lose_the_answer(conn: Connection) -> None:
+            attempts.append(1)
+            if len(attempts) == 1:
+                await desk.open(key, at=elsewhere)
+                raise OSError("the line went dead")
 
-    handled = await desk.open(key, alongside=lose_the_answer)
+        handled = await desk.open(key, alongside=lose_the_answer)
 
     assert attempts == [1]
     assert handled.version == 1
@@ -296,14 +311,15 @@ async def test_a_unique_violation_that_stays_is_for_the_caller_to_name(desk: Des
         await desk.open(alongside=taken)
 
 
-async def test_a_duplicate_rolls_its_rows_back(desk: Desk) -> None:
+async def test_a_duplicate_rolls_its_rows_back(desk: Desk, database: Database) -> None:
     key = with_key("k")
+    async with await Ledger.open(database.service_url) as elsewhere:
 
-    async def first_by_the_other_door(conn: Connection) -> None:
-        await conn.execute("create table work.mine (a integer)")
-        await desk.open(key)
+        async def first_elsewhere(conn: Connection) -> None:
+            await conn.execute("create table work.mine (a integer)")
+            await desk.open(key, at=elsewhere)
 
-    handled = await desk.open(key, alongside=first_by_the_other_door)
+        handled = await desk.open(key, alongside=first_elsewhere)
 
     assert handled.version == 1
     assert await desk.ledger.pool.fetchval("select to_regclass('work.mine')") is None

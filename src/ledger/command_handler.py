@@ -108,6 +108,8 @@ async def handle(
     5. On a conflict begin again with fresh facts and a fresh moment: three attempts in all, a random wait of
        up to 20 and 40 milliseconds between them. With ``if_match`` a conflict on the target is final.
 
+    Commands of one process on one target take turns, first come, first served: they would only collide.
+
     Raises:
         LedgerError: the decider's refusal.
         VersionConflict: three attempts met other writers.
@@ -115,30 +117,35 @@ async def handle(
         KeyReused: the key of a keyed command has been used for another request.
         Overloaded, Unavailable, OutcomeUnknown: as ``Appender.append``.
     """
-    for attempt in range(1, MAX_ATTEMPTS + 1):
-        streams = await load_streams(ledger, [target, *reads])
-        if provenance.is_keyed or attempt > 1:  # after the load, or what was loaded may hold its own effect
-            done = await _done_before(ledger, decider, provenance)
-            if done is not None:
-                return done
-        if streams[target].version():  # what does not exist is first of all not found, which the decider says
+    async with ledger.turns.on(target):
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            streams = await load_streams(ledger, [target, *reads])
+            if (
+                provenance.is_keyed or attempt > 1
+            ):  # after the load, or what was loaded may hold its own effect
+                done = await _done_before(ledger, decider, provenance)
+                if done is not None:
+                    return done
+            if streams[
+                target
+            ].version():  # what does not exist is first of all not found: the decider says so
+                await _check_precondition(ledger, streams[target], if_match)
+            drafted, events = _decide(
+                decider, streams, target, build, now=clock(), provenance=provenance, reads=reads
+            )
             await _check_precondition(ledger, streams[target], if_match)
-        drafted, events = _decide(
-            decider, streams, target, build, now=clock(), provenance=provenance, reads=reads
-        )
-        await _check_precondition(ledger, streams[target], if_match)
-        if not events:
-            return _nothing_to_do(streams[target])
-        try:
-            landed = await _land(ledger, drafted, alongside)
-        except (VersionConflict, _RunAgain) as unsettled:
-            if attempt == MAX_ATTEMPTS:
-                raise _final(unsettled) from unsettled.__cause__
-            await asyncio.sleep(CONFLICT_WAIT * attempt * random.random())  # noqa: S311 - spreads retries
-        else:
-            handled = await _outcome(ledger, decider, drafted, events, landed)
-            _take_snapshot(ledger, decider, streams[target], handled)
-            return handled
+            if not events:
+                return _nothing_to_do(streams[target])
+            try:
+                landed = await _land(ledger, drafted, alongside)
+            except (VersionConflict, _RunAgain) as unsettled:
+                if attempt == MAX_ATTEMPTS:
+                    raise _final(unsettled) from unsettled.__cause__
+                await asyncio.sleep(CONFLICT_WAIT * attempt * random.random())  # noqa: S311 - spreads retries
+            else:
+                handled = await _outcome(ledger, decider, drafted, events, landed)
+                _take_snapshot(ledger, decider, streams[target], handled)
+                return handled
     raise AssertionError  # the loop above returns or raises
 
 

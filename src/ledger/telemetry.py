@@ -40,6 +40,8 @@ MAYBE_SECRET: Final = ("://", "=", "earer")
 
 # uvicorn's own line per request is one too many: ours has the route, the person and the request id.
 SILENCED: Final = ("uvicorn.access",)
+# A traceback for every try to reopen a connection during an outage; whoever needed the connection says so.
+TOO_LOUD: Final = ("asyncpg.pool",)
 ROUTED: Final = ("uvicorn", "uvicorn.error", "asyncio", "asyncpg", "litestar")
 
 
@@ -95,6 +97,8 @@ def configure_logs(*, level: Level, format: Format, stream: TextIO | None = None
     for name in ROUTED:
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
+    for name in TOO_LOUD:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     for name in SILENCED:
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = False

@@ -18,6 +18,7 @@ from ledger.identity.me import me
 from ledger.identity.opening import LoggedIn
 from ledger.identity.sessions import Principal, authenticate
 from ledger.projections.views.directory import DIRECTORY
+from ledger.projections.views.sessions import SESSIONS
 from ledger.store.envelope import Provenance
 from ledger.store.ledger import session_stream
 from ledger.store.streams import keyed_command_id, read_stream, recorded
@@ -278,7 +279,9 @@ async def test_everybody_is_told_who_they_are(identity: Identity, clock: MovingC
     await principal(identity, "sam")
     clock.forward(hours=1)
 
-    told = await me(identity, await principal(identity, "sam"))
+    again = await principal(identity, "sam")
+    await bring_level(identity.ledger, SESSIONS)
+    told = await me(identity, again)
 
     assert told.record == record("sam")
     assert (told.role, told.is_2fa_enabled, told.last_login) == (Role.ANALYST, False, clock())

@@ -69,8 +69,6 @@ async def conn(database: Database) -> AsyncIterator[asyncpg.Connection]:
         (statistics.SUMMARY, "1, now(), null", "statistics_v1_open_idx"),
         (statistics.SUMMARY, "1, now(), null", "statistics_v1_submitted_idx"),
         (sessions.OPEN_OF, f"1, {SOMEBODY}", "sessions_v1_open_idx"),
-        (sessions.DUE, "1, now(), 50", "sessions_v1_due_idx"),
-        (sessions.OUTDATED, f"1, {SOMEBODY}, 3, null", "sessions_v1_open_idx"),
         (sessions.LAST_LOGIN, f"1, {SOMEBODY}", "sessions_v1_login_idx"),
         (directory.FIND, f"1, {SOMEBODY}", "directory_v1_person_key"),
         (directory.PAGE, "1, null, 50", "directory_v1_person_key"),

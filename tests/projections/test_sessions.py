@@ -4,7 +4,7 @@ from datetime import datetime
 
 from ledger.domain.event import Event
 from ledger.domain.ids import PersonId, SessionId
-from ledger.projections.views.sessions import SESSIONS, Stage, due, last_login, open_of, outdated
+from ledger.projections.views.sessions import SESSIONS, Stage, last_login, open_of
 from ledger.store.ledger import Ledger, session_stream
 from tests.builders import (
     ABSOLUTE_SECONDS,
@@ -58,41 +58,6 @@ async def test_a_session_that_has_ended_in_any_manner_is_not_open(ledger: Ledger
         rows = await conn.fetch("select state, ended_at from views.sessions_v1 order by state")
     assert [row["state"] for row in rows] == ["ended", "expired", "revoked"]
     assert [row["ended_at"] for row in rows] == [NOW, NOW, later(5)]
-
-
-async def test_sessions_past_their_limit_are_due_until_they_are_ended(ledger: Ledger) -> None:
-    await log_in(ledger, DESK, at=10)
-    await log_in(ledger, PHONE)
-    await bring_level(ledger, SESSIONS)
-
-    async def due_at(seconds: float, limit: int = 10) -> list[SessionId]:
-        async with ledger.pool.acquire() as conn:
-            return [row.session for row in await due(conn, ledger.ledger_id, later(seconds), limit)]
-
-    assert await due_at(ABSOLUTE_SECONDS - 1) == []
-    assert await due_at(ABSOLUTE_SECONDS) == [PHONE]
-    assert await due_at(ABSOLUTE_SECONDS + 10) == [PHONE, DESK]
-    assert await due_at(ABSOLUTE_SECONDS + 10, limit=1) == [PHONE]
-
-    await happened(ledger, session_stream(PHONE), expired())
-    await bring_level(ledger, SESSIONS)
-    assert await due_at(ABSOLUTE_SECONDS + 10) == [DESK]
-
-
-async def test_sessions_of_an_earlier_epoch_are_outdated_but_for_the_one_that_was_kept(
-    ledger: Ledger,
-) -> None:
-    await log_in(ledger, OLD, epoch=0)
-    await log_in(ledger, PHONE, epoch=0)
-    await log_in(ledger, DESK, epoch=1)
-    await bring_level(ledger, SESSIONS)
-
-    async with ledger.pool.acquire() as conn:
-        kept = await outdated(conn, ledger.ledger_id, ANA, epoch=1, kept_session=PHONE)
-        none_kept = await outdated(conn, ledger.ledger_id, ANA, epoch=1, kept_session=None)
-
-    assert [row.session for row in kept] == [OLD]
-    assert {row.session for row in none_kept} == {OLD, PHONE}
 
 
 async def test_the_last_login_is_the_latest_opening(ledger: Ledger) -> None:

@@ -1,5 +1,6 @@
 """An append lands once, after exactly what its command saw, or says why not: alone and in a batch alike."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import asyncpg
@@ -21,7 +22,10 @@ from ledger.store.appends import (
 from ledger.store.envelope import leaf_hash, open_envelope
 from ledger.store.ledger import Ledger
 from ledger.store.streams import Stream, append, draft, read_stream
+from tests.support.databases import Database
 from tests.support.events import an_event, by_somebody, new_stream, with_key
+
+HANG = 20.0
 
 Send = Callable[[Ledger, Append], Awaitable[Landed | Exception]]
 
@@ -230,3 +234,31 @@ async def test_the_stored_envelope_ties_the_event_to_its_bytes_and_its_past(
         assert envelope.recorded_at == row["recorded_at"].strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         assert (envelope.actor, envelope.command_id) == (row["actor"], str(row["command_id"]))
         previous = row["leaf_hash"]
+
+
+async def test_a_batch_looks_up_what_it_needs_however_early_it_was_planned(
+    ledger: Ledger, database: Database
+) -> None:
+    """A generic plan is made once: on an empty log it must not be one that reads the whole log for every batch."""
+    async with ledger.pool.acquire() as conn:
+        for _ in range(60):
+            batch = [
+                stamp(draft(new_stream(), [an_event()], by_somebody()), ledger.ledger_id) for _ in range(50)
+            ]
+            await send_batch(conn, ledger.ledger_id, batch)
+    owner = await asyncpg.connect(database.owner_url)
+    await owner.execute("select pg_stat_force_next_flush()")
+    async with asyncio.timeout(HANG):
+        while (read := await rows_read(owner)) == 0:
+            await asyncio.sleep(0.1)
+    await owner.close()
+
+    assert read < 60 * 50
+
+
+async def rows_read(owner: asyncpg.Connection) -> int:
+    """Count the rows of the log that any query has read through an index or by scanning."""
+    return await owner.fetchval(
+        "select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) from pg_stat_user_tables "
+        "where schemaname = 'ledger' and relname = 'events'"
+    )

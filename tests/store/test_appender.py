@@ -57,19 +57,6 @@ async def test_concurrent_appends_share_a_commit(appender: Appender, ledger: Led
     assert await batches(ledger, tasks) == [0, 0, 0, 0, 0]
 
 
-async def test_two_appends_to_one_stream_never_share_a_batch(appender: Appender, ledger: Ledger) -> None:
-    stream = new_stream()
-    tasks = await queued(appender, one_event(stream), one_event(stream), one_event())
-    appender.start()
-
-    won, lost, other = await asyncio.gather(*tasks, return_exceptions=True)
-
-    assert isinstance(won, Appended)
-    assert isinstance(lost, VersionConflict)
-    assert lost.context == {"stream": stream.name, "expected": 0, "actual": 1}
-    assert isinstance(other, Appended)
-
-
 async def test_a_reader_of_a_stream_never_shares_a_batch_with_its_writer(
     appender: Appender, ledger: Ledger
 ) -> None:

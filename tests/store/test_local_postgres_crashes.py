@@ -152,7 +152,7 @@ async def test_nobody_attaches_to_an_orphan(data_dir: Path):
         kill(service)
         assert is_running(orphan)
         assert await local_postgres.attach(data_dir) is None
-        async with local_postgres.attached_or_started(data_dir) as server:
+        async with await local_postgres.start(data_dir, fsync=False) as server:
             assert not is_running(orphan)
             assert await ask(server.service_url, "SELECT 1") == 1
         assert not server.is_alive

@@ -132,12 +132,22 @@ class Call:
         return await names_of(ledger.pool, ledger.ledger_id, wanted)
 
     async def answer(
-        self, body: msgspec.Struct, *, handled: Handled[E] | None = None, feeds: Sequence[str] = ()
+        self,
+        body: msgspec.Struct,
+        *,
+        handled: Handled[E] | None = None,
+        feeds: Sequence[str] = (),
+        is_tagged: bool = False,
     ) -> Response[bytes]:
-        """Answer with ``body`` once the views that the command ``feeds`` show it, or after one second."""
+        """Answer with ``body`` once the views that the command ``feeds`` show it, or after one second.
+
+        ``is_tagged`` where the call honours If-Match: the answer then carries the version to name there.
+        """
         headers: dict[str, str] = {}
         if handled is not None:
             headers = position_headers(handled)
+            if is_tagged:
+                headers["ETag"] = etag(handled.version)
             stale = await self.services.progress.wait_for(feeds, handled.position, VIEW_WAIT_SECONDS)
             if stale:
                 headers["Ledger-View-Stale"] = ",".join(stale)
@@ -147,7 +157,6 @@ class Call:
 def position_headers(handled: Handled[E]) -> dict[str, str]:
     """Tell where the command's last event lies and what it hashes to."""
     return {
-        "ETag": etag(handled.version),
         "Ledger-Position": str(handled.position),
         "Ledger-Leaf-Hash": handled.leaf.hex(),
     }

@@ -83,7 +83,7 @@ class DecisionController(Controller):
         stream = call.services.ledger.decision_stream(new_id)
         handled = await call.handle(DECISION, stream, build)
         body = Submitted(message="Decision submitted successfully", analysis_id=new_id)
-        return await call.answer(body, handled=handled, feeds=FEEDS)
+        return await call.answer(body, handled=handled, feeds=FEEDS, is_tagged=True)
 
     @get("/pending", guards=[allow(QUEUE_READERS)], opt={"answer": list[wire.Item]})
     async def pending(
@@ -181,7 +181,7 @@ async def _decide(call: Call, wanted: DecisionId, verdict: Verdict) -> Response[
 
     handled = await call.handle(DECISION, call.services.ledger.decision_stream(wanted), build)
     body = await _response(call, wanted, _answer(handled))
-    return await call.answer(body, handled=handled, feeds=FEEDS)
+    return await call.answer(body, handled=handled, feeds=FEEDS, is_tagged=True)
 
 
 def _command(facts: Facts, call: Call, verdict: Verdict) -> DecisionCommand:

@@ -29,6 +29,7 @@ HARDENING: Final = (
     (b"cache-control", b"no-store"),
 )
 QUIET: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
+"""Asked all the time by machines: not worth a line in the log, and answered however full the house is."""
 
 _meter = metrics.get_meter("ledger.api")
 _requests = _meter.create_counter(
@@ -56,7 +57,7 @@ class Door:
         scope.setdefault("state", {})
         visit = _Visit(scope, send)
         with structlog.contextvars.bound_contextvars(request_id=visit.request_id):
-            if self._in_flight >= self._max_in_flight:
+            if self._in_flight >= self._max_in_flight and scope["path"] not in QUIET:
                 await _turn_away(scope, visit.send)
             else:
                 await self._let_in(scope, receive, visit)

@@ -4,36 +4,14 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import msgspec
-
 from ledger.cli.checks import Finding, Verdict, bad, good, warning
 from ledger.cli.database import OWNER_VARIABLE, SERVICE_VARIABLE, Database
+from ledger.store.inspection import Rights, clock_of, rights_of, version_of
 from ledger.store.migrate import MigrationChanged, ServerTooOld, all_migrations, check_server, pending
 from ledger.store.pool import DatabaseUnreachable, DirectConnection, connect
 
 NOTICEABLE_SKEW: Final = timedelta(seconds=1)
 HARMFUL_SKEW: Final = timedelta(seconds=30)
-
-# no binds
-RIGHTS: Final = """
-select current_user::text as role,
-       (select rolsuper from pg_roles where rolname = current_user) as is_superuser,
-       (select pg_has_role(c.relowner, 'member') from pg_class c where c.oid = to_regclass('ledger.events')) as is_owner,
-       has_table_privilege('ledger.events', 'insert, update, delete, truncate') as may_write
-"""
-# no binds
-CLOCK: Final = "select clock_timestamp()"
-# no binds
-VERSION: Final = "show server_version"
-
-
-class Rights(msgspec.Struct, frozen=True, kw_only=True):
-    """What a login may do to the log beside appending to it."""
-
-    role: str
-    is_superuser: bool
-    is_owner: bool
-    may_write: bool
 
 
 async def check_database(database: Database) -> AsyncIterator[Finding]:
@@ -48,7 +26,7 @@ async def check_database(database: Database) -> AsyncIterator[Finding]:
         shape = await _shape(conn, database)
         yield shape
         if shape.verdict is Verdict.GOOD:
-            yield _judge_rights(await _rights(conn))
+            yield _judge_rights(await rights_of(conn))
         yield await _clock(conn)
     finally:
         await conn.close()
@@ -57,7 +35,7 @@ async def check_database(database: Database) -> AsyncIterator[Finding]:
 
 
 async def _version(conn: DirectConnection) -> Finding:
-    version = str(await conn.fetchval(VERSION))
+    version = await version_of(conn)
     try:
         await check_server(conn)
     except ServerTooOld:
@@ -76,18 +54,6 @@ async def _shape(conn: DirectConnection, database: Database) -> Finding:
     if database.owner_url is not None:
         return warning("migrations", seen, "'ledger serve' applies them at its next start")
     return bad("migrations", seen, f"run 'ledger migrate' with {OWNER_VARIABLE} set to the owner's login")
-
-
-async def _rights(conn: DirectConnection) -> Rights | None:
-    row = await conn.fetchrow(RIGHTS)
-    if row is None:
-        return None
-    return Rights(
-        role=row["role"],
-        is_superuser=bool(row["is_superuser"]),
-        is_owner=bool(row["is_owner"]),
-        may_write=bool(row["may_write"]),
-    )
 
 
 def _judge_rights(rights: Rights | None) -> Finding:
@@ -112,7 +78,7 @@ def _judge_rights(rights: Rights | None) -> Finding:
 
 async def _clock(conn: DirectConnection) -> Finding:
     before = datetime.now(UTC)
-    there: datetime = await conn.fetchval(CLOCK)
+    there = await clock_of(conn)
     after = datetime.now(UTC)
     skew = abs(there - (before + (after - before) / 2))
     seen = f"{skew.total_seconds():.3f} seconds apart from the database's"

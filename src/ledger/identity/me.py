@@ -8,11 +8,13 @@ from ledger.command_handler import state_of
 from ledger.domain.account.decide import ACCOUNT, AccountNotFound
 from ledger.domain.account.state import Registered
 from ledger.domain.authority import Role
-from ledger.identity import people, session_rows
+from ledger.identity import people
 from ledger.identity.identity import Identity
 from ledger.identity.people import Record
 from ledger.identity.sessions import Principal
+from ledger.projections.views.sessions import last_login
 from ledger.store.ledger import account_stream
+from ledger.store.pool import reading
 from ledger.store.streams import read_stream
 
 
@@ -36,10 +38,11 @@ async def me(identity: Identity, principal: Principal) -> Me:
     account = state_of(ACCOUNT, await read_stream(ledger, account_stream(principal.person)))
     if person is None or not isinstance(account, Registered):
         raise AccountNotFound
-    last_login = await session_rows.last_login(ledger.pool, ledger.ledger_id, principal.person)
+    async with reading(ledger.pool) as conn:
+        last = await last_login(conn, ledger.ledger_id, principal.person)
     return Me(
         record=person.record,
         role=account.role,
         is_2fa_enabled=account.second_factor,
-        last_login=last_login,
+        last_login=last,
     )

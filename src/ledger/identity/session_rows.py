@@ -64,8 +64,6 @@ select distinct person_id from work.sessions
 where ledger_id = $1 and closed_at is null and person_id > $2
 order by person_id limit $3
 """
-# $1 ledger, $2 person
-LAST_LOGIN: Final = "select max(opened_at) from work.sessions where ledger_id = $1 and person_id = $2"
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,13 +164,6 @@ async def people_logged_in(
     async with reading(pool) as conn:
         rows = await conn.fetch(PEOPLE_WITH_OPEN_SESSIONS, ledger_id, after, limit)
     return tuple(row["person_id"] for row in rows)
-
-
-async def last_login(pool: Pool, ledger_id: int, person: PersonId) -> datetime | None:
-    """Tell when the person last opened a session; ``None``: never."""
-    async with reading(pool) as conn:
-        found: datetime | None = await conn.fetchval(LAST_LOGIN, ledger_id, person)
-    return found
 
 
 def _open(row: asyncpg.Record) -> OpenRow:

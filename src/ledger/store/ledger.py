@@ -13,6 +13,7 @@ from ledger.store.migrate import NotMigrated, all_migrations, check_server, pend
 from ledger.store.pool import Pool, connect, open_pool, reading
 from ledger.store.signals import APPENDED_CHANNEL, Bell, Signals
 from ledger.store.snapshots import SNAPSHOT_EVERY, SnapshotWriter
+from ledger.store.turns import Turns
 
 LEDGER_ID: Final = 1
 """The one ledger of an ordinary installation; every key in the schema begins with it all the same."""
@@ -57,6 +58,7 @@ class Ledger:
         self._namespace = namespace
         self.appender = Appender(url, ledger_id, max_queue=max_queue)
         self.snapshots = SnapshotWriter(pool, ledger_id, every=snapshot_every)
+        self.turns = Turns()
         self.signals = Signals(url)
         self.appended = Bell()
         self.signals.on(APPENDED_CHANNEL, self.appended.ring)

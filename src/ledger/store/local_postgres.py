@@ -3,8 +3,7 @@
 import asyncio
 import os
 import subprocess
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Final, Self
@@ -196,18 +195,6 @@ async def attach(data_dir: Path) -> LocalPostgres | None:
             raise DataFolderInUse(data_dir=data_dir, holder=folders.lock_holder(site))
         await asyncio.sleep(processes.POLL_SECONDS)
     return None
-
-
-@asynccontextmanager
-async def attached_or_started(
-    data_dir: Path, *, pg_bin: Path | None = None, pg_user: str | None = None, production: bool = False
-) -> AsyncIterator[LocalPostgres]:
-    """Use the running server, or start one for the duration of the block (operator commands)."""
-    running = await attach(data_dir)
-    if running is None:
-        running = await start(data_dir, pg_bin=pg_bin, pg_user=pg_user, production=production)
-    async with running as server:
-        yield server
 
 
 async def _attach_now(site: Site) -> LocalPostgres | None:

@@ -27,6 +27,7 @@ SESSION_SETTINGS: Final = {
     "statement_timeout": "30s",
     "lock_timeout": "10s",
     "idle_in_transaction_session_timeout": "60s",
+    "synchronous_commit": "on",  # whatever the database's own default is: success means flushed
 }
 
 CONNECT_TIMEOUT: Final = 10.0

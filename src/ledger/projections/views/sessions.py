@@ -47,22 +47,6 @@ from views.sessions_v1
 where ledger_id = $1 and person_id = $2 and state = 'open'
 order by opened_at, stream
 """
-# $1 ledger, $2 the moment of asking, $3 at most this many
-DUE: Final = """
-select stream, session_id, person_id, epoch, idle_seconds, opened_at, expires_at, state, ended_at
-from views.sessions_v1
-where ledger_id = $1 and state = 'open' and expires_at <= $2
-order by expires_at, stream
-limit $3
-"""
-# $1 ledger, $2 person, $3 the account's epoch, $4 the session it kept (null: none)
-OUTDATED: Final = """
-select stream, session_id, person_id, epoch, idle_seconds, opened_at, expires_at, state, ended_at
-from views.sessions_v1
-where ledger_id = $1 and person_id = $2 and state = 'open'
-  and epoch < $3 and session_id is distinct from $4
-order by opened_at, stream
-"""
 # $1 ledger, $2 person
 LAST_LOGIN: Final = """
 select max(opened_at) from views.sessions_v1 where ledger_id = $1 and person_id = $2
@@ -95,18 +79,6 @@ class SessionRow(msgspec.Struct, frozen=True, kw_only=True):
 async def open_of(conn: Connection, ledger_id: int, person: PersonId) -> tuple[SessionRow, ...]:
     """List a person's open sessions, the oldest first."""
     return tuple(_row(row) for row in await conn.fetch(OPEN_OF, ledger_id, person))
-
-
-async def due(conn: Connection, ledger_id: int, now: datetime, limit: int) -> tuple[SessionRow, ...]:
-    """List up to ``limit`` open sessions whose absolute limit has run out at ``now``, the longest overdue first."""
-    return tuple(_row(row) for row in await conn.fetch(DUE, ledger_id, now, limit))
-
-
-async def outdated(
-    conn: Connection, ledger_id: int, person: PersonId, *, epoch: int, kept_session: SessionId | None
-) -> tuple[SessionRow, ...]:
-    """List a person's open sessions that do not survive the account's ``epoch``, the oldest first."""
-    return tuple(_row(row) for row in await conn.fetch(OUTDATED, ledger_id, person, epoch, kept_session))
 
 
 async def last_login(conn: Connection, ledger_id: int, person: PersonId) -> datetime | None:

@@ -106,7 +106,6 @@ create table views.sessions_v1 (
     constraint sessions_v1_pkey primary key (ledger_id, stream),
     constraint sessions_v1_ended check ((state = 'open') = (ended_at is null))
 );
-create index sessions_v1_due_idx on views.sessions_v1 (ledger_id, expires_at) where state = 'open';
 create index sessions_v1_open_idx on views.sessions_v1 (ledger_id, person_id, opened_at) where state = 'open';
 create index sessions_v1_login_idx on views.sessions_v1 (ledger_id, person_id, opened_at);
 
