@@ -5,6 +5,7 @@ import pytest
 
 from ledger.store.ledger import Ledger
 from ledger.store.streams import append, draft
+from tests.support.databases import Database
 from tests.support.events import an_event, by_somebody, new_stream
 
 
@@ -63,3 +64,12 @@ async def test_a_round_trip_through_jsonb_does_not_keep_the_bytes(ledger: Ledger
 
     assert row is not None
     assert row["payload"].decode() != row["through_jsonb"]
+
+
+async def test_commits_are_durable_whatever_the_database_says_by_default(database: Database) -> None:
+    owner = await asyncpg.connect(database.owner_url)
+    await owner.execute(f"alter database {database.name} set synchronous_commit = off")
+    await owner.close()
+
+    async with await Ledger.open(database.service_url) as opened:
+        assert await opened.pool.fetchval("show synchronous_commit") == "on"
