@@ -1,7 +1,9 @@
 """Reading: streams whole, commands by their first event, the log by position."""
 
+import asyncio
 from datetime import UTC, datetime
 
+import asyncpg
 import pytest
 
 from ledger.domain.errors import Corrupt
@@ -15,6 +17,7 @@ from ledger.store.streams import (
     append_in,
     draft,
     event_ids,
+    load_streams,
     new_command_id,
     read_command,
     read_log,
@@ -125,3 +128,30 @@ def test_provenance_of_a_reaction_names_its_cause() -> None:
     made = Provenance(actor="system", command_id=CommandId(new_command_id()), causation_id=cause)
 
     assert made.causation_id == cause
+
+
+async def test_streams_and_commands_are_looked_up_by_key_however_early_that_was_planned(
+    ledger: Ledger, database: Database
+) -> None:
+    """The first looks are planned on an empty log; later ones must not read the whole log with that plan."""
+    first = by_somebody()
+    for _ in range(10):
+        await load_streams(ledger, [new_stream().name])
+        await read_command(ledger, event_ids(first, 1)[0])
+    grown = [draft(new_stream(), [an_event()] * 5, by_somebody()) for _ in range(400)]
+    await asyncio.gather(*(append(ledger, one) for one in grown))
+    for one in grown[:100]:
+        assert (await load_streams(ledger, [one.stream]))[one.stream].version() == 5
+        assert len(await read_command(ledger, one.events[0].event_id)) == 5
+    owner = await asyncpg.connect(database.owner_url)
+    async with asyncio.timeout(20):
+        while (read := await owner.fetchval(ENTRIES_READ)) < 100 * 10:
+            await asyncio.sleep(0.1)
+    await owner.close()
+
+    assert read < 100 * 2000
+
+
+ENTRIES_READ = """
+select sum(idx_tup_read) from pg_stat_user_indexes where schemaname = 'ledger' and relname = 'events'
+"""

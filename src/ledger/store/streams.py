@@ -30,6 +30,8 @@ from ledger.events
 where ledger_id = $1 and stream = any($2)
 order by stream, version
 """
+# The subqueries are fenced by "offset 0": a plan made while the tables are still empty would else join by ledger
+# alone, and read the whole log for every command until somebody analyzes them.
 # $1 ledger, arrays: $2 streams, $3 what their snapshots must have been made by
 LOAD_STREAMS: Final = """
 select asked.stream as name, s.version as snapshot_version, s.position as snapshot_position,
@@ -38,11 +40,18 @@ select asked.stream as name, s.version as snapshot_version, s.position as snapsh
        e.position, e.stream, e.version, e.type, e.schema_version, e.event_id, e.recorded_at, e.actor,
        e.command_id, e.envelope, e.leaf_hash, e.payload
 from unnest($2::text[], $3::text[]) as asked(stream, fingerprint)
-left join work.snapshots s
-  on s.ledger_id = $1 and s.stream = asked.stream and s.fingerprint = asked.fingerprint
 left join lateral (
-    select * from ledger.events
+    select version, position, leaf_hash, state from work.snapshots
+    where ledger_id = $1 and stream = asked.stream and fingerprint = asked.fingerprint
+    offset 0
+) s on true
+left join lateral (
+    select position, stream, version, type, schema_version, event_id, recorded_at, actor, command_id, envelope,
+           leaf_hash, payload
+    from ledger.events
     where ledger_id = $1 and stream = asked.stream and version > coalesce(s.version, 0)
+    order by version
+    offset 0
 ) e on true
 order by asked.stream, e.version
 """
@@ -50,11 +59,20 @@ order by asked.stream, e.version
 READ_COMMAND: Final = """
 select e.position, e.stream, e.version, e.type, e.schema_version, e.event_id, e.recorded_at, e.actor,
        e.command_id, e.envelope, e.leaf_hash, e.payload
-from ledger.events first
-join ledger.events e
-  on e.ledger_id = first.ledger_id and e.stream = first.stream
- and e.version >= first.version and e.command_id = first.command_id
-where first.ledger_id = $1 and first.event_id = $2
+from (
+    select stream, version, command_id from ledger.events
+    where ledger_id = $1 and event_id >= $2 and event_id <= $2
+    order by event_id
+    limit 1
+) first
+cross join lateral (
+    select position, stream, version, type, schema_version, event_id, recorded_at, actor, command_id, envelope,
+           leaf_hash, payload
+    from ledger.events
+    where ledger_id = $1 and stream = first.stream and version >= first.version and command_id = first.command_id
+    order by version
+    offset 0
+) e
 order by e.version
 """
 # $1 ledger, $2 after this position, $3 types whose payload is wanted, $4 at most this many
