@@ -20,7 +20,7 @@ from ledger.api.account_wire import (
     WithReason,
     check_registration,
 )
-from ledger.api.auth import ADMINS, EVERYBODY, allow, bearer_of, client_of
+from ledger.api.auth import bearer_of, client_of
 from ledger.api.bodies import read_form
 from ledger.api.call import Call
 from ledger.api.types import HttpRequest
@@ -42,9 +42,7 @@ class AccountController(Controller):
     path = "/api/auth"
     tags = ("Authentication",)
 
-    @post(
-        "/register", status_code=200, guards=[allow(ADMINS)], opt={"body": Registration, "answer": Registered}
-    )
+    @post("/register", status_code=200, opt={"body": Registration, "answer": Registered})
     async def register(self, request: HttpRequest) -> Response[bytes]:
         """Let somebody in (administrators)."""
         call = Call(request)
@@ -85,7 +83,7 @@ class AccountController(Controller):
             TokenPair(access_token=pair.access_token, refresh_token=pair.refresh_token, requires_2fa=False)
         )
 
-    @post("/logout", status_code=200, guards=[allow(EVERYBODY)], opt={"answer": Message})
+    @post("/logout", status_code=200, opt={"answer": Message})
     async def logout(self, request: HttpRequest) -> Response[bytes]:
         """End this session; its tokens stop working at once."""
         call = Call(request)
@@ -94,7 +92,7 @@ class AccountController(Controller):
         )
         return await call.answer(Message(message="Logged out"))
 
-    @get("/me", guards=[allow(EVERYBODY)], opt={"answer": Me})
+    @get("/me", opt={"answer": Me})
     async def me(self, request: HttpRequest) -> Response[bytes]:
         """Tell who is logged in."""
         call = Call(request)
@@ -109,7 +107,7 @@ class AccountController(Controller):
         )
         return await call.answer(body)
 
-    @post("/2fa/setup", status_code=200, guards=[allow(EVERYBODY)], opt={"answer": SecondFactor})
+    @post("/2fa/setup", status_code=200, opt={"answer": SecondFactor})
     async def set_up_second_factor(self, request: HttpRequest) -> Response[bytes]:
         """Make a second factor; it counts once a code of it has been verified."""
         call = Call(request)
@@ -136,7 +134,7 @@ class AccountController(Controller):
         )
         return await call.answer(Message(message="Second factor enabled"))
 
-    @post("/users/{username:str}/deactivate", status_code=200, guards=[allow(ADMINS)], opt=_REASONED)
+    @post("/users/{username:str}/deactivate", status_code=200, opt=_REASONED)
     async def deactivate(self, request: HttpRequest, username: FromPath[str]) -> Response[bytes]:
         """Keep somebody out; their sessions end."""
         call = Call(request)
@@ -150,7 +148,7 @@ class AccountController(Controller):
         )
         return await call.answer(Message(message="User deactivated"), handled=handled, feeds=("directory",))
 
-    @post("/users/{username:str}/reactivate", status_code=200, guards=[allow(ADMINS)], opt=_REASONED)
+    @post("/users/{username:str}/reactivate", status_code=200, opt=_REASONED)
     async def reactivate(self, request: HttpRequest, username: FromPath[str]) -> Response[bytes]:
         """Let somebody in again."""
         call = Call(request)
@@ -167,7 +165,6 @@ class AccountController(Controller):
     @post(
         "/users/{username:str}/role",
         status_code=200,
-        guards=[allow(ADMINS)],
         opt={"body": NewRole, "answer": Message},
     )
     async def role(self, request: HttpRequest, username: FromPath[str]) -> Response[bytes]:
@@ -187,7 +184,6 @@ class AccountController(Controller):
     @post(
         "/users/{username:str}/password",
         status_code=200,
-        guards=[allow(EVERYBODY)],
         opt={"body": NewPassword, "answer": Message},
     )
     async def password(self, request: HttpRequest, username: FromPath[str]) -> Response[bytes]:

@@ -17,6 +17,7 @@ from ledger.api.docs import docs_asset, docs_page, openapi_document
 from ledger.api.door import Door
 from ledger.api.health import HealthController, metrics_text, status
 from ledger.api.openapi import describe
+from ledger.api.permissions import check_permissions, permit
 from ledger.api.problems import on_framework_error, on_ledger_error, on_unforeseen
 from ledger.api.services import Services
 from ledger.domain.errors import LedgerError
@@ -39,10 +40,15 @@ def openapi() -> bytes:
 
 
 def create_app(services: Services) -> ASGIApp:
-    """Make the ASGI application that serves ``services``."""
+    """Make the ASGI application that serves ``services``.
+
+    Raises:
+        RoutesAndPermissionsDiffer: a route has no line in the table of permissions.
+    """
     app = Litestar(
         list(ROUTES),
         openapi_config=None,
+        guards=[permit],
         before_request=check_arrival,
         request_max_body_size=services.max_body_bytes,
         cors_config=_cors(services.cors_origins),
@@ -54,6 +60,7 @@ def create_app(services: Services) -> ASGIApp:
         state=State({"services": services, "openapi": openapi()}),
         logging_config=None,
     )
+    check_permissions(app)
     return Door(app, max_in_flight=services.max_in_flight)
 
 

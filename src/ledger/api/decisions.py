@@ -9,7 +9,6 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
 
 from ledger.api import wire
-from ledger.api.auth import DECIDERS, EVERYBODY, QUEUE_READERS, SUBMITTERS, allow
 from ledger.api.bodies import as_utc
 from ledger.api.call import ERASED, Call, etag, json_response, own_only
 from ledger.api.problems import FieldError, InvalidRequest
@@ -58,7 +57,6 @@ class DecisionController(Controller):
     @post(
         "/submit",
         status_code=200,
-        guards=[allow(SUBMITTERS)],
         opt={"body": wire.Submission, "answer": Submitted},
     )
     async def submit(self, request: HttpRequest) -> Response[bytes]:
@@ -85,7 +83,7 @@ class DecisionController(Controller):
         body = Submitted(message="Decision submitted successfully", analysis_id=new_id)
         return await call.answer(body, handled=handled, feeds=FEEDS, is_tagged=True)
 
-    @get("/pending", guards=[allow(QUEUE_READERS)], opt={"answer": list[wire.Item]})
+    @get("/pending", opt={"answer": list[wire.Item]})
     async def pending(
         self,
         request: HttpRequest,
@@ -105,7 +103,7 @@ class DecisionController(Controller):
         items = [msgspec.Raw(_shown(item.submission, item.status_at(now))) for item in page]
         return json_response(items, headers=more)
 
-    @get("/stats/summary", guards=[allow(EVERYBODY)], opt={"answer": statistics_view.Summary})
+    @get("/stats/summary", opt={"answer": statistics_view.Summary})
     async def summary(self, request: HttpRequest) -> Response[bytes]:
         """Count open and completed decisions."""
         call = Call(request)
@@ -116,7 +114,7 @@ class DecisionController(Controller):
             )
         return json_response(summary)
 
-    @get("/{analysis_id:str}", guards=[allow(EVERYBODY)], opt={"answer": wire.Item})
+    @get("/{analysis_id:str}", opt={"answer": wire.Item})
     async def item(self, request: HttpRequest, analysis_id: FromPath[str]) -> Response[bytes]:
         """Show a submission and how it stands."""
         call = Call(request)
@@ -124,7 +122,7 @@ class DecisionController(Controller):
         item = msgspec.Raw(_shown(row.submission, row.status_at(call.services.clock())))
         return json_response(item, headers={"ETag": etag(row.version)})
 
-    @get("/{analysis_id:str}/response", guards=[allow(EVERYBODY)], opt={"answer": wire.Response})
+    @get("/{analysis_id:str}/response", opt={"answer": wire.Response})
     async def response(self, request: HttpRequest, analysis_id: FromPath[str]) -> Response[bytes]:
         """Fetch the answer to a submission."""
         call = Call(request)
@@ -137,7 +135,6 @@ class DecisionController(Controller):
     @post(
         "/{analysis_id:str}/decide",
         status_code=200,
-        guards=[allow(DECIDERS)],
         opt={"body": Verdict, "answer": wire.Response},
     )
     async def decide(self, request: HttpRequest, analysis_id: FromPath[str]) -> Response[bytes]:
@@ -152,7 +149,6 @@ class DecisionController(Controller):
     @post(
         "/{analysis_id:str}/escalate",
         status_code=200,
-        guards=[allow(DECIDERS)],
         opt={"answer": wire.Response},
     )
     async def escalate(

@@ -14,6 +14,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.routes import HTTPRoute
 from litestar.types import ControllerRouterHandler
 
+from ledger.api.permissions import PERMISSIONS, PUBLIC
 from ledger.api.problems import Problem
 
 REFS: Final = "#/components/schemas/{name}"
@@ -29,7 +30,7 @@ COMMON: Final = {
     "422": "The request is not well-formed; 'errors' names the fields",
     "503": "Not now; Retry-After says when",
 }
-PUBLIC: Final = {"401", "403", "404", "409", "412"}
+ONLY_GUARDED: Final = {"401", "403", "404", "409", "412"}
 
 Json = dict[str, object]
 
@@ -42,8 +43,8 @@ def describe(handlers: Sequence[ControllerRouterHandler], *, title: str, version
         logging_config=None,
     )
     document: Json = app.openapi_schema.to_schema()
-    for operation, handler in _operations(app, document):
-        _complete(operation, handler)
+    for call, operation, handler in _operations(app, document):
+        _complete(operation, handler, is_public=PERMISSIONS.get(call) is PUBLIC)
     components = _object(document, "components")
     _object(components, "schemas").update(_shapes(app))
     components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
@@ -64,18 +65,17 @@ def _handlers(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
                 yield route.path_format, method.lower(), handler
 
 
-def _operations(app: Litestar, document: Json) -> Iterator[tuple[Json, HTTPRouteHandler]]:
+def _operations(app: Litestar, document: Json) -> Iterator[tuple[str, Json, HTTPRouteHandler]]:
     paths = _object(document, "paths")
     for path, method, handler in _handlers(app):
         if path in paths and method in _object(paths, path):
-            yield _object(_object(paths, path), method), handler
+            yield f"{method.upper()} {path}", _object(_object(paths, path), method), handler
 
 
-def _complete(operation: Json, handler: HTTPRouteHandler) -> None:
+def _complete(operation: Json, handler: HTTPRouteHandler, *, is_public: bool) -> None:
     operation["operationId"] = handler.handler_name
     operation["summary"] = (handler.fn.__doc__ or "").strip().splitlines()[0]
     operation.pop("description", None)
-    is_public = not handler.guards
     if not is_public:
         operation["security"] = [{"bearer": []}]
     for place, media_type in (("body", "application/json"), ("form", "application/x-www-form-urlencoded")):
@@ -86,7 +86,7 @@ def _complete(operation: Json, handler: HTTPRouteHandler) -> None:
     responses |= {
         status: {"description": text, "content": PROBLEM}
         for status, text in COMMON.items()
-        if not (is_public and status in PUBLIC)
+        if not (is_public and status in ONLY_GUARDED)
     }
     operation["responses"] = responses
 

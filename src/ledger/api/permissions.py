@@ -1,0 +1,107 @@
+"""Who may call what: one line for every route there is, and no route without a line."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from litestar import Litestar
+from litestar.handlers import BaseRouteHandler
+from litestar.routes import HTTPRoute
+
+from ledger.api.auth import bearer_of, services_of
+from ledger.api.types import HttpConnection
+from ledger.domain.authority import AdminRequired, InsufficientPermissions, Role
+from ledger.domain.errors import LedgerError
+from ledger.identity.sessions import authenticate
+
+EVERYBODY: Final = frozenset(Role)
+SUBMITTERS: Final = frozenset({Role.ADMIN, Role.ANALYST, Role.SERVICE})
+QUEUE_READERS: Final = frozenset({Role.ADMIN, Role.ANALYST, Role.AUDITOR})
+DECIDERS: Final = frozenset({Role.ADMIN, Role.ANALYST})
+ADMINS: Final = frozenset({Role.ADMIN})
+OVERSEERS: Final = frozenset({Role.ADMIN, Role.AUDITOR})
+"""They read how the service fares; only administrators change it."""
+
+WEBSOCKET: Final = "WS"
+PUBLIC: Final = None
+"""Answers without a session; where it needs a token of another kind, the handler reads that itself."""
+
+PERMISSIONS: Final[Mapping[str, frozenset[Role] | None]] = {
+    "GET /health": PUBLIC,
+    "GET /health/live": PUBLIC,
+    "GET /health/ready": PUBLIC,
+    "GET /health/database": ADMINS,
+    "GET /metrics": PUBLIC,
+    "GET /openapi.json": PUBLIC,
+    "GET /api/docs": PUBLIC,
+    "GET /api/docs/{asset}": PUBLIC,
+    "GET /api/status": EVERYBODY,
+    "POST /api/auth/register": ADMINS,
+    "POST /api/auth/login": PUBLIC,
+    "POST /api/auth/refresh": PUBLIC,
+    "POST /api/auth/logout": EVERYBODY,
+    "GET /api/auth/me": EVERYBODY,
+    "POST /api/auth/2fa/setup": EVERYBODY,
+    "POST /api/auth/2fa/verify": PUBLIC,
+    "POST /api/auth/users/{username}/deactivate": ADMINS,
+    "POST /api/auth/users/{username}/reactivate": ADMINS,
+    "POST /api/auth/users/{username}/role": ADMINS,
+    "POST /api/auth/users/{username}/password": EVERYBODY,
+    "POST /api/decisions/submit": SUBMITTERS,
+    "GET /api/decisions/pending": QUEUE_READERS,
+    "GET /api/decisions/stats/summary": EVERYBODY,
+    "GET /api/decisions/{analysis_id}": EVERYBODY,
+    "GET /api/decisions/{analysis_id}/response": EVERYBODY,
+    "POST /api/decisions/{analysis_id}/decide": DECIDERS,
+    "POST /api/decisions/{analysis_id}/escalate": DECIDERS,
+}
+
+
+class RoutesAndPermissionsDiffer(LedgerError):
+    """Routes and the table of permissions differ."""
+
+    code = "routes-and-permissions-differ"
+    advice = "Give every route its line in api/permissions.py, and no line to a route that is gone."
+
+
+async def permit(connection: HttpConnection, _handler: BaseRouteHandler) -> None:
+    """Let in who may call this route, and tell the handler who it is; guards every route.
+
+    Raises:
+        Unauthenticated: there is no token, or no good one.
+        InsufficientPermissions: the role is not among those of the route.
+    """
+    roles = PERMISSIONS[call_of(connection)]
+    if roles is PUBLIC:
+        return
+    principal = await authenticate(services_of(connection.app).identity, bearer_of(connection))
+    if principal.role not in roles:
+        raise (AdminRequired if roles == ADMINS else InsufficientPermissions)(role=principal.role.value)
+    connection.scope["user"] = principal
+
+
+def call_of(connection: HttpConnection) -> str:
+    """Name the route that a request has come to, as the table does: ``GET /api/status``."""
+    return f"{connection.scope.get('method', WEBSOCKET)} {connection.scope['path_template']}"
+
+
+def check_permissions(app: Litestar) -> None:
+    """Refuse to serve a route that the table does not know, and a table that names what is not there.
+
+    Raises:
+        RoutesAndPermissionsDiffer: naming them.
+    """
+    routes = set(calls_of(app))
+    differing = sorted(routes ^ set(PERMISSIONS))
+    if differing:
+        raise RoutesAndPermissionsDiffer(differing=", ".join(differing))
+
+
+def calls_of(app: Litestar) -> Iterator[str]:
+    """Name every route; OPTIONS tells nothing but methods and has no line."""
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            yield from (
+                f"{method} {route.path_format}" for method in route.route_handler_map if method != "OPTIONS"
+            )
+        else:
+            yield f"{WEBSOCKET} {route.path_format}"
