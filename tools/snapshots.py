@@ -15,7 +15,12 @@ import msgspec
 from ledger.domain.event import Event, type_name
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-AGGREGATES: Final = {"decision": "DecisionEvent", "session": "SessionEvent", "account": "AccountEvent"}
+AGGREGATES: Final = {
+    "decision": "DecisionEvent",
+    "session": "SessionEvent",
+    "account": "AccountEvent",
+    "operations": "OperationsEvent",
+}
 PREAMBLE: Final = """# Events
 
 Every event type of this release with its schema version and its fields, as they are stored (`at`, the moment of
@@ -66,8 +71,9 @@ def _event(event: type[Event]) -> str:
 def _fields(event: type[Event]) -> Iterator[tuple[str, str]]:
     """Read the fields from the source, where their types are spelled as people know them."""
     source = Path(sys.modules[event.__module__].__file__ or "").read_text(encoding="utf-8")
+    lineage = {kind.__name__ for kind in event.__mro__ if kind.__module__ == event.__module__}
     for node in ast.parse(source).body:
-        if isinstance(node, ast.ClassDef) and node.name == event.__name__:
+        if isinstance(node, ast.ClassDef) and node.name in lineage:
             for field in node.body:
                 if isinstance(field, ast.AnnAssign) and not ast.unparse(field.annotation).startswith(
                     "ClassVar"

@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final, Generic, TypeAlias, TypeVar
 
@@ -35,6 +36,7 @@ from ledger.store.streams import (
 C = TypeVar("C")
 S = TypeVar("S")
 E = TypeVar("E", bound=Event)
+T = TypeVar("T")
 
 MAX_ATTEMPTS: Final = 3
 CONFLICT_WAIT: Final = 0.02
@@ -149,6 +151,48 @@ async def handle(
     raise AssertionError  # the loop above returns or raises
 
 
+async def handle_after(
+    ledger: Ledger,
+    decider: Decider[C, S, E],
+    target: StreamName,
+    effect: Callable[[Connection], Awaitable[T]],
+    build: Callable[[Facts, T], C],
+    *,
+    clock: Callable[[], datetime],
+    provenance: Provenance,
+    reads: Sequence[StreamName] = (),
+) -> Handled[E]:
+    """Carry out one command that tells what ``effect`` has done, in one transaction with it.
+
+    As ``handle``, but the command is made once the effect has happened; a refusal, a conflict or a lost connection
+    rolls the effect back. It may be called again, and is not when a keyed command has happened before.
+
+    Raises:
+        LedgerError: as ``handle``; whatever else ``effect`` raises is raised as it is.
+    """
+    async with ledger.turns.on(target):
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            if provenance.is_keyed or attempt > 1:
+                done = await _done_before(ledger, decider, provenance)
+                if done is not None:
+                    return done
+            streams = await load_streams(ledger, [target, *reads])
+            try:
+                async with _one_transaction(ledger) as conn:
+                    facts = Facts(clock(), streams)
+                    command = build(facts, await effect(conn))
+                    events = decider.decide(command, facts.state(decider, target))
+                    drafted = draft(streams[target], events, provenance, [streams[name] for name in reads])
+                    landed = await _landed(conn, ledger, drafted)
+            except (VersionConflict, _RunAgain) as unsettled:
+                if attempt == MAX_ATTEMPTS:
+                    raise _final(unsettled) from unsettled.__cause__
+                await asyncio.sleep(CONFLICT_WAIT * attempt * random.random())  # noqa: S311 - spreads retries
+            else:
+                return await _outcome(ledger, decider, drafted, events, landed)
+    raise AssertionError  # the loop above returns or raises
+
+
 class _RunAgain(Exception):
     """The unit of work was rolled back, or nobody knows: look up, then run it again."""
 
@@ -205,15 +249,26 @@ def _take_snapshot(ledger: Ledger, decider: Decider[C, S, E], loaded: Stream, ha
 async def _land(ledger: Ledger, drafted: Append, alongside: Alongside | None) -> Landed:
     if alongside is None:
         return await append(ledger, drafted)
+    async with _one_transaction(ledger) as conn:
+        await alongside(conn)
+        return await _landed(conn, ledger, drafted)
+
+
+@asynccontextmanager
+async def _one_transaction(ledger: Ledger) -> AsyncIterator[Connection]:
+    """Open a transaction for rows and events; what it appended is announced once it has committed."""
     try:
         async with ledger.pool.acquire() as conn, conn.transaction():
-            await alongside(conn)
-            landed = await append_in(conn, ledger.ledger_id, drafted)
-            if isinstance(landed, Duplicate):
-                raise _RunAgain  # its rows are there already: roll these back
+            yield conn
     except (*LOST, *UNSETTLED, asyncpg.UniqueViolationError) as unsettled:
         raise _RunAgain from unsettled
     ledger.appended.ring()
+
+
+async def _landed(conn: Connection, ledger: Ledger, drafted: Append) -> Landed:
+    landed = await append_in(conn, ledger.ledger_id, drafted)
+    if isinstance(landed, Duplicate):
+        raise _RunAgain  # its rows are there already: roll these back
     return landed
 
 

@@ -1,4 +1,4 @@
-"""The tables in the docstrings of the three ``state.py`` files, walked against ``decide``."""
+"""The tables in the docstrings of the ``state.py`` files, walked against ``decide``."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -20,6 +20,10 @@ from ledger.domain.decision.commands import DecisionCommand
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.state import DecisionState
 from ledger.domain.errors import LedgerError
+from ledger.domain.operations import state as operations_state
+from ledger.domain.operations.commands import OperationsCommand
+from ledger.domain.operations.decide import OPERATIONS
+from ledger.domain.operations.state import OperationsState
 from ledger.domain.session import state as session_state
 from ledger.domain.session.commands import SessionCommand
 from ledger.domain.session.decide import SESSION
@@ -60,6 +64,23 @@ from tests.builders import (
     submit,
     submitted,
     voted,
+)
+from tests.builders.operations import (
+    cancel_rebuild,
+    fail_rebuild,
+    fix,
+    pause,
+    paused,
+    rebuild_started,
+    rebuild_switched,
+    replay,
+    reset,
+    resume,
+    retry,
+    roll_back,
+    skip,
+    start_rebuild,
+    switch_rebuild,
 )
 
 DECISION_COMMANDS = [
@@ -104,6 +125,20 @@ ACCOUNT_COMMANDS = [
 ]
 ACCOUNTS = [[], [registered()], [registered(), deactivated()], [registered(), second_factor_enabled()]]
 
+OPERATIONS_COMMANDS = [
+    wish()
+    for wish in (
+        *(pause, resume, replay, retry, skip, fix),
+        *(reset, start_rebuild, switch_rebuild, cancel_rebuild, fail_rebuild, roll_back),
+    )
+]
+OPERATED = [
+    [*before, *rebuilt]
+    for before, rebuilt in product(
+        [[], [paused()]], [[], [rebuild_started()], [rebuild_started(), rebuild_switched()]]
+    )
+]
+
 
 def written(docstring: str | None) -> dict[tuple[str, str], set[str]]:
     """Read the table: (state, command) → what may come of it; ``refused`` stays with its reason."""
@@ -146,6 +181,9 @@ AGGREGATES = [
     Aggregate(DECISION, decision_state, DecisionState, DecisionCommand, DECISIONS, DECISION_COMMANDS),
     Aggregate(SESSION, session_state, SessionState, SessionCommand, SESSIONS, SESSION_COMMANDS),
     Aggregate(ACCOUNT, account_state, AccountState, AccountCommand, ACCOUNTS, ACCOUNT_COMMANDS),
+    Aggregate(
+        OPERATIONS, operations_state, OperationsState, OperationsCommand, OPERATED, OPERATIONS_COMMANDS
+    ),
 ]
 
 

@@ -9,7 +9,8 @@ from ledger.domain.account.decide import AccountNotFound, AlreadyRegistered, Las
 from ledger.domain.authority import AdminRequired, InsufficientPermissions, SessionNotLive
 from ledger.domain.decision import rules
 from ledger.domain.decision.state import DecisionNotFound
-from ledger.domain.errors import LedgerError, NotFound, Refused, RuleViolation, Unauthenticated
+from ledger.domain.errors import Invalid, LedgerError, NotFound, Refused, RuleViolation, Unauthenticated
+from ledger.domain.operations import decide as operations
 from ledger.domain.session.decide import InactiveUser, SessionAlreadyOpened, SessionNotFound
 from tests.builders import ANA
 
@@ -25,6 +26,13 @@ REFUSALS = {
     SessionAlreadyOpened: ("session-already-opened", RuleViolation),
     SessionNotFound: ("session-not-found", NotFound),
     SessionNotLive: ("session-not-live", Unauthenticated),
+    operations.AlreadyPaused: ("already-paused", RuleViolation),
+    operations.BadRange: ("bad-range", Invalid),
+    operations.NoRebuildUnderWay: ("no-rebuild-under-way", RuleViolation),
+    operations.NothingToRollBack: ("nothing-to-roll-back", RuleViolation),
+    operations.NotPaused: ("not-paused", RuleViolation),
+    operations.ReasonMissing: ("reason-missing", Invalid),
+    operations.RebuildUnderWay: ("rebuild-under-way", RuleViolation),
     rules.ActionNotAllowed: ("action-not-allowed", RuleViolation),
     rules.AlreadyExists: ("already-exists", RuleViolation),
     rules.AlreadyMade: ("already-made", RuleViolation),

@@ -15,12 +15,21 @@ from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.events import DecisionEvent, Policy, ThreatAnalysis
 from ledger.domain.decision.state import Answer, Case, DecisionState, Lease, Vote
 from ledger.domain.event import type_name
+from ledger.domain.operations.commands import OperationsCommand
+from ledger.domain.operations.decide import OPERATIONS
+from ledger.domain.operations.events import OperationsEvent, TableDiff
+from ledger.domain.operations.state import NoRebuild, OperationsState, Switched, UnderWay
 from ledger.domain.session.commands import SessionCommand
 from ledger.domain.session.decide import SESSION
 from ledger.domain.session.events import SessionEvent
 from ledger.domain.session.state import SessionState
 
-AGGREGATES = [(DECISION, DecisionEvent), (SESSION, SessionEvent), (ACCOUNT, AccountEvent)]
+AGGREGATES = [
+    (DECISION, DecisionEvent),
+    (SESSION, SessionEvent),
+    (ACCOUNT, AccountEvent),
+    (OPERATIONS, OperationsEvent),
+]
 EVENTS = [event for decider, _ in AGGREGATES for event in decider.event_types]
 VERSIONS = {
     "decision-submitted": 2,
@@ -40,6 +49,18 @@ VERSIONS = {
     "account-reactivated": 1,
     "password-changed": 1,
     "second-factor-enabled": 1,
+    "projection-paused": 1,
+    "projection-resumed": 1,
+    "range-replayed": 1,
+    "failure-retried": 1,
+    "failure-skipped": 1,
+    "failure-fixed": 1,
+    "projection-reset": 1,
+    "rebuild-started": 1,
+    "rebuild-switched": 1,
+    "rebuild-cancelled": 1,
+    "rebuild-failed": 1,
+    "rebuild-rolled-back": 1,
 }
 
 
@@ -49,7 +70,13 @@ def test_an_aggregate_knows_all_its_events(decider, union):
 
 
 @pytest.mark.parametrize(
-    ("decider", "union"), [(DECISION, DecisionState), (SESSION, SessionState), (ACCOUNT, AccountState)]
+    ("decider", "union"),
+    [
+        (DECISION, DecisionState),
+        (SESSION, SessionState),
+        (ACCOUNT, AccountState),
+        (OPERATIONS, OperationsState),
+    ],
 )
 def test_an_aggregate_knows_all_its_states(decider, union):
     assert decider.state_type == union
@@ -57,7 +84,9 @@ def test_an_aggregate_knows_all_its_states(decider, union):
 
 
 def test_categories_are_storage_format():
-    assert [decider.category for decider, _ in AGGREGATES] == ["decision", "session", "account"]
+    assert [decider.category for decider, _ in AGGREGATES] == [
+        *("decision", "session", "account", "operations")
+    ]
 
 
 def test_no_two_events_share_a_tag():
@@ -68,7 +97,7 @@ def test_every_event_has_its_version():
     assert {type_name(event): event.schema_version for event in EVENTS} == VERSIONS
 
 
-@pytest.mark.parametrize("union", [DecisionState, SessionState, AccountState])
+@pytest.mark.parametrize("union", [DecisionState, SessionState, AccountState, OperationsState])
 def test_no_two_states_of_an_aggregate_share_a_tag(union):
     tags = [state.__struct_config__.tag for state in get_args(union)]
 
@@ -81,12 +110,19 @@ def test_no_two_states_of_an_aggregate_share_a_tag(union):
         *(DecisionEvent, DecisionCommand, DecisionState),
         *(SessionEvent, SessionCommand, SessionState),
         *(AccountEvent, AccountCommand, AccountState),
+        *(OperationsEvent, OperationsCommand, OperationsState),
     ],
 )
 def test_what_crosses_a_room_cannot_be_changed(union):
     assert all(struct.__struct_config__.frozen for struct in get_args(union))
 
 
-@pytest.mark.parametrize("struct", [Answer, Case, Lease, Vote, Policy, ThreatAnalysis, Authority])
+@pytest.mark.parametrize(
+    "struct",
+    [
+        *(Answer, Case, Lease, Vote, Policy, ThreatAnalysis, Authority),
+        *(TableDiff, NoRebuild, UnderWay, Switched),
+    ],
+)
 def test_what_events_commands_and_states_hold_cannot_be_changed(struct):
     assert struct.__struct_config__.frozen

@@ -32,6 +32,7 @@ from ledger.domain.errors import (
     Unavailable,
     VersionConflict,
 )
+from ledger.domain.operations.decide import ProjectionState
 
 log = structlog.get_logger()
 
@@ -42,6 +43,7 @@ MISSING: Final = re.compile(r"Missing required \w+ parameter '([^']+)'")
 STATUSES: Final[tuple[tuple[type[LedgerError], int], ...]] = (
     (LeaseHeld, 409),
     (LeaseLost, 409),
+    (ProjectionState, 409),
     (RuleViolation, 400),  # on the calls of the service this one replaces; 409 on calls of our own
     (Unauthenticated, 401),
     (Refused, 403),

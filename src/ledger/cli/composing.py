@@ -13,6 +13,7 @@ from ledger.cli.guarding import going_on
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.event import type_name
+from ledger.domain.operations.decide import OPERATIONS
 from ledger.domain.session.decide import SESSION
 from ledger.identity.identity import Identity, Limits, utc_now
 from ledger.projections.progress import Progress
@@ -37,7 +38,12 @@ def check_event_types() -> None:
     Raises:
         BrokenChain: this release was put together wrongly.
     """
-    types = (*DECISION.event_types, *SESSION.event_types, *ACCOUNT.event_types)
+    types = (
+        *DECISION.event_types,
+        *SESSION.event_types,
+        *ACCOUNT.event_types,
+        *OPERATIONS.event_types,
+    )
     validate({type_name(event_type): event_type.schema_version for event_type in types})
 
 

@@ -10,6 +10,8 @@ SessionId = NewType("SessionId", UUID)
 LeaseId = NewType("LeaseId", UUID)
 EventId = NewType("EventId", UUID)
 CommandId = NewType("CommandId", UUID)
+FailureId = NewType("FailureId", UUID)
+RebuildId = NewType("RebuildId", UUID)
 
 DecisionId = NewType("DecisionId", str)
 """The ``analysis_id`` a submitter chose; unique in a ledger."""

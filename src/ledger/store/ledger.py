@@ -125,6 +125,10 @@ class Ledger:
         """Name a decision's stream; the name does not give the id away."""
         return StreamName(f"decision-{uuid5(self._namespace, decision_id)}")
 
+    def operations_stream(self, projection: str, version: int) -> StreamName:
+        """Name the stream of what is done to one version of a projection."""
+        return StreamName(f"operations-{uuid5(self._namespace, f'projection {projection} {version}')}")
+
     async def head(self) -> Position:
         """Read the last position; 0 when the ledger is empty."""
         async with reading(self.pool) as conn:

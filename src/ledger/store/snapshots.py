@@ -18,6 +18,7 @@ from ledger.domain.decider import Decider
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.event import Event
 from ledger.domain.ids import Position, StreamName, Version
+from ledger.domain.operations.decide import OPERATIONS
 from ledger.domain.session.decide import SESSION
 from ledger.store.pool import LOST, Pool
 
@@ -71,6 +72,7 @@ def _fingerprints() -> dict[str, str]:
         DECISION.category: fingerprint(DECISION),
         SESSION.category: fingerprint(SESSION),
         ACCOUNT.category: fingerprint(ACCOUNT),
+        OPERATIONS.category: fingerprint(OPERATIONS),
     }
 
 

@@ -1,0 +1,1 @@
+"""The Operations aggregate: what people do to a projection."""

@@ -1,0 +1,1 @@
+"""What people do to projections, each act on the record together with its effect."""

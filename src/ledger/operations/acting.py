@@ -1,0 +1,95 @@
+"""Doing something to a projection: the effect and the event that records it commit together, or neither does."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TypeAlias, TypeVar
+
+import msgspec
+
+from ledger.command_handler import Alongside, Facts, Handled, handle, handle_after
+from ledger.domain.authority import Authority
+from ledger.domain.operations.commands import OperationsCommand
+from ledger.domain.operations.decide import OPERATIONS
+from ledger.domain.operations.events import OperationsEvent
+from ledger.identity.sessions import Principal, authority, reads_of
+from ledger.projections.projection import Feed
+from ledger.store.envelope import Provenance
+from ledger.store.ledger import Ledger
+from ledger.store.pool import Connection
+
+T = TypeVar("T")
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What every command is made of; ``by`` is ``None`` for the operator of the machine."""
+
+    now: datetime
+    by: Authority | None
+    projection: str
+    projection_version: int
+
+
+class Actor(msgspec.Struct, frozen=True, kw_only=True):
+    """Who does it, as HTTP or the command line knows them; no ``principal``: the operator of the machine."""
+
+    principal: Principal | None
+    provenance: Provenance
+    clock: Callable[[], datetime]
+
+
+Order: TypeAlias = Callable[[Asked], OperationsCommand]
+Account: TypeAlias = Callable[[Asked, T], OperationsCommand]
+Effect: TypeAlias = Callable[[Connection], Awaitable[T]]
+
+
+async def act(
+    ledger: Ledger, feed: Feed, order: Order, actor: Actor, *, alongside: Alongside | None = None
+) -> Handled[OperationsEvent]:
+    """Do to a projection what ``order`` makes a command of; ``alongside`` writes its effect's rows.
+
+    An actor with a keyed provenance gets the first answer when the same is asked again.
+
+    Raises:
+        LedgerError: as ``decide`` of operations, and as ``handle``.
+    """
+    return await handle(
+        ledger,
+        OPERATIONS,
+        ledger.operations_stream(feed.name, feed.version),
+        lambda facts: order(_asked(facts, feed, actor)),
+        clock=actor.clock,
+        provenance=actor.provenance,
+        reads=() if actor.principal is None else reads_of(actor.principal),
+        alongside=alongside,
+    )
+
+
+async def act_and_tell(
+    ledger: Ledger, feed: Feed, effect: Effect[T], account: Account[T], actor: Actor
+) -> Handled[OperationsEvent]:
+    """Do something whose outcome is only known once it is done: ``account`` makes a command of what ``effect`` did.
+
+    The counts for the answer are in the event: a repeated request finds them there, and has no second effect.
+
+    Raises:
+        LedgerError: as ``decide`` of operations, and as ``handle_after``; what was done is rolled back.
+    """
+    return await handle_after(
+        ledger,
+        OPERATIONS,
+        ledger.operations_stream(feed.name, feed.version),
+        effect,
+        lambda facts, done: account(_asked(facts, feed, actor), done),
+        clock=actor.clock,
+        provenance=actor.provenance,
+        reads=() if actor.principal is None else reads_of(actor.principal),
+    )
+
+
+def _asked(facts: Facts, feed: Feed, actor: Actor) -> Asked:
+    return Asked(
+        now=facts.now,
+        by=None if actor.principal is None else authority(facts, actor.principal),
+        projection=feed.name,
+        projection_version=feed.version,
+    )
