@@ -1,0 +1,1 @@
+"""How often somebody may try: counted per process, and over all processes where they share a Redis."""

@@ -1,0 +1,105 @@
+"""Counting over several processes: one Redis for all of them, and what happens without it."""
+
+import asyncio
+
+from redis.asyncio import Redis
+from structlog.testing import capture_logs
+
+from ledger.limiting.limiter import Limiter
+from ledger.limiting.rates import Rate
+from ledger.limiting.shared import OPEN_SECONDS, Shared
+from tests.limiting.conftest import Seconds
+from tests.support.redis import RedisServer
+
+TEN = Rate(name="guesses", amount=10, seconds=900)
+
+
+def over(redis: RedisServer) -> Limiter:
+    return Limiter(shared=Shared(redis.url, prefix="ledger:test"))
+
+
+async def test_of_eighty_at_once_over_two_processes_exactly_ten_are_let_in(redis: RedisServer) -> None:
+    both = (over(redis), over(redis))
+
+    entered = await asyncio.gather(*(both[turn % 2].enter(TEN, "sam") for turn in range(80)))
+    counted = await asyncio.gather(*(both[turn % 2].count(TEN, "sam") for turn in range(80)))
+
+    assert sum(entered) == 10
+    assert sum(quota is not None for quota in counted) == 10
+    assert all([await one.seconds_to_entry(TEN, "sam") in range(890, 901) for one in both])
+    assert all([await one.seconds_to_window(TEN, "sam") in range(890, 901) for one in both])
+    for one in both:
+        await one.stop()
+
+
+async def test_every_key_runs_out_by_itself_and_none_outlives_its_window(redis: RedisServer) -> None:
+    limiter = over(redis)
+    await limiter.enter(TEN, "sam")
+    await limiter.count(TEN, "sam")
+    async with Redis.from_url(redis.url) as client:
+        lives = {key: await client.ttl(key) for key in await client.keys()}
+
+    assert len(lives) == 2
+    assert all(key.startswith(b"ledger:test") for key in lives)
+    assert all(0 < life <= 900 for life in lives.values())
+    await limiter.stop()
+
+
+async def test_what_one_process_forgets_is_forgotten_by_all(redis: RedisServer) -> None:
+    first, second = over(redis), over(redis)
+    for _ in range(10):
+        await first.enter(TEN, "sam")
+    assert not await second.enter(TEN, "sam")
+
+    await first.forget(TEN, "sam")
+
+    assert await second.enter(TEN, "sam")
+    await first.stop()
+    await second.stop()
+
+
+async def test_without_its_redis_a_process_goes_on_counting_where_it_was_and_says_so_once(
+    redis: RedisServer,
+) -> None:
+    limiter = over(redis)
+    with capture_logs() as logs:
+        entered = [await limiter.enter(TEN, "sam") for _ in range(7)]
+        redis.kill()
+        entered += [await limiter.enter(TEN, "sam") for _ in range(7)]
+
+    assert sum(entered) == 10
+    assert [line["event"] for line in logs] == ["limits.redis.away"]
+    await limiter.stop()
+
+
+async def test_a_redis_that_hangs_holds_nobody_up_for_long(redis: RedisServer) -> None:
+    limiter = over(redis)
+    await limiter.enter(TEN, "sam")
+    redis.freeze()
+
+    with capture_logs() as logs:
+        entered = [await limiter.enter(TEN, "sam") for _ in range(100)]
+    redis.thaw()
+
+    assert sum(entered) == 9
+    assert [line["event"] for line in logs] == ["limits.redis.away"]
+    await limiter.stop()
+
+
+async def test_a_redis_that_comes_back_counts_for_all_again(redis: RedisServer) -> None:
+    steady = Seconds()
+    limiter = Limiter(shared=Shared(redis.url, prefix="ledger:test", clock=steady))
+    other = over(redis)
+    redis.kill()
+    with capture_logs() as logs:
+        for _ in range(5):
+            await limiter.enter(TEN, "sam")
+        redis.start()
+        steady.now += OPEN_SECONDS
+        entered = [await limiter.enter(TEN, "alex") for _ in range(10)]
+
+    assert all(entered)
+    assert not await other.enter(TEN, "alex")
+    assert [line["event"] for line in logs] == ["limits.redis.away", "limits.redis.back"]
+    await limiter.stop()
+    await other.stop()
