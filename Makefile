@@ -76,6 +76,7 @@ repository: $(DEV)
 .PHONY: snapshots
 snapshots: $(DEV)
 	$(BIN)/python -m tools.snapshots --check
+	$(BIN)/python -m tools.event_versions --check
 
 # Not pytest-cov: this way the services that tests start are measured too, each into a file of its own, which
 # some write as another user: hence the folder that everybody may write to.
@@ -128,6 +129,10 @@ openapi: $(DEV) ## rewrite docs/openapi.json from the routes
 .PHONY: events
 events: $(DEV) ## rewrite docs/events.md from the events
 	$(BIN)/python -m tools.snapshots events
+
+.PHONY: event-version
+event-version: $(DEV) ## begin a version of an event, or record a new one: make event-version NAME=vote-cast
+	@$(BIN)/python -m tools.event_versions $(NAME)
 
 .PHONY: lock
 lock: $(DEV) ## choose and pin the packages anew (LOCK_OPTIONS=--upgrade for newer ones)

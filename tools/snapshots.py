@@ -8,44 +8,32 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final
 
 import msgspec
 
-from ledger.domain.event import Event, type_name
+from ledger.domain.event import Event
+from ledger.upcasters.chain import CHAIN
+from tools.event_types import ROOT, aggregate_of, event_types
 
-ROOT: Final = Path(__file__).resolve().parent.parent
-AGGREGATES: Final = {
-    "decision": "DecisionEvent",
-    "session": "SessionEvent",
-    "account": "AccountEvent",
-    "operations": "OperationsEvent",
-}
 PREAMBLE: Final = """# Events
 
 Every event type of this release with its schema version and its fields, as they are stored (`at`, the moment of
-the command, is in each of them). Made from the code by `make events`; `make check` fails when it differs.
-How the formats may change: [ADR 0004](adr/0004-event-versions-upcasters-golden-files.md).
+the command, is in each of them), and each earlier version with what its upcaster makes of it. The links show the
+bytes of an example. Made from the code by `make events`; `make check` fails when it differs. How the formats may
+change: [Evolving events](evolving-events.md).
 """
-
-
-def event_types() -> Iterator[type[Event]]:
-    """Give every event type, aggregate by aggregate, in the order of their unions."""
-    for aggregate, union in AGGREGATES.items():
-        module = importlib.import_module(f"ledger.domain.{aggregate}.events")
-        yield from get_args(getattr(module, union))
 
 
 def events() -> str:
     """Describe every event for people."""
     parts = [PREAMBLE]
     heading = ""
-    for event in event_types():
-        aggregate = event.__module__.split(".")[-2]
-        if aggregate != heading:
-            heading = aggregate
-            parts.append(f"## {aggregate.capitalize()}\n")
-        parts.append(_event(event))
+    for name, event in event_types().items():
+        if aggregate_of(event) != heading:
+            heading = aggregate_of(event)
+            parts.append(f"## {heading.capitalize()}\n")
+        parts.append(_event(name, event))
     return "\n".join(parts)
 
 
@@ -61,11 +49,32 @@ SNAPSHOTS: Final[dict[str, tuple[Path, Callable[[], str]]]] = {
 }
 
 
-def _event(event: type[Event]) -> str:
-    doc = " ".join((event.__doc__ or "").split()).replace("``", "`")
-    rows = [f"| `{name}` | `{kind}` |" for name, kind in _fields(event)]
-    lines = [f"### {type_name(event)} (version {event.schema_version})", "", doc]
-    return "\n".join([*lines, "", "| field | type |", "| --- | --- |", *rows, ""])
+def _event(name: str, event: type[Event]) -> str:
+    rows = [f"| `{field}` | `{kind}` |" for field, kind in _fields(event)]
+    lines = [
+        f"### {name} (version {event.schema_version})",
+        "",
+        _said(event.__doc__),
+        "",
+        _example(name, event.schema_version),
+    ]
+    lines += ["", "| field | type |", "| --- | --- |", *rows, ""]
+    for version in range(event.schema_version - 1, 0, -1):
+        lines += [_past(name, version), ""]
+    return "\n".join(lines)
+
+
+def _past(name: str, version: int) -> str:
+    lift = CHAIN[name, version].lift
+    return f"Version {version} ({_example(name, version)}), read by `{lift.__name__}`. {_said(lift.__doc__)}"
+
+
+def _example(name: str, version: int) -> str:
+    return f"[example](../tests/golden/{name}/v{version}.json)"
+
+
+def _said(doc: str | None) -> str:
+    return " ".join((doc or "").split()).replace("``", "`")
 
 
 def _fields(event: type[Event]) -> Iterator[tuple[str, str]]:

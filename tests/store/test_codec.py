@@ -6,7 +6,8 @@ import pytest
 
 from ledger.domain.decision.events import ClaimRenewed, DecisionResolved
 from ledger.domain.session.events import EndCause, SessionEnded, SessionExpired
-from ledger.store.codec import UnknownSchemaVersion, UnknownType, UnreadableEvent, decode, encode
+from ledger.store.codec import UnknownSchemaVersion, UnknownType, UnreadableEvent, decode, encode, read
+from tools.golden import Golden
 
 ENDED = SessionEnded(at=datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC), cause=EndCause.LOGOUT)
 STORED = b'{"type":"session-ended","at":"2026-01-02T03:04:05.678901Z","cause":"logout"}'
@@ -35,9 +36,27 @@ def test_a_newer_version_asks_for_an_upgrade() -> None:
     assert "upgrade" in str(refusal.value)
 
 
-def test_version_one_of_the_prototypes_types_is_reserved() -> None:
-    with pytest.raises(UnknownSchemaVersion):
-        decode((DecisionResolved,), "decision-resolved", 1, b"{}")
+@pytest.mark.parametrize("version", [0, 3])
+def test_a_version_without_a_way_is_not_guessed_at(version: int) -> None:
+    with pytest.raises(UnknownSchemaVersion) as refusal:
+        decode((DecisionResolved,), "decision-resolved", version, b"{}")
+
+    assert refusal.value.context == {"type": "decision-resolved", "schema_version": version, "newest": 2}
+
+
+def test_a_reading_shows_what_was_stored_and_what_was_made_of_it() -> None:
+    stored = Golden().stored("decision-resolved", 1)
+    reading = read((DecisionResolved,), "decision-resolved", 1, stored)
+
+    assert reading.stored == stored
+    assert reading.event == decode((DecisionResolved,), "decision-resolved", 1, stored)
+    assert reading.upcasters == ("decision_resolved_v1_to_v2",)
+
+
+def test_a_reading_of_todays_version_names_no_upcaster() -> None:
+    reading = read((SessionEnded,), "session-ended", 1, STORED)
+
+    assert (reading.stored, reading.event, reading.upcasters) == (STORED, ENDED, ())
 
 
 @pytest.mark.parametrize("payload", [b"", b"{}", b"[]", b"\xff", b'{"type":"session-expired"}', STORED[:-1]])

@@ -1,89 +1,89 @@
 """The chain lifts one version at a time, and is checked as a whole at start."""
 
-from datetime import UTC, datetime
-
-import msgspec
 import pytest
 
-from ledger.domain.session.events import EndCause, SessionEnded
-from ledger.store.codec import UnknownSchemaVersion, UnreadableEvent, decode
-from ledger.upcasters import chain
-from ledger.upcasters.chain import BrokenChain, Chain, Json, first_readable, upcast, validate
+from ledger.cli.composing import check_event_types
+from ledger.upcasters.chain import CHAIN, BrokenChain, lifted, linked, validate, way
+from ledger.upcasters.step import Json, Step
+from tools.event_types import event_types
 
 
-def named(payload: Json) -> Json:
+def a_v1_to_v2(payload: Json) -> Json:
     return {**payload, "name": "nobody"}
 
 
-def counted(payload: Json) -> Json:
+def a_v2_to_v3(payload: Json) -> Json:
     return {**payload, "count": 1}
 
 
-TWO_STEPS: Chain = {("a", 1): named, ("a", 2): counted}
+FIRST = Step(type="a", version=1, lift=a_v1_to_v2)
+SECOND = Step(type="a", version=2, lift=a_v2_to_v3)
+TWO_STEPS = linked([FIRST, SECOND])
 
 
-def test_a_payload_is_lifted_through_every_version_between() -> None:
-    assert upcast("a", 1, 3, {"x": 0}, TWO_STEPS) == {"x": 0, "name": "nobody", "count": 1}
-    assert upcast("a", 2, 3, {"x": 0}, TWO_STEPS) == {"x": 0, "count": 1}
+def test_a_payload_is_lifted_through_every_version_between():
+    assert lifted({"x": 0}, [FIRST, SECOND]) == {"x": 0, "name": "nobody", "count": 1}
 
 
-def test_a_current_payload_is_left_alone() -> None:
-    assert upcast("a", 3, 3, {"x": 0}, TWO_STEPS) == {"x": 0}
+def test_the_way_begins_at_the_stored_version_and_ends_at_todays():
+    assert way("a", 1, 3, TWO_STEPS) == (FIRST, SECOND)
+    assert way("a", 2, 3, TWO_STEPS) == (SECOND,)
+    assert way("a", 3, 3, TWO_STEPS) == ()
 
 
-def test_a_payload_without_a_way_is_not_guessed_at() -> None:
-    with pytest.raises(KeyError):
-        upcast("a", 0, 3, {}, TWO_STEPS)
+@pytest.mark.parametrize(("version", "current"), [(0, 3), (1, 4), (4, 3), (5, 3)])
+def test_without_an_unbroken_way_there_is_none(version, current):
+    assert way("a", version, current, TWO_STEPS) is None
 
 
-def test_the_oldest_readable_version_is_the_start_of_an_unbroken_way() -> None:
-    assert first_readable("a", 3, TWO_STEPS) == 1
-    assert first_readable("a", 3, {("a", 1): named}) == 3
-    assert first_readable("b", 2, TWO_STEPS) == 2
+def test_another_type_has_another_way():
+    assert way("b", 1, 2, TWO_STEPS) is None
 
 
-def test_a_whole_chain_is_valid() -> None:
+def test_a_step_is_named_after_its_function():
+    assert FIRST.name() == "a_v1_to_v2"
+
+
+def test_two_steps_from_one_version_are_refused():
+    with pytest.raises(BrokenChain) as refusal:
+        linked([FIRST, SECOND, FIRST])
+
+    assert str(refusal.value) == "a version 1 has two ways on"
+
+
+@pytest.mark.parametrize("version", [0, 2, 11])
+def test_a_step_that_leads_elsewhere_than_its_name_says_is_refused(version):
+    with pytest.raises(BrokenChain) as refusal:
+        linked([Step(type="a", version=version, lift=a_v1_to_v2)])
+
+    assert str(refusal.value) == f"a_v1_to_v2 is listed as the way from version {version} of a"
+
+
+def test_a_whole_chain_is_valid():
     validate({"a": 3, "b": 1}, TWO_STEPS)
-    validate({"a": 1})
 
 
 @pytest.mark.parametrize(
     ("current", "broken"),
     [
-        ({"b": 1}, "no event of this release"),
-        ({"a": 2}, "a version 2 does not lead to version 2"),
-        ({"a": 4}, "a version 1 does not lead to version 4"),
+        ({"b": 1}, "a is no event of this release"),
+        ({"a": 2}, "a version 2 is not a past one: today's is 2"),
+        ({"a": 4}, "a version 3 cannot be read: there is no step from it"),
+        ({"a": 3, "b": 2}, "b version 1 cannot be read: there is no step from it"),
     ],
 )
-def test_an_orphan_an_overshoot_and_a_gap_stop_the_start(current: dict[str, int], broken: str) -> None:
-    with pytest.raises(BrokenChain, match=broken):
+def test_an_orphan_an_overshoot_and_a_gap_stop_the_start(current, broken):
+    with pytest.raises(BrokenChain) as refusal:
         validate(current, TWO_STEPS)
 
-
-class Renamed(SessionEnded, frozen=True, kw_only=True, tag="session-ended"):
-    schema_version = 2
-    note: str
+    assert str(refusal.value) == broken
 
 
-@pytest.fixture
-def past(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A release in which session-ended has a past."""
-    steps: Chain = {("session-ended", 1): lambda payload: {**payload, "note": "was not kept"}}
-    monkeypatch.setattr(chain, "CHAIN", steps)
-    monkeypatch.setattr(chain.first_readable, "__defaults__", (steps,))
-    monkeypatch.setattr(chain.upcast, "__defaults__", (steps,))
+def test_the_chain_of_this_release_is_whole():
+    validate({name: event.schema_version for name, event in event_types().items()})
+    check_event_types()
 
 
-@pytest.mark.usefixtures("past")
-def test_the_codec_lifts_old_events_and_only_those() -> None:
-    old = b'{"type":"session-ended","at":"2026-01-02T03:04:05Z","cause":"logout"}'
-    at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-
-    lifted = decode((Renamed,), "session-ended", 1, old)
-
-    assert lifted == Renamed(at=at, cause=EndCause.LOGOUT, note="was not kept")
-    assert decode((Renamed,), "session-ended", 2, msgspec.json.encode(lifted)) == lifted
-    with pytest.raises(UnknownSchemaVersion):
-        decode((Renamed,), "session-ended", 3, old)
-    with pytest.raises(UnreadableEvent):
-        decode((Renamed,), "session-ended", 1, b'{"type":"session-ended"}')
+def test_the_check_at_start_knows_every_event_that_has_a_past():
+    """A type that the check does not know would make its steps orphans."""
+    assert {name for name, _ in CHAIN} <= event_types().keys()

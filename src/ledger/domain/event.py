@@ -21,6 +21,16 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     at: Utc
 
 
+class Imported(msgspec.Struct, frozen=True, kw_only=True):
+    """Says of an event that another system kept it first, and had local times without an offset.
+
+    They were read as times of ``time_zone``; ``is_assumed``: nobody said that it was this one.
+    """
+
+    time_zone: str
+    is_assumed: bool
+
+
 def type_name(event_type: type[Event]) -> str:
     """Name an event type as it is stored, for example ``decision-submitted``."""
     return str(event_type.__struct_config__.tag)

@@ -1,12 +1,13 @@
 """Bytes to events and back; the one place where stored payloads are decoded and lifted."""
 
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
 from ledger.domain.errors import Corrupt
 from ledger.domain.event import Event, type_name
 from ledger.upcasters import chain
+from ledger.upcasters.step import Step
 
 E = TypeVar("E", bound=Event)
 
@@ -31,6 +32,17 @@ class UnknownSchemaVersion(Corrupt):
     advice = "It was written by a newer release: upgrade this one."
 
 
+class Reading(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
+    """An event as it was ``stored``, byte for byte, and as it reads today.
+
+    ``upcasters`` names the steps between the two, in their order; none for an event of today's version.
+    """
+
+    stored: bytes
+    event: E
+    upcasters: tuple[str, ...]
+
+
 def encode(event: Event) -> bytes:
     """Write an event as the bytes that are stored and hashed."""
     return msgspec.json.encode(event)
@@ -45,16 +57,33 @@ def decode(event_types: tuple[type[E], ...], name: str, schema_version: int, pay
         UnreadableEvent: the bytes are not what type and version say.
     """
     event_type = _named(event_types, name)
-    current = event_type.schema_version
     try:
-        if schema_version == current:
+        if schema_version == event_type.schema_version:
             return msgspec.json.decode(payload, type=event_type)
-        if not chain.first_readable(name, current) <= schema_version < current:
-            raise UnknownSchemaVersion(type=name, schema_version=schema_version, newest=current)
+        steps = _way(event_type, name, schema_version)
         past = msgspec.json.decode(payload, type=dict[str, object])
-        return msgspec.convert(chain.upcast(name, schema_version, current, past), type=event_type)
-    except (msgspec.MsgspecError, ValueError) as broken:
+        return msgspec.convert(chain.lifted(past, steps), type=event_type)
+    except (msgspec.MsgspecError, ArithmeticError, LookupError, ValueError) as broken:
         raise UnreadableEvent(type=name, schema_version=schema_version, reason=str(broken)) from broken
+
+
+def read(event_types: tuple[type[E], ...], name: str, schema_version: int, payload: bytes) -> Reading[E]:
+    """Read an event as ``decode`` does, and say how: for whoever wants to see what was stored, and what was made of it.
+
+    Raises:
+        Corrupt: as ``decode``.
+    """
+    event = decode(event_types, name, schema_version, payload)
+    steps = _way(type(event), name, schema_version)
+    return Reading(stored=payload, event=event, upcasters=tuple(step.name() for step in steps))
+
+
+def _way(event_type: type[Event], name: str, schema_version: int) -> tuple[Step, ...]:
+    steps = chain.way(name, schema_version, event_type.schema_version)
+    if steps is None:
+        newest = event_type.schema_version
+        raise UnknownSchemaVersion(type=name, schema_version=schema_version, newest=newest)
+    return steps
 
 
 def _named(event_types: tuple[type[E], ...], name: str) -> type[E]:

@@ -1,52 +1,66 @@
-"""Lift stored payloads to today's shape, one version at a time (ADR 0004).
+"""Lift stored payloads to today's shape, one version at a time (ADR 0004)."""
 
-A step is a pure function from one version's JSON to the next one's. No event of this release has a past
-yet: types that the prototype's records become start at version 2, and version 1 is reserved for its import.
-"""
-
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
-Json: TypeAlias = dict[str, object]
-Step: TypeAlias = Callable[[Json], Json]
-Chain: TypeAlias = Mapping[tuple[str, int], Step]
+from ledger.upcasters import account, decision
+from ledger.upcasters.step import Json, Step
 
-CHAIN: Final[Chain] = {}
-"""(type, version) → the step from that version to the next."""
+Chain: TypeAlias = Mapping[tuple[str, int], Step]
 
 
 class BrokenChain(Exception):  # a fault of the release, met at start, never by a caller
     """A stored version cannot reach today's shape."""
 
 
-def first_readable(event_type: str, current: int, chain: Chain = CHAIN) -> int:
-    """Tell the oldest version that can be lifted to ``current``."""
-    version = current
-    while (event_type, version - 1) in chain:
-        version -= 1
-    return version
-
-
-def upcast(event_type: str, version: int, current: int, payload: Json, chain: Chain = CHAIN) -> Json:
-    """Lift ``payload`` from ``version`` to ``current``.
+def linked(steps: Iterable[Step]) -> Chain:
+    """Put steps together, by the type and version that each begins at.
 
     Raises:
-        KeyError: there is no way from that version; ``first_readable`` tells beforehand.
+        BrokenChain: two begin at the same version, or one is not named after the versions it leads between.
     """
-    for step in range(version, current):
-        payload = chain[event_type, step](payload)
+    chain: dict[tuple[str, int], Step] = {}
+    for step in steps:
+        start = (step.type, step.version)
+        if start in chain:
+            raise BrokenChain(f"{step.type} version {step.version} has two ways on")
+        if not step.name().endswith(f"_v{step.version}_to_v{step.version + 1}"):
+            raise BrokenChain(
+                f"{step.name()} is listed as the way from version {step.version} of {step.type}"
+            )
+        chain[start] = step
+    return chain
+
+
+ALL: Final[tuple[Step, ...]] = (*decision.STEPS, *account.STEPS)
+CHAIN: Final[Chain] = linked(ALL)
+"""(type, version) → the step from that version to the next."""
+
+
+def way(event_type: str, version: int, current: int, chain: Chain = CHAIN) -> tuple[Step, ...] | None:
+    """Find the steps from ``version`` to ``current``; ``None``: there is no way between them."""
+    found = tuple(step for at in range(version, current) if (step := chain.get((event_type, at))) is not None)
+    return found if 0 <= current - version == len(found) else None
+
+
+def lifted(payload: Json, steps: Iterable[Step]) -> Json:
+    """Take a payload through ``steps``."""
+    for step in steps:
+        payload = step.lift(payload)
     return payload
 
 
 def validate(current_versions: Mapping[str, int], chain: Chain = CHAIN) -> None:
-    """Check at start that every step leads to a current version.
+    """Check at start that every version before today's can be read, and that no step leads elsewhere.
 
     Raises:
-        BrokenChain: a step belongs to no known type, or leads beyond or not up to its current version.
+        BrokenChain: a version has no step, or a step belongs to no known type or no past version of it.
     """
-    for event_type, version in chain:
+    needed = {(name, version) for name, current in current_versions.items() for version in range(1, current)}
+    for event_type, version in sorted(needed - chain.keys()):
+        raise BrokenChain(f"{event_type} version {version} cannot be read: there is no step from it")
+    for event_type, version in sorted(chain.keys() - needed):
         current = current_versions.get(event_type)
         if current is None:
             raise BrokenChain(f"{event_type} is no event of this release")
-        if not first_readable(event_type, current, chain) <= version < current:
-            raise BrokenChain(f"{event_type} version {version} does not lead to version {current}")
+        raise BrokenChain(f"{event_type} version {version} is not a past one: today's is {current}")

@@ -2,7 +2,8 @@
 
 STORAGE FORMAT. Tags, field names and meanings are in every ledger out there. Add a field only with a
 default; anything else is a new schema version and owes an upcaster and a golden file (ADR 0004).
-Version 1 of the types that start at 2 is the prototype's form, reserved for its import.
+Version 1 of the types that have ``imported`` is the form of the prototype's own records; ``imported`` is absent
+where this ledger is where it happened.
 
 No name, address or secret is ever in here: people and credentials live beside the log, under a
 commitment inside it.
@@ -11,11 +12,11 @@ commitment inside it.
 from typing import ClassVar, TypeAlias
 
 from ledger.domain.authority import Role
-from ledger.domain.event import Event
+from ledger.domain.event import Event, Imported
 from ledger.domain.ids import Digest, PersonId, SessionId
 
 
-class AccountRegistered(Event, frozen=True, kw_only=True, tag="account-registered"):
+class AccountRegistered(Event, frozen=True, kw_only=True, omit_defaults=True, tag="account-registered"):
     """A person can log in from now on; ``by`` is ``None`` for the operator of the machine.
 
     ``commitment`` is SHA-256(salt ‖ canonical record of user name, address and full name).
@@ -27,6 +28,7 @@ class AccountRegistered(Event, frozen=True, kw_only=True, tag="account-registere
     role: Role
     commitment: Digest
     by: PersonId | None
+    imported: Imported | None = None
 
 
 class RoleChanged(Event, frozen=True, kw_only=True, tag="role-changed"):
@@ -37,13 +39,14 @@ class RoleChanged(Event, frozen=True, kw_only=True, tag="role-changed"):
     reason: str
 
 
-class AccountDeactivated(Event, frozen=True, kw_only=True, tag="account-deactivated"):
+class AccountDeactivated(Event, frozen=True, kw_only=True, omit_defaults=True, tag="account-deactivated"):
     """The person may not log in any more; their sessions end."""
 
     schema_version: ClassVar[int] = 2
 
     by: PersonId | None
     reason: str
+    imported: Imported | None = None
 
 
 class AccountReactivated(Event, frozen=True, kw_only=True, tag="account-reactivated"):

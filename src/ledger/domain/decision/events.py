@@ -2,7 +2,8 @@
 
 STORAGE FORMAT. Tags, field names and meanings are in every ledger out there. Add a field only with a
 default; anything else is a new schema version and owes an upcaster and a golden file (ADR 0004).
-Version 1 of the types that start at 2 is the prototype's form, reserved for its import.
+Version 1 of the types that have ``imported`` is the form of the prototype's own records; ``imported`` is absent
+where this ledger is where it happened.
 """
 
 from enum import StrEnum
@@ -10,7 +11,7 @@ from typing import ClassVar, TypeAlias
 
 import msgspec
 
-from ledger.domain.event import Event, Utc
+from ledger.domain.event import Event, Imported, Utc
 from ledger.domain.ids import DecisionId, Digest, LeaseId, PersonId, SessionId
 
 
@@ -106,7 +107,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     lease_seconds: int
 
 
-class DecisionSubmitted(Event, frozen=True, kw_only=True, tag="decision-submitted"):
+class DecisionSubmitted(Event, frozen=True, kw_only=True, omit_defaults=True, tag="decision-submitted"):
     """A machine or a person asks for a decision; ``created_at`` is the submitter's own time."""
 
     schema_version: ClassVar[int] = 2
@@ -120,6 +121,7 @@ class DecisionSubmitted(Event, frozen=True, kw_only=True, tag="decision-submitte
     session: SessionId | None
     policy: Policy
     subject_digest: Digest
+    imported: Imported | None = None
 
 
 class DecisionClaimed(Event, frozen=True, kw_only=True, tag="decision-claimed"):
@@ -150,7 +152,7 @@ class ClaimReleased(Event, frozen=True, kw_only=True, tag="claim-released"):
     reason: str
 
 
-class VoteCast(Event, frozen=True, kw_only=True, tag="vote-cast"):
+class VoteCast(Event, frozen=True, kw_only=True, omit_defaults=True, tag="vote-cast"):
     """A person judged exactly what ``subject_digest`` names."""
 
     schema_version: ClassVar[int] = 2
@@ -164,9 +166,10 @@ class VoteCast(Event, frozen=True, kw_only=True, tag="vote-cast"):
     level: int
     lease_id: LeaseId | None
     fencing_token: int | None
+    imported: Imported | None = None
 
 
-class DecisionResolved(Event, frozen=True, kw_only=True, tag="decision-resolved"):
+class DecisionResolved(Event, frozen=True, kw_only=True, omit_defaults=True, tag="decision-resolved"):
     """Enough votes agree; ``decided_by`` cast the last of them."""
 
     schema_version: ClassVar[int] = 2
@@ -178,9 +181,10 @@ class DecisionResolved(Event, frozen=True, kw_only=True, tag="decision-resolved"
     subject_digest: Digest
     approvals: int
     rejections: int
+    imported: Imported | None = None
 
 
-class DecisionEscalated(Event, frozen=True, kw_only=True, tag="decision-escalated"):
+class DecisionEscalated(Event, frozen=True, kw_only=True, omit_defaults=True, tag="decision-escalated"):
     """It moved up to ``level``; ``by`` is ``None`` for a timer."""
 
     schema_version: ClassVar[int] = 2
@@ -192,6 +196,7 @@ class DecisionEscalated(Event, frozen=True, kw_only=True, tag="decision-escalate
     level: int
     approved_actions: tuple[Action, ...]
     notes: str
+    imported: Imported | None = None
 
 
 DecisionEvent: TypeAlias = (
