@@ -46,7 +46,11 @@ def _rooms(file: str) -> Iterator[str]:
 def _events_of(aggregate: str) -> Iterator[type[Event]]:
     module = importlib.import_module(f"ledger.domain.{aggregate}.events")
     for value in vars(module).values():
-        if inspect.isclass(value) and issubclass(value, Event) and 
+        is_event = inspect.isclass(value) and issubclass(value, Event)
+        if is_event and value.__module__ == module.__name__ and _is_stored(value):
+            yield value
+
+
 def _is_stored(event: type[Event]) -> bool:
     """Tell a type from a class that only gives others its fields: that one has no tag of its own."""
     return type_name(event) != event.__name__
