@@ -143,6 +143,9 @@ class HalfSent:
         self._socket.sendall(head.encode())
         assert b"100 Continue" in self._socket.recv(4096)  # so the service has begun with it
 
+    def hang_up(self) -> None:
+        self._socket.close()
+
     def complete(self) -> bytes:
         self._socket.sendall(self._body)
         with self._socket:
@@ -178,6 +181,7 @@ def test_a_second_signal_stops_at_once(data_dir: Path):
         submitted(running, "BEFORE")
         half_sent = HalfSent(running, "NEVER")
         running.signal()
+        running.output.until("Waiting for 1 request to end; Ctrl-C again stops at once.")
         assert no_longer_listens(running)
         running.signal()
         assert running.wait() == 128 + signal.SIGTERM
@@ -192,6 +196,26 @@ def wait_for_end_of(pid: int) -> None:
     while is_running(pid):
         assert time.monotonic() < deadline, f"process {pid} lives on"
         time.sleep(0.02)
+
+
+def answer_to(running: Service, sent: bytes) -> bytes:
+    place = urlsplit(running.url)
+    with socket.create_connection((place.hostname, place.port or 0), timeout=HANG_GUARD) as caller:
+        caller.sendall(sent)
+        return b"".join(iter(lambda: caller.recv(65536), b""))
+
+
+def test_rubbish_and_hanging_up_are_answered_and_leave_no_error(data_dir: Path):
+    with service(settings=in_folder(data_dir)) as running:
+        HalfSent(running, "NEVER").hang_up()
+        running.output.until("status=499")
+        assert answer_to(running, b"hello\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+        assert answer_to(running, b"GET / HTTP/1.1\r\nX: " + b"x" * 300_000).startswith(b"HTTP/1.1 431 ")
+        submitted(running, "STILL-SERVED")
+        assert running.stop() == 0
+        printed = running.output.rest()
+    assert "Traceback" not in printed
+    assert "error" not in printed
 
 
 def test_a_start_that_is_interrupted_leaves_nothing_running(empty_folder: Path):

@@ -1,17 +1,51 @@
-"""What every request must be before its handler sees it: an address that is text, a body of bearable size.
+"""What every request must be before its handler sees it: one meaning, text, a body of bearable size, in time.
 
 The framework replaces bytes that are not UTF-8 by U+FFFD; what it hands over is then not what was sent, and
 text is to be kept verbatim. So the raw address is looked at here, once for all calls.
 """
 
+import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 from urllib.parse import parse_qsl, unquote
 
-from ledger.api.problems import FieldError, InvalidRequest
+from litestar.exceptions import InternalServerException
+from litestar.types import HTTPScope
+
+from ledger.api.auth import services_of
+from ledger.api.problems import (
+    ClientLeft,
+    FieldError,
+    InvalidRequest,
+    NoSuchPath,
+    RequestTimeout,
+    UnknownTransferCoding,
+)
 from ledger.api.types import HttpRequest
+from ledger.domain.errors import LedgerError
 
 REPLACED: Final = "\ufffd"
+WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+SINGLE: Final = {
+    b"authorization": "Authorization",
+    b"content-type": "Content-Type",
+    b"idempotency-key": "Idempotency-Key",
+    b"if-match": "If-Match",
+}
+"""Headers that say one thing: of two, a proxy might believe the other one."""
+
+
+def wrong_head(scope: HTTPScope) -> LedgerError | None:
+    """Say why a request is refused whoever sends it; ``None``: nothing is wrong with its head."""
+    if b"//" in scope["raw_path"]:
+        return NoSuchPath()
+    names = Counter(name for name, _ in scope["headers"])
+    twice = [FieldError(shown, "is sent more than once") for name, shown in SINGLE.items() if names[name] > 1]
+    if twice:
+        return InvalidRequest(*twice)
+    codings = [value.strip().lower() for name, value in scope["headers"] if name == b"transfer-encoding"]
+    return None if codings in ([], [b"chunked"]) else UnknownTransferCoding()
 
 
 async def check_arrival(request: HttpRequest) -> None:
@@ -20,12 +54,24 @@ async def check_arrival(request: HttpRequest) -> None:
     Raises:
         InvalidRequest: the path or the query is not UTF-8 or holds NUL.
         BodyTooLarge: the body is larger than the service takes, also where none is asked for.
+        RequestTimeout: the body is not there within the seconds it may take.
+        ClientLeft: it will never be.
     """
     wrong = (*_wrong_in_path(request), *_wrong_in_query(request))
     if wrong:
         raise InvalidRequest(*wrong)
-    if request.method == "POST":
-        await request.body()
+    if request.method not in WITHOUT_BODY:
+        await _read_body(request)
+
+
+async def _read_body(request: HttpRequest) -> None:
+    try:
+        async with asyncio.timeout(services_of(request.app).body_seconds):
+            await request.body()
+    except TimeoutError as late:
+        raise RequestTimeout from late
+    except InternalServerException as gone:  # here it can mean nothing else: this is the first to read
+        raise ClientLeft from gone
 
 
 def _wrong_in_path(request: HttpRequest) -> Iterator[FieldError]:

@@ -2,10 +2,12 @@
 
 Theory: one plain ASGI middleware, outermost, so that also what the framework refuses by itself carries the
 headers. It counts who is inside; beyond the bound it answers 503 at once, because a queue that nobody can
-work off in time only makes everybody late.
+work off in time only makes everybody late. It answers HEAD as the GET it stands for, without the body.
 """
 
+import asyncio
 import time
+from collections.abc import Iterator
 from typing import Final, TypeGuard
 
 import msgspec
@@ -14,9 +16,10 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from opentelemetry import metrics
 
-from ledger.api.problems import RETRY_AFTER_SECONDS, problem_of
+from ledger.api.arrival import wrong_head
+from ledger.api.problems import Stopping, headers_of, problem_of
 from ledger.api.request_id import request_id_of
-from ledger.domain.errors import Overloaded
+from ledger.domain.errors import LedgerError, Overloaded
 
 log = structlog.get_logger()
 
@@ -57,16 +60,24 @@ class Door:
         scope.setdefault("state", {})
         visit = _Visit(scope, send)
         with structlog.contextvars.bound_contextvars(request_id=visit.request_id):
-            if self._in_flight >= self._max_in_flight and scope["path"] not in QUIET:
-                await _turn_away(scope, visit.send)
+            refusal = self._refusal(scope)
+            if refusal is None:
+                await self._let_in(visit, receive)
             else:
-                await self._let_in(scope, receive, visit)
+                await visit.refuse(refusal)
             visit.tell()
 
-    async def _let_in(self, scope: HTTPScope, receive: Receive, visit: "_Visit") -> None:
+    def _refusal(self, scope: HTTPScope) -> LedgerError | None:
+        if self._in_flight >= self._max_in_flight and scope["path"] not in QUIET:
+            return Overloaded()
+        return wrong_head(scope)
+
+    async def _let_in(self, visit: "_Visit", receive: Receive) -> None:
         self._in_flight += 1
         try:
-            await self._app(scope, receive, visit.send)
+            await self._app(visit.scope, receive, visit.send)
+        except asyncio.CancelledError:  # only a stop that has waited long enough cancels requests
+            await visit.refuse(Stopping())
         finally:
             self._in_flight -= 1
 
@@ -75,11 +86,14 @@ class _Visit:
     """One request's way out: its headers, its status, its duration."""
 
     def __init__(self, scope: HTTPScope, send: Send) -> None:
-        self._scope = scope
+        self._method = scope["method"]
         self._send = send
         self._began = time.perf_counter()
         self._status = 0
         self.request_id = request_id_of(scope)
+        self.scope: HTTPScope = scope
+        if self._method == "HEAD":
+            self.scope = {**scope, "method": "GET"}
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -89,11 +103,21 @@ class _Visit:
             headers += [(name, value) for name, value in HARDENING if name not in present]
             headers.append((b"x-request-id", self.request_id.encode("ascii")))
             message["headers"] = headers
+        elif message["type"] == "http.response.body" and self._method == "HEAD":
+            message["body"] = b""
         await self._send(message)
+
+    async def refuse(self, error: LedgerError) -> None:
+        """Answer with a problem document, unless another answer has begun."""
+        if self._status:
+            return
+        status, headers, body = refusal_of(error, path=self.scope["path"], request_id=self.request_id)
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body, "more_body": False})
 
     def tell(self) -> None:
         seconds = time.perf_counter() - self._began
-        method, path, route = self._scope["method"], self._scope["path"], _route_of(self._scope)
+        method, path, route = self._method, self.scope["path"], _route_of(self.scope)
         _requests.add(1, {"method": method, "route": route, "status": self._status})
         _seconds.record(seconds, {"method": method, "route": route})
         if path not in QUIET:
@@ -107,6 +131,22 @@ class _Visit:
             )
 
 
+def refusal_of(
+    error: LedgerError, *, path: str, request_id: str
+) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Write a refusal where no framework does it: its status, its headers, its body."""
+    problem = problem_of(error, path=path, request_id=request_id)
+    body = msgspec.json.encode(problem)
+    return problem.status, list(_headers(error, len(body))), body
+
+
+def _headers(error: LedgerError, length: int) -> Iterator[tuple[bytes, bytes]]:
+    yield b"content-type", b"application/problem+json"
+    yield b"content-length", str(length).encode("ascii")
+    for name, value in headers_of(error).items():
+        yield name.lower().encode("ascii"), value.encode("ascii")
+
+
 def _is_http(scope: Scope) -> TypeGuard[HTTPScope]:
     return scope["type"] == ScopeType.HTTP
 
@@ -114,13 +154,3 @@ def _is_http(scope: Scope) -> TypeGuard[HTTPScope]:
 def _route_of(scope: HTTPScope) -> str:
     """Name the route, never the raw path: its ids would make a metric of every item."""
     return scope.get("path_template") or "none"
-
-
-async def _turn_away(scope: HTTPScope, send: Send) -> None:
-    problem = problem_of(Overloaded(), path=scope["path"], request_id=request_id_of(scope))
-    headers = [
-        (b"content-type", b"application/problem+json"),
-        (b"retry-after", RETRY_AFTER_SECONDS.encode("ascii")),
-    ]
-    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
-    await send({"type": "http.response.body", "body": msgspec.json.encode(problem), "more_body": False})

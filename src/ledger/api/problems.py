@@ -118,6 +118,45 @@ class MethodNotAllowed(LedgerError):
     code = "method-not-allowed"
 
 
+class RequestTimeout(LedgerError):
+    """The request did not arrive in time."""
+
+    code = "request-timeout"
+    advice = "Nothing was written; send it again, all of it at once."
+
+
+class ClientLeft(LedgerError):
+    """The client hung up before its request was complete."""
+
+    code = "client-left"
+
+
+class HeadTooLarge(LedgerError):
+    """The request line and the headers are larger than this service takes."""
+
+    code = "head-too-large"
+
+
+class MalformedHttp(LedgerError):
+    """This is not HTTP/1.1 as this service reads it."""
+
+    code = "malformed-http"
+
+
+class UnknownTransferCoding(LedgerError):
+    """The body is in a transfer coding that this service does not undo."""
+
+    code = "unknown-transfer-coding"
+    advice = "Send it with a Content-Length, or chunked and nothing else."
+
+
+class Stopping(Unavailable):
+    """The service stopped before it could answer; what was asked may have happened."""
+
+    code = "stopping"
+    advice = "Send it again, with the same Idempotency-Key, when the service is back."
+
+
 class Unforeseen(LedgerError):
     """Something went wrong inside."""
 
@@ -129,8 +168,15 @@ FRAMEWORK_STATUSES: Final[Mapping[type[LedgerError], int]] = {
     WrongContentType: 415,
     BodyTooLarge: 413,
     MethodNotAllowed: 405,
+    RequestTimeout: 408,
+    HeadTooLarge: 431,
+    MalformedHttp: 400,
+    ClientLeft: 499,  # nobody reads it: it stands in the log and in the metrics alone
+    UnknownTransferCoding: 501,  # RFC 9112, section 6.1
     Unforeseen: 500,
 }
+HANGS_UP: Final = frozenset({RequestTimeout, HeadTooLarge, MalformedHttp, UnknownTransferCoding, Stopping})
+"""Where the rest of the request is not read, so that nothing else can follow on its connection."""
 
 
 def status_of(error: LedgerError) -> int:
@@ -168,8 +214,15 @@ def on_ledger_error(request: HttpRequest, error: LedgerError) -> Response[bytes]
         msgspec.json.encode(problem),
         status_code=problem.status,
         media_type="application/problem+json",
-        headers=_headers(error, problem.status),
+        headers=headers_of(error),
     )
+
+
+def headers_of(error: LedgerError) -> dict[str, str]:
+    """Give the headers that a refusal is answered with, beside those of every answer."""
+    if type(error) in HANGS_UP:
+        return {"Connection": "close", **_headers(error, status_of(error))}
+    return _headers(error, status_of(error))
 
 
 def _headers(error: LedgerError, status: int) -> dict[str, str]:

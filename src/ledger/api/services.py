@@ -15,7 +15,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     """The open ledger and the choices of this installation.
 
     ``runner`` is ``None`` in a process that only serves HTTP; ``max_body_bytes`` and
-    ``max_in_flight`` bound what is let in at once.
+    ``max_in_flight`` bound what is let in at once, ``body_seconds`` how long a body may take to arrive.
     """
 
     ledger: Ledger
@@ -27,3 +27,4 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     cors_origins: tuple[str, ...] = ()
     max_body_bytes: int = 1024 * 1024
     max_in_flight: int = 1024
+    body_seconds: float = 30.0

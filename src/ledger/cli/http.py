@@ -7,13 +7,18 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
+import structlog
 import uvicorn
 
 from ledger.api.app import create_app
 from ledger.api.services import Services
+from ledger.cli.connection import Connection
 from ledger.settings import Settings
 
-DRAIN_SECONDS: Final = 10
+log = structlog.get_logger()
+
+DRAIN_SECONDS: Final = 10.0
+LAST_WORD_SECONDS: Final = 1.0
 
 
 class _Server(uvicorn.Server):
@@ -30,30 +35,51 @@ async def serving(
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Serve HTTP on open ``sockets`` for the time of the block, then finish what is being answered.
 
-    Stopping takes no new requests at once and gives those under way 10 seconds. The task that is given ends
-    early only when the server fails.
+    Stopping takes no new requests at once and gives those under way 10 seconds; who is not answered by then is
+    told so (503). The task that is given ends early only when the server fails.
     """
     server = _Server(_config(services, settings))
     task = asyncio.create_task(server.serve(list(sockets)), name="http")
     try:
         yield task
     finally:
-        server.should_exit = True
-        await task
+        await _stop(server, task)
+
+
+async def _stop(server: _Server, task: asyncio.Task[None]) -> None:
+    server.should_exit = True
+    count = len(server.server_state.tasks)
+    if count:
+        requests = "1 request" if count == 1 else f"{count} requests"
+        print(f"Waiting for {requests} to end; Ctrl-C again stops at once.", flush=True)
+    await asyncio.wait({task}, timeout=DRAIN_SECONDS)
+    if not task.done():
+        await _give_up(server, task)
+    await task
+
+
+async def _give_up(server: _Server, task: asyncio.Task[None]) -> None:
+    """Have every request that is left answered 503, and hang up on those who do not even read that."""
+    requests = tuple(server.server_state.tasks)
+    log.warning("service.stopping.gave_up", requests=len(requests), seconds=DRAIN_SECONDS)
+    for request in requests:
+        request.cancel()
+    await asyncio.wait({task}, timeout=LAST_WORD_SECONDS)
+    for connection in tuple(server.server_state.connections):
+        connection.transport.abort()
 
 
 def _config(services: Services, settings: Settings) -> uvicorn.Config:
     proxies = [str(network) for network in settings.trusted_proxies]
     return uvicorn.Config(
         create_app(services),
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="off",
         log_config=None,
-        log_level="warning",
+        log_level="error",  # its warnings are about callers, who have their line already
         access_log=False,
         server_header=False,
         proxy_headers=bool(proxies),
         forwarded_allow_ips=proxies,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
     )

@@ -1,0 +1,141 @@
+"""One connection: uvicorn's, with bounds on how long and how large a request may be on its way in.
+
+uvicorn itself bounds neither, and answers what it cannot parse in plain text. What is bounded here holds for
+everybody, before anybody is known; a proxy in front may be stricter.
+"""
+
+import asyncio
+from asyncio import TimerHandle
+from collections.abc import Callable
+from typing import ClassVar, Final
+from uuid import uuid4
+
+import structlog
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from ledger.api.door import HARDENING, refusal_of
+from ledger.api.problems import HeadTooLarge, MalformedHttp, RequestTimeout
+from ledger.domain.errors import LedgerError
+
+log = structlog.get_logger()
+
+MAX_HEAD_BYTES: Final = 64 * 1024
+LINGER_SECONDS: Final = 2.0
+
+
+class Connection(HttpToolsProtocol):
+    """A connection that does not wait for ever."""
+
+    head_seconds: ClassVar[float] = 30.0
+    """From the connection, or the first byte of a later request, to the end of its headers."""
+    body_seconds: ClassVar[float] = 60.0
+    """From there to the end of its body. The application asks for more haste and answers properly; this also
+    ends bodies that nobody reads any more."""
+
+    _deadline: TimerHandle | None = None
+    _has_begun = False
+    _is_in_head = True
+    _head_bytes = 0
+    _was_asked = False
+    _is_over = False
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, object],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """Wait for the first request; uvicorn makes one of these for every connection."""
+        super().__init__(config, server_state, app_state, _loop)
+        self._due_in(self.head_seconds, self._head_is_late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of the connection."""
+        self._nothing_is_due()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, unless it comes after the end."""
+        if self._is_over:
+            return
+        super().data_received(data)
+        if self._is_in_head and self._has_begun:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse(HeadTooLarge())
+
+    def on_message_begin(self) -> None:
+        """Expect the head of a request."""
+        self._has_begun, self._is_in_head, self._head_bytes = True, True, 0
+        self._due_in(self.head_seconds, self._head_is_late)
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Expect the body, and have the request answered meanwhile."""
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > MAX_HEAD_BYTES:
+            self._refuse(HeadTooLarge())
+            raise HeadTooLarge  # so that the parser goes no further
+        self._is_in_head, self._was_asked = False, True
+        self._due_in(self.body_seconds, self._body_is_late)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Expect nothing more of this request."""
+        self._nothing_is_due()
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what the parser could not read; ``msg`` only ever says that it could not."""
+        del msg
+        self._refuse(MalformedHttp())
+
+    def _head_is_late(self) -> None:
+        if self._has_begun:
+            self._refuse(RequestTimeout())
+        else:
+            self.transport.close()
+
+    def _body_is_late(self) -> None:
+        self.transport.close()
+
+    def _due_in(self, seconds: float, otherwise: Callable[[], None]) -> None:
+        self._nothing_is_due()
+        self._deadline = self.loop.call_later(seconds, otherwise)
+
+    def _nothing_is_due(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _refuse(self, error: LedgerError) -> None:
+        """Say why and listen no more; closing at once could take the answer away from who is still sending."""
+        if self._is_over or self.transport.is_closing():
+            return
+        self._is_over = True
+        if self._may_write():
+            self.transport.write(_written(error))
+        if self._was_asked:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.write_eof()
+        self._due_in(LINGER_SECONDS, self.transport.close)
+
+    def _may_write(self) -> bool:
+        """Say whether a refusal would not stand in the middle of another answer."""
+        if not self._was_asked:
+            return True
+        is_between = self.cycle.response_complete or not self.cycle.response_started
+        return is_between and not self.pipeline
+
+
+def _written(error: LedgerError) -> bytes:
+    request_id = uuid4().hex
+    status, headers, body = refusal_of(error, path="/", request_id=request_id)
+    log.info("http.refused", code=error.code, status=status, request_id=request_id)
+    lines = [*headers, *HARDENING, (b"x-request-id", request_id.encode("ascii"))]
+    head = b"".join(name + b": " + value + b"\r\n" for name, value in lines)
+    return STATUS_LINE[status] + head + b"\r\n" + body
