@@ -20,8 +20,8 @@ from ledger.domain.ids import DecisionId, PersonId, SessionId
 from ledger.projections.batch import run_batch
 from ledger.projections.catalog import ALL
 from ledger.projections.checkpoints import read_position
+from ledger.projections.follower import MAX_BATCH
 from ledger.projections.projection import Feed
-from ledger.projections.runner import MAX_BATCH
 from ledger.store.envelope import Provenance
 from ledger.store.ledger import Ledger
 from ledger.store.streams import Stream, append, draft, new_command_id

@@ -6,6 +6,7 @@ from msgspec.json import decode
 from ledger.domain.decision.events import Priority
 from ledger.domain.decision.state import Status
 from ledger.domain.ids import DecisionId
+from ledger.projections.batch import Poisoned
 from ledger.projections.projection import RowMissing, must_hit
 from ledger.projections.submission import Submission
 from ledger.projections.views.queue import QUEUE, Cursor, QueueItem, page
@@ -181,10 +182,12 @@ async def test_an_event_without_its_row_is_a_failure(ledger: Ledger) -> None:
     stream = ledger.decision_stream(DecisionId("one"))
     await happened(ledger, stream, claimed())
 
-    with pytest.raises(RowMissing) as failure:
+    with pytest.raises(Poisoned) as failure:
         await bring_level(ledger, QUEUE)
 
-    assert failure.value.context == {"stream": stream, "position": 1}
+    missing = failure.value.__cause__
+    assert isinstance(missing, RowMissing)
+    assert missing.context == {"stream": stream, "position": 1}
 
 
 def test_an_update_that_hits_less_than_it_names_is_a_failure() -> None:

@@ -6,9 +6,10 @@ import asyncpg
 import pytest
 
 from ledger.domain.ids import Position
-from ledger.projections import runner as runner_module
+from ledger.projections import follower as follower_module
 from ledger.projections.batch import GapInLog, run_batch
-from ledger.projections.checkpoints import CheckpointMoved, read_position
+from ledger.projections.checkpoints import CheckpointMoved, lock, read_position
+from ledger.projections.faults import is_transient
 from ledger.projections.health import ProjectionHealth, State
 from ledger.projections.views.queue import QUEUE
 from ledger.store.ledger import LEDGER_ID, Ledger
@@ -95,7 +96,7 @@ async def test_a_newer_version_of_a_wanted_type_stops_the_projection_and_says_wh
     assert await seen(ledger) == [1, 2, 3]
 
 
-async def test_a_failure_stops_one_projection_and_no_other_until_it_is_mended(
+async def test_a_failure_of_one_projection_is_none_of_the_others(
     database: Database, ledger: Ledger, counting: Counting, other: Counting
 ) -> None:
     def fail(_conn: Connection, positions: Sequence[Position]) -> None:
@@ -106,17 +107,13 @@ async def test_a_failure_stops_one_projection_and_no_other_until_it_is_mended(
     counting.trouble = fail
     await ends(ledger, 5)
     async with service(database, [counting.projection, other.projection]) as running:
-        await running.level(Position(5), "other")
-        await until(lambda: health(running).attempts > 0 and health(running).position == 2)
+        await running.level(Position(5), "other", "counting")
 
-        broken = health(running)
-        assert (broken.state, broken.error) == (State.FAILING, "ZeroDivisionError")
-        assert (broken.is_alive, broken.is_leader, broken.lag_events()) == (True, True, 3)
-        assert health(running, "other").state is State.RUNNING
+        assert (health(running).state, health(running).parked) == (State.RUNNING, 1)
+        assert health(running, "other").parked == 0
 
         counting.trouble = None
-        await running.level(Position(5), "counting")
-        assert (health(running).state, health(running).error) == (State.RUNNING, None)
+        await until(lambda: health(running).parked == 0)
 
     assert await seen(ledger) == sorted([1, 2, 3, 4, 5] * 2)
 
@@ -129,30 +126,29 @@ async def test_what_an_event_does_wrong_to_the_database_is_undone(
 
     counting.trouble = break_a_rule
     await ends(ledger)
-    await until(lambda: health(running).state is State.FAILING)
+    await until(lambda: health(running).parked == 1)
 
-    assert health(running).error == "NotNullViolationError"
+    row = await ledger.pool.fetchrow("select error_type, category from views.failures")
+    assert row is not None
+    assert tuple(row) == ("NotNullViolationError", "constraint")
     assert await seen(ledger) == []
 
 
-async def test_attempts_come_after_longer_and_longer_waits(
-    ledger: Ledger, running: Service, counting: Counting, monkeypatch: pytest.MonkeyPatch
+async def test_what_is_no_events_fault_is_tried_after_longer_and_longer_waits(
+    ledger: Ledger, running: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_conn: Connection, _positions: object) -> None:
-        raise ZeroDivisionError
-
     waits: list[float] = []
 
-    async def note(follower: runner_module.Follower, seconds: float) -> None:
+    async def note(follower: follower_module.Follower, seconds: float) -> None:
         waits.append(seconds)
-        if len(waits) == 9:
-            counting.trouble = None
+        if len(waits) == 8:
+            running.kill()
 
-    monkeypatch.setattr(runner_module.Follower, "_pause", note)
-    counting.trouble = fail
-    await running.level(await ends(ledger), "counting")
+    monkeypatch.setattr(follower_module.Follower, "_pause", note)
+    await stored_as(ledger, "session-ended", 99)
+    await until(lambda: len(waits) == 8)
 
-    assert waits == [0, 1, 2, 4, 8, 16, 16, 16, 16]
+    assert waits == [1, 2, 4, 8, 16, 16, 16, 16]
 
 
 async def test_a_connection_that_dies_in_the_middle_of_a_batch_costs_nothing_but_time(
@@ -191,8 +187,8 @@ async def test_what_may_pass_by_itself_is_retried_soon_and_is_no_failure(
 
 
 def test_an_argument_the_driver_cannot_encode_is_no_passing_trouble() -> None:
-    assert not runner_module.is_transient(asyncpg.exceptions._base.DataError("no date"))
-    assert runner_module.is_transient(asyncpg.InterfaceError("connection is closed"))
+    assert not is_transient(asyncpg.exceptions._base.DataError("no date"))
+    assert is_transient(asyncpg.InterfaceError("connection is closed"))
 
 
 async def test_a_gap_in_the_log_stops_every_projection_with_an_alarm(
@@ -232,20 +228,20 @@ async def test_two_who_start_from_one_checkpoint_leave_one_set_of_rows(
     assert await seen(ledger) == [1, 2]
 
 
-async def test_whoever_was_beaten_to_a_checkpoint_undoes_its_work_and_goes_on_from_there(
+async def test_whoever_was_beaten_to_a_checkpoint_goes_on_from_there(
     ledger: Ledger, running: Service, counting: Counting
 ) -> None:
-    counting.gate.clear()
-    head = await ends(ledger, 2)
-    await until(lambda: counting.tries > 0)
-    async with ledger.pool.acquire() as conn:
-        await run_batch(conn, LEDGER_ID, Counting().projection, after=Position(0), limit=500)
+    """It waits for the other's transaction, and applies nothing that the other has."""
+    await running.level(await ends(ledger), "counting")
+    async with ledger.pool.acquire() as conn, conn.transaction():
+        await lock(conn, LEDGER_ID, counting.projection)
+        await ends(running.ledger, 2)
+        await run_batch(conn, LEDGER_ID, Counting().projection, after=Position(1), limit=500)
 
-    counting.gate.set()
     head = await ends(ledger, 2)
     await running.level(head, "counting")
 
-    assert await seen(ledger) == [1, 2, 3, 4]
+    assert await seen(ledger) == [1, 2, 3, 4, 5]
 
 
 async def test_views_alone_commit_lazily_and_are_written_without_a_schema(
@@ -286,7 +282,7 @@ async def test_a_loop_that_hangs_is_seen(
     ledger: Ledger, running: Service, counting: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await until(running.runner.is_ready)
-    monkeypatch.setattr(runner_module, "HEARTBEAT_GRACE", 0.1)
+    monkeypatch.setattr(follower_module, "HEARTBEAT_GRACE", 0.1)
 
     counting.gate.clear()
     head = await ends(ledger)

@@ -148,7 +148,12 @@ class Call:
             headers = position_headers(handled)
             if is_tagged:
                 headers["ETag"] = etag(handled.version)
-            stale = await self.services.progress.wait_for(feeds, handled.position, VIEW_WAIT_SECONDS)
+            stale = await self.services.progress.wait_for(
+                feeds,
+                handled.position,
+                VIEW_WAIT_SECONDS,
+                stream=handled.events[0].stream if handled.events else None,
+            )
             if stale:
                 headers["Ledger-View-Stale"] = ",".join(stale)
         return json_response(body, headers=headers)

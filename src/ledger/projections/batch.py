@@ -1,12 +1,18 @@
-"""One batch: read, apply, move the checkpoint, all in one transaction."""
+"""One batch: read, apply, park what cannot be applied, move the checkpoint, all in one transaction."""
 
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 from ledger.domain.errors import Corrupt
 from ledger.domain.ids import Position
-from ledger.projections.checkpoints import Step, move
+from ledger.projections.checkpoints import Checkpoint, CheckpointMoved, Paused, Step, lock, move
+from ledger.projections.faults import is_transient
+from ledger.projections.isolation import Outcome, apply_singly, park_outcome
+from ledger.projections.parking import held_among
 from ledger.projections.projection import Feed
+from ledger.store.codec import UnknownSchemaVersion
 from ledger.store.pool import Connection
 from ledger.store.streams import Stored, read_log
 
@@ -20,6 +26,19 @@ class GapInLog(Corrupt):
     code = "gap-in-log"
 
 
+class Poisoned(Exception):
+    """Some event of a batch cannot be applied; which one, ``run_singly`` finds out."""
+
+
+class _Portion(msgspec.Struct, frozen=True, kw_only=True):
+    """A contiguous piece of the log after a checkpoint: what is wanted of it, and the sequences that are parked."""
+
+    checkpoint: Checkpoint
+    log: Sequence[Stored]
+    wanted: Sequence[Stored]
+    held: frozenset[str]
+
+
 async def run_batch(
     conn: Connection, ledger_id: int, feed: Feed, *, after: Position, limit: int
 ) -> Step | None:
@@ -28,28 +47,104 @@ async def run_batch(
     Raises:
         GapInLog: a position is missing.
         CheckpointMoved: another process has accounted for some of them.
-        Corrupt: a wanted event cannot be read, or its row is missing.
+        Paused: somebody has paused the projection.
+        Poisoned: an event cannot be applied, and nothing was.
     """
-    log = await read_log(conn, ledger_id, after=after, wanted=feed.wanted(), limit=limit)
+    log = await _read(conn, ledger_id, feed, after, limit)
     if not log:
         return None
-    _must_be_contiguous(log, after)
     async with conn.transaction():
-        await conn.execute(VIEWS_ONLY)
-        applied = await feed.feed(conn, ledger_id, log)
-        step = Step(
-            previous=after,
-            position=log[-1].position,
-            applied=applied,
-            not_wanted=len(log) - applied,
-            last_event_id=log[-1].event_id,
-            last_event_type=log[-1].type,
-        )
-        await move(conn, ledger_id, feed, step)
-    return step
+        portion = await _portion(conn, ledger_id, feed, log, await _begin(conn, ledger_id, feed, after))
+        outcome = await _apply_at_once(conn, ledger_id, feed, portion)
+        await park_outcome(conn, ledger_id, feed, outcome)
+        return await _end(conn, ledger_id, feed, portion, outcome)
 
 
-def _must_be_contiguous(log: Sequence[Stored], after: Position) -> None:
+async def run_singly(
+    conn: Connection, ledger_id: int, feed: Feed, *, after: Position, limit: int
+) -> Step | None:
+    """As ``run_batch``, event by event: what cannot be applied is parked, and the rest goes on.
+
+    Raises:
+        GapInLog, CheckpointMoved, Paused: as ``run_batch``.
+        UnknownSchemaVersion: the next position can only be read by a newer release.
+    """
+    log = await _read(conn, ledger_id, feed, after, limit)
+    if not log:
+        return None
+    async with conn.transaction():
+        portion = await _portion(conn, ledger_id, feed, log, await _begin(conn, ledger_id, feed, after))
+        outcome = await apply_singly(conn, ledger_id, feed, portion.wanted, portion.held)
+        if outcome.stopped_at is not None:
+            portion = _before(portion, outcome.stopped_at)
+        if not portion.log:
+            raise UnknownSchemaVersion(position=outcome.stopped_at)
+        await park_outcome(conn, ledger_id, feed, outcome)
+        return await _end(conn, ledger_id, feed, portion, outcome)
+
+
+async def _read(
+    conn: Connection, ledger_id: int, feed: Feed, after: Position, limit: int
+) -> Sequence[Stored]:
+    log = await read_log(conn, ledger_id, after=after, wanted=feed.wanted(), limit=limit)
     for expected, stored in enumerate(log, start=after + 1):
         if stored.position != expected:
             raise GapInLog(expected=expected, found=stored.position)
+    return log
+
+
+async def _begin(conn: Connection, ledger_id: int, feed: Feed, after: Position) -> Checkpoint:
+    checkpoint = await lock(conn, ledger_id, feed, is_lazy=True)
+    if checkpoint.is_paused:
+        raise Paused
+    if checkpoint.position != after:
+        raise CheckpointMoved
+    return checkpoint
+
+
+async def _portion(
+    conn: Connection, ledger_id: int, feed: Feed, log: Sequence[Stored], checkpoint: Checkpoint
+) -> _Portion:
+    types = frozenset(feed.wanted())
+    wanted = [stored for stored in log if stored.type in types]
+    held = await held_among(conn, ledger_id, feed, wanted) if checkpoint.parked else frozenset[str]()
+    return _Portion(checkpoint=checkpoint, log=log, wanted=wanted, held=held)
+
+
+async def _apply_at_once(conn: Connection, ledger_id: int, feed: Feed, portion: _Portion) -> Outcome:
+    behind = [stored for stored in portion.wanted if feed.sequence(stored) in portion.held]
+    free = [stored for stored in portion.wanted if feed.sequence(stored) not in portion.held]
+    try:
+        for stored in behind:
+            feed.check(stored)
+        applied = await feed.feed(conn, ledger_id, free)
+    except Exception as error:
+        if is_transient(error):
+            raise
+        raise Poisoned from error
+    return Outcome(applied=applied, parked=tuple(behind))
+
+
+def _before(portion: _Portion, position: Position) -> _Portion:
+    return _Portion(
+        checkpoint=portion.checkpoint,
+        log=[stored for stored in portion.log if stored.position < position],
+        wanted=[stored for stored in portion.wanted if stored.position < position],
+        held=portion.held,
+    )
+
+
+async def _end(conn: Connection, ledger_id: int, feed: Feed, portion: _Portion, outcome: Outcome) -> Step:
+    last = portion.log[-1]
+    step = Step(
+        previous=portion.checkpoint.position,
+        position=last.position,
+        applied=outcome.applied,
+        not_wanted=len(portion.log) - len(portion.wanted),
+        parked=len(outcome.parked),
+        parked_before=portion.checkpoint.parked,
+        last_event_id=last.event_id,
+        last_event_type=last.type,
+    )
+    await move(conn, ledger_id, feed, step)
+    return step

@@ -11,10 +11,12 @@ from typing import Final
 from uuid import UUID
 
 import asyncpg
+import msgspec
 import structlog
 from uuid_utils.compat import uuid7
 
 from ledger.domain.errors import Unavailable
+from ledger.projections.health import State
 from ledger.projections.projection import Feed
 from ledger.store.ledger import Ledger
 from ledger.store.pool import LOST, UNSETTLED, Pool, reading
@@ -27,13 +29,13 @@ LEASE_SECONDS: Final = 3.0
 RENEW_EVERY: Final = 1.0
 RENEW_TIMEOUT: Final = 2.0
 
-# $1 ledger, $2 owner, $3 seconds, arrays: $4 projections, $5 their versions
+# $1 ledger, $2 owner, $3 seconds; arrays: $4 projections, $5 their versions, $6 what each does, $7 its error
 CLAIM: Final = """
-insert into views.leases (ledger_id, projection, version, owner, until)
-select $1, wanted.projection, wanted.version, $2, clock_timestamp() + make_interval(secs => $3)
-from unnest($4::text[], $5::integer[]) as wanted(projection, version)
+insert into views.leases (ledger_id, projection, version, owner, until, state, error)
+select $1, w.projection, w.version, $2, clock_timestamp() + make_interval(secs => $3), w.state, w.error
+from unnest($4::text[], $5::integer[], $6::text[], $7::text[]) as w(projection, version, state, error)
 on conflict (ledger_id, projection, version) do update
-set owner = excluded.owner, until = excluded.until
+set owner = excluded.owner, until = excluded.until, state = excluded.state, error = excluded.error
 where leases.owner = excluded.owner or leases.until < clock_timestamp()
 returning projection
 """
@@ -46,16 +48,29 @@ select count(pg_notify($3, $1::integer::text)) from released
 """
 
 
+class Report(msgspec.Struct, frozen=True):
+    """What a loop does, for processes that do not run it; ``error`` names the class of its last one."""
+
+    state: State
+    error: str | None
+
+
 class Election:
     """One process's claims to feed projections; several processes may hold different ones."""
 
-    def __init__(self, ledger: Ledger, feeds: Sequence[Feed], may_lead: Callable[[str], bool]) -> None:
-        """Prepare to claim those of ``feeds`` that ``may_lead`` says this process can feed."""
+    def __init__(
+        self,
+        ledger: Ledger,
+        feeds: Sequence[Feed],
+        may_lead: Callable[[str], bool],
+        report: Callable[[str], Report],
+    ) -> None:
+        """Prepare to claim those of ``feeds`` that ``may_lead`` says this process can feed, and to ``report``."""
         self.owner: UUID = uuid7()
         self.changed = Bell()
         self._ledger_id = ledger.ledger_id
         self._feeds = sorted(feeds, key=lambda feed: feed.name)
-        self._may_lead = may_lead
+        self._may_lead, self._report = may_lead, report
         self._until: dict[str, float] = {}
         self._released = Bell()
         ledger.signals.on(LEASE_RELEASED_CHANNEL, self._released.ring)
@@ -83,6 +98,7 @@ class Election:
 
     async def _claim(self, pool: Pool) -> None:
         able = [feed for feed in self._feeds if self._may_lead(feed.name)]
+        reports = [self._report(feed.name) for feed in able]
         asked_at = time.monotonic()
         async with pool.acquire() as conn, conn.transaction():
             await conn.execute("set local synchronous_commit = off")
@@ -93,6 +109,8 @@ class Election:
                 LEASE_SECONDS,
                 [feed.name for feed in able],
                 [feed.version for feed in able],
+                [report.state.value for report in reports],
+                [report.error for report in reports],
             )
         led = {row["projection"] for row in rows}
         before = {name for name in self._until if self.leads(name)}

@@ -15,6 +15,7 @@ class State(StrEnum):
     RUNNING = "running"
     RETRYING = "retrying"
     FAILING = "failing"
+    PAUSED = "paused"
     WAITING_FOR_NEWER_RELEASE = "waiting for a newer release"
     CRASHED = "crashed"
     STOPPED = "stopped"
@@ -23,7 +24,7 @@ class State(StrEnum):
 class ProjectionHealth(msgspec.Struct, frozen=True, kw_only=True):
     """One projection.
 
-    ``error`` names the class of what its last attempt failed with (``None``: it did not fail); ``is_alive``
+    ``parked`` counts the events that wait for a repair. ``error`` names the class of what its last attempt failed with (``None``: it did not fail); ``is_alive``
     says that its loop has been round lately, whatever it does there; ``was_level``, that it has once caught up
     with the head found at start or reconnect.
     """
@@ -34,6 +35,7 @@ class ProjectionHealth(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None
     attempts: int
     position: Position
+    parked: int
     head: Position
     is_alive: bool
     is_leader: bool

@@ -6,7 +6,7 @@ look at the checkpoints behind both: a lost notification delays, it does not mis
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import asyncpg
@@ -14,9 +14,10 @@ import msgspec
 import structlog
 
 from ledger.domain.errors import Unavailable
-from ledger.domain.ids import START, Position
+from ledger.domain.ids import START, Position, StreamName
 from ledger.projections.catalog import ALL
-from ledger.projections.checkpoints import VIEW_MOVED_CHANNEL, Sighting, look
+from ledger.projections.checkpoints import VIEW_MOVED_CHANNEL, Checkpoint, Sight, look, start
+from ledger.projections.parking import parked_in
 from ledger.projections.projection import Feed
 from ledger.store.ledger import Ledger
 from ledger.store.pool import LOST, reading
@@ -34,7 +35,7 @@ LOOK_TIMEOUT: Final = 5.0
 class _View(msgspec.Struct):
     """Where a view is, and what it owes: a position it must reach, and when we learned of that one."""
 
-    position: Position = START
+    at: Checkpoint
     owes: Position | None = None
     owes_since: float = 0.0
     was_level: bool = False
@@ -48,7 +49,7 @@ class Progress:
         self._ledger = ledger
         self._feeds = tuple(projections)
         self._versions = {feed.name: feed.version for feed in projections}
-        self._views = {feed.name: _View() for feed in projections}
+        self._views = {feed.name: _View(at=start()) for feed in projections}
         self._head, self._head_seen_at = START, 0.0
         self._goal: Position | None = None
         self._has_listened = False
@@ -68,7 +69,11 @@ class Progress:
 
     def position(self, name: str) -> Position:
         """Say how far a view has come, at least."""
-        return self._views[name].position
+        return self._views[name].at.position
+
+    def parked(self, name: str) -> int:
+        """Count the events of a view that wait for a repair, as last heard."""
+        return self._views[name].at.parked
 
     def head(self) -> Position:
         """Say where the log ends, at least."""
@@ -78,14 +83,18 @@ class Progress:
         """Say whether a view has once been level with the head found at start or, later, at a reconnect."""
         return self._views[name].was_level
 
-    def moved(self, name: str, position: Position) -> None:
-        """Take note that a view has come to ``position``; an older one is no news."""
+    def stale(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Name the views that a list must not pretend are level: late, paused, or with something parked."""
+        return tuple(name for name in names if self._is_stale(self._views[name]))
+
+    def saw(self, name: str, at: Checkpoint) -> None:
+        """Take note of where a view stands; an older position is no news."""
         view = self._views[name]
-        if position <= view.position:
+        if at.position < view.at.position:
             return
-        view.position = position
-        view.was_level = view.was_level or (self._goal is not None and position >= self._goal)
-        if view.owes is not None and position >= view.owes:
+        view.at = at
+        view.was_level = view.was_level or (self._goal is not None and at.position >= self._goal)
+        if view.owes is not None and at.position >= view.owes:
             view.owes = None
         self._moved.ring()
 
@@ -94,24 +103,47 @@ class Progress:
         names: Sequence[str],
         position: Position,
         timeout: float = MAX_WAIT,  # noqa: ASYNC109 - a bound
+        *,
+        stream: StreamName | None = None,
     ) -> tuple[str, ...]:
-        """Wait until the views have come to ``position``; return those that have not, of which the answer tells.
+        """Wait until the views have come to ``position``; return those that do not show it, of which the answer tells.
 
-        At most ``timeout`` seconds and never more than one; not at all for a view that has been behind for more
-        than a second already.
+        At most ``timeout`` seconds and never more than one; not at all for a view that is paused or has been behind
+        for more than a second already. A view in which events of ``stream`` are parked does not show it either.
         """
+        behind = await self._wait_for(names, position, timeout)
+        return tuple(dict.fromkeys([*behind, *await self._parked_in(names, stream)]))
+
+    async def _wait_for(self, names: Sequence[str], position: Position, seconds: float) -> tuple[str, ...]:
         self._see_head(position)
-        deadline = time.monotonic() + min(timeout, MAX_WAIT)
+        deadline = time.monotonic() + min(seconds, MAX_WAIT)
         while True:
             rings = self._moved.rings()
-            behind = [name for name in names if self._views[name].position < position]
+            behind = [name for name in names if self._views[name].at.position < position]
             left = deadline - time.monotonic()
             if left <= 0 or all(self._is_late(self._views[name]) for name in behind):
                 return tuple(behind)
             await self._moved.wait_past(rings, left)
 
+    async def _parked_in(self, names: Sequence[str], stream: StreamName | None) -> tuple[str, ...]:
+        """Ask the database only where something is parked at all."""
+        feeds = [feed for feed in self._feeds if feed.name in names and self._views[feed.name].at.parked]
+        if stream is None or not feeds:
+            return ()
+        try:
+            async with reading(self._ledger.pool) as conn:
+                found = await parked_in(conn, self._ledger.ledger_id, stream, feeds)
+        except (*LOST, asyncpg.PostgresError, Unavailable):
+            return tuple(feed.name for feed in feeds)  # better to warn in vain
+        return tuple(feed.name for feed in feeds if feed.name in found)
+
     def _is_late(self, view: _View) -> bool:
-        return view.owes is not None and time.monotonic() - view.owes_since > BEHIND_TOO_LONG
+        has_been_behind = view.owes is not None and time.monotonic() - view.owes_since > BEHIND_TOO_LONG
+        return view.at.is_paused or has_been_behind
+
+    def _is_stale(self, view: _View) -> bool:
+        is_behind = view.at.position < self._head
+        return view.at.parked > 0 or (is_behind and self._is_late(view))
 
     def _see_head(self, head: Position) -> None:
         if head > self._head:
@@ -120,35 +152,37 @@ class Progress:
             self._owe(view)
 
     def _owe(self, view: _View) -> None:
-        if view.owes is None and view.position < self._head:
+        if view.owes is None and view.at.position < self._head:
             view.owes, view.owes_since = self._head, self._head_seen_at
 
     def _heard(self, payload: str | None) -> None:
-        """Take a notification ``ledger name version position``; ``None``: some may have been missed."""
+        """Take a notification ``ledger name version position parked paused``; ``None``: some may have been missed."""
         if payload is None:
             self._goal = None if self._has_listened else self._goal
             self._has_listened = True
             self._asked.ring()
             return
-        ledger_id, name, version, position = payload.split(" ")
+        ledger_id, name, version, position, parked, paused = payload.split(" ")
         if int(ledger_id) == self._ledger.ledger_id and self._versions.get(name) == int(version):
-            self.moved(name, Position(int(position)))
+            at = Checkpoint(position=Position(int(position)), parked=int(parked), is_paused=paused != "0")
+            self.saw(name, at)
 
     async def _run(self) -> None:
         while True:
             rings = self._asked.rings()
             try:
                 async with asyncio.timeout(LOOK_TIMEOUT), reading(self._ledger.pool) as conn:
-                    self._saw(await look(conn, self._ledger.ledger_id, self._feeds))
+                    self._take(await look(conn, self._ledger.ledger_id, self._feeds))
             except (*LOST, asyncpg.PostgresError, Unavailable) as lost:
                 log.warning("progress.look.failed", error=type(lost).__name__)
             await self._asked.wait_past(rings, LOOK_EVERY)
 
-    def _saw(self, sighting: Sighting) -> None:
-        self._see_head(sighting.head)
-        for name, position in sighting.positions.items():
-            self.moved(name, position)
+    def _take(self, sights: Mapping[str, Sight]) -> None:
+        head = max((sight.head for sight in sights.values()), default=START)
+        self._see_head(head)
+        for name, sight in sights.items():
+            self.saw(name, sight.checkpoint)
         if self._goal is None:
-            self._goal = sighting.head
+            self._goal = head
             for view in self._views.values():
-                view.was_level = view.position >= sighting.head
+                view.was_level = view.at.position >= head

@@ -11,6 +11,7 @@ import msgspec
 from ledger.domain.errors import Corrupt
 from ledger.domain.event import Event, type_name
 from ledger.domain.ids import StreamName
+from ledger.store.codec import check_version
 from ledger.store.pool import Connection
 from ledger.store.streams import Recorded, Stored, recorded
 
@@ -42,18 +43,34 @@ class Feed(Protocol):
     def tables(self) -> tuple[str, ...]:
         """Name its tables, without their schema."""
 
+    @property
+    def is_keyed_by_stream(self) -> bool:
+        """Say whether each row has the ``stream`` it is folded from, and nothing else, in it."""
+
     def wanted(self) -> tuple[str, ...]:
         """Name the event types it wants, as they are stored."""
 
+    def sequence(self, stored: Stored) -> str:
+        """Name the key by which order matters to it, and by which it parks."""
+
+    def check(self, stored: Stored) -> None:
+        """Refuse, with ``UnknownSchemaVersion``, a wanted event that a newer release wrote."""
+
     async def feed(self, conn: Connection, ledger_id: int, log: Sequence[Stored]) -> int:
         """Apply what it wants of ``log``; return how many events that was."""
+
+
+def by_stream(stored: Stored) -> str:
+    """Take each stream as a sequence of its own."""
+    return stored.stream
 
 
 class Projection(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
     """One read model.
 
     ``apply`` names its tables without a schema: the runner sets the search path, so that a rebuild can run
-    the same statements on tables of its own.
+    the same statements on tables of its own. ``sequence_of`` names the key by which order matters: it looks at
+    the place of an event, never at its payload, which may be what is broken.
     """
 
     name: str
@@ -61,6 +78,20 @@ class Projection(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
     event_types: tuple[type[E], ...]
     tables: tuple[str, ...]
     apply: Apply[E]
+    sequence_of: Callable[[Stored], str] = by_stream
+    is_keyed_by_stream: bool = True
+
+    def sequence(self, stored: Stored) -> str:
+        """Name the key by which order matters to it, and by which it parks."""
+        return self.sequence_of(stored)
+
+    def check(self, stored: Stored) -> None:
+        """Refuse a wanted event that a newer release wrote.
+
+        Raises:
+            UnknownSchemaVersion: it did.
+        """
+        check_version(self.event_types, stored.type, stored.schema_version)
 
     def wanted(self) -> tuple[str, ...]:
         """Name the event types it wants, as they are stored."""

@@ -48,6 +48,16 @@ def encode(event: Event) -> bytes:
     return msgspec.json.encode(event)
 
 
+def check_version(event_types: tuple[type[E], ...], name: str, schema_version: int) -> None:
+    """Check that this release can read ``schema_version`` of an event of one of ``event_types``.
+
+    Raises:
+        UnknownType: ``name`` is none of ``event_types``.
+        UnknownSchemaVersion: the version is newer than this release, or older than it can lift.
+    """
+    _way(_named(event_types, name), name, schema_version)
+
+
 def decode(event_types: tuple[type[E], ...], name: str, schema_version: int, payload: bytes) -> E:
     """Read an event of one of ``event_types``, lifted to today's shape.
 

@@ -85,6 +85,14 @@ order by position
 limit $4
 """
 
+# $1 ledger, $2 positions
+READ_POSITIONS: Final = """
+select position, stream, version, type, schema_version, event_id, recorded_at, actor, command_id, leaf_hash, payload
+from ledger.events
+where ledger_id = $1 and position = any($2)
+order by position
+"""
+
 
 class Recorded(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
     """An event with its place in the log; ``leaf`` is its leaf hash."""
@@ -214,6 +222,14 @@ async def read_log(
 ) -> tuple[Stored, ...]:
     """Read the next ``limit`` positions after ``after``: every one, with the payload of ``wanted`` types only."""
     rows = await conn.fetch(READ_LOG, ledger_id, after, list(wanted), limit)
+    return tuple(_stored(row) for row in rows)
+
+
+async def read_positions(
+    conn: Connection, ledger_id: int, positions: Sequence[Position]
+) -> tuple[Stored, ...]:
+    """Read the events at these positions, in order."""
+    rows = await conn.fetch(READ_POSITIONS, ledger_id, list(positions))
     return tuple(_stored(row) for row in rows)
 
 

@@ -1,0 +1,380 @@
+"""What cannot be applied is parked with its sequence: in order, on the record, and without harm to anything else."""
+
+from collections.abc import AsyncIterator, Sequence
+from uuid import UUID
+
+import asyncpg
+import pytest
+from structlog.testing import capture_logs
+
+from ledger.domain.event import Event
+from ledger.domain.ids import Position, StreamName
+from ledger.projections import failures
+from ledger.projections.checkpoints import Checkpoint, read_checkpoint
+from ledger.projections.failures import Failure, FailureState, Resolution
+from ledger.projections.health import State
+from ledger.projections.views.decisions import DECISIONS
+from ledger.projections.views.queue import QUEUE
+from ledger.store.ledger import LEDGER_ID, Ledger
+from ledger.store.streams import Stream, append, draft
+from tests.projections.counting import stored_as
+from tests.projections.given import Service, rows_of, service, until
+from tests.projections.histories import History, Move
+from tests.support.chaos import Chaos, at_every_await_point, transient
+from tests.support.databases import Database
+from tests.support.events import by_somebody
+
+ONE, TWO, THREE = (StreamName(f"decision-{UUID(int=number)}") for number in range(3))
+SUBMIT, CLAIM, ESCALATE, APPROVE = 0, 1, 5, 7
+
+
+def moves(*tried: tuple[int, int]) -> list[tuple[StreamName, Event]]:
+    """Events of decisions, each ``(what, which)`` by somebody else than the submitter."""
+    played = [Move(what, which, 0 if what == SUBMIT else 1, 1) for what, which in tried]
+    return History(played).events
+
+
+async def happen(ledger: Ledger, events: Sequence[tuple[StreamName, Event]]) -> Position:
+    """Append events one by one, so that their positions are their order; return the last one."""
+    streams: dict[StreamName, Stream] = {}
+    head = 0
+    for name, event in events:
+        stream = streams.get(name, Stream(name=name, events=()))
+        drafted = draft(stream, [event], by_somebody())
+        landed = await append(ledger, drafted)
+        head = landed.first_position
+        stored = await ledger.pool.fetchrow("select * from ledger.events where position = $1", head)
+        assert stored is not None
+        streams[name] = await _read(ledger, name)
+    return Position(head)
+
+
+async def _read(ledger: Ledger, name: StreamName) -> Stream:
+    from ledger.store.streams import read_stream
+
+    return await read_stream(ledger, name)
+
+
+async def failures_of(ledger: Ledger, feed: Chaos, *, with_resolved: bool = False) -> tuple[Failure, ...]:
+    async with ledger.pool.acquire() as conn:
+        return await failures.list_of(conn, LEDGER_ID, feed, with_resolved=with_resolved)
+
+
+async def checkpoint_of(ledger: Ledger, feed: Chaos) -> Checkpoint:
+    async with ledger.pool.acquire() as conn:
+        return await read_checkpoint(conn, LEDGER_ID, feed)
+
+
+async def counted(ledger: Ledger, name: str) -> tuple[int, ...]:
+    """Position, applied, not wanted, parked, skipped."""
+    row = await ledger.pool.fetchrow(
+        "select position, events_applied, events_not_wanted, events_parked, events_skipped"
+        " from views.checkpoints where projection = $1",
+        name,
+    )
+    assert row is not None
+    return tuple(row)
+
+
+async def versions(ledger: Ledger) -> dict[StreamName, int]:
+    """How far each decision has come in the view."""
+    rows = await ledger.pool.fetch("select stream, version from views.decisions_v1 order by stream")
+    return {row["stream"]: row["version"] for row in rows}
+
+
+@pytest.fixture
+def chaos() -> Chaos:
+    return Chaos(DECISIONS)
+
+
+@pytest.fixture
+async def running(database: Database, ledger: Ledger, chaos: Chaos) -> AsyncIterator[Service]:
+    async with service(database, [chaos, QUEUE]) as found:
+        yield found
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is tried again by itself while the test looks."""
+    monkeypatch.setattr(failures, "RETRY_WAITS", (3600.0,) * 5)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The five retries come without a wait."""
+    monkeypatch.setattr(failures, "RETRY_WAITS", (0.0,) * 5)
+
+
+THREE_ITEMS = moves((SUBMIT, 0), (SUBMIT, 1), (CLAIM, 0), (CLAIM, 1), (ESCALATE, 0), (SUBMIT, 2), (CLAIM, 2))
+
+
+@pytest.mark.usefixtures("patient")
+async def test_a_poison_event_parks_its_sequence_and_no_other(
+    ledger: Ledger, running: Service, chaos: Chaos
+) -> None:
+    chaos.fail_on(3)
+    head = await happen(ledger, THREE_ITEMS)
+    await running.level(head, "decisions", "queue")
+
+    assert await versions(ledger) == {ONE: 1, TWO: 2, THREE: 2}
+    assert await counted(ledger, "decisions") == (8, 5, 0, 3, 0)
+    (failure,) = await failures_of(ledger, chaos)
+    assert (failure.position, failure.stream, failure.followers) == (3, ONE, 2)
+    assert running.runner.health()[0].state is State.RUNNING
+
+
+@pytest.mark.usefixtures("patient")
+async def test_the_record_says_all_that_a_person_needs_to_know(
+    ledger: Ledger, running: Service, chaos: Chaos
+) -> None:
+    chaos.fail_on(3)
+    await running.level(await happen(ledger, THREE_ITEMS), "decisions")
+    (failure,) = await failures_of(ledger, chaos)
+    stored = await ledger.pool.fetchrow("select * from ledger.events where position = 3")
+
+    assert stored is not None
+    assert (failure.event_id, failure.event_type) == (stored["event_id"], "decision-claimed")
+    assert (failure.projection, failure.version, failure.schema_version) == ("decisions", 1, 1)
+    assert (failure.sequence, failure.stream) == (ONE, ONE)
+    assert (failure.error_type, failure.category) == ("Poison", "handler")
+    assert failure.error_message == "a payload might be quoted here"
+    assert "chaos.py" in failure.traceback
+    assert len(failure.fingerprint) == 16
+    assert failure.code_version
+    assert (failure.attempts, failure.state) == (1, FailureState.RETRYING)
+    assert failure.first_seen_at == failure.last_seen_at < failure.next_retry_at
+    assert (failure.resolution, failure.resolved_at, failure.resolved_by) == (None, None, None)
+
+
+@pytest.mark.usefixtures("patient")
+async def test_what_comes_later_to_a_parked_sequence_waits_behind_it(
+    ledger: Ledger, running: Service, chaos: Chaos
+) -> None:
+    events = moves((SUBMIT, 0), (CLAIM, 0), (SUBMIT, 1), (ESCALATE, 0), (CLAIM, 1))
+    chaos.fail_on(2)
+    for event in events:
+        head = await happen_next(ledger, event)
+        await running.level(head, "decisions")
+
+    assert await versions(ledger) == {ONE: 1, TWO: 2}
+    assert await counted(ledger, "decisions") == (6, 3, 0, 3, 0)
+    assert [failure.followers for failure in await failures_of(ledger, chaos)] == [2]
+
+
+async def happen_next(ledger: Ledger, event: tuple[StreamName, Event]) -> Position:
+    name, fact = event
+    landed = await append(ledger, draft(await _read(ledger, name), [fact], by_somebody()))
+    return Position(landed.first_position)
+
+
+async def test_once_the_handler_is_mended_the_sequence_is_applied_in_order_and_in_full(
+    ledger: Ledger, running: Service, chaos: Chaos
+) -> None:
+    chaos.fail_on(3)
+    head = await happen(ledger, THREE_ITEMS)
+    await running.level(head, "decisions", "queue")
+    await until(lambda: running.progress.parked("decisions") == 3)
+
+    chaos.heal()
+    await until(lambda: running.progress.parked("decisions") == 0)
+
+    assert await counted(ledger, "decisions") == (8, 8, 0, 0, 0)
+    (failure,) = await failures_of(ledger, chaos, with_resolved=True)
+    assert (failure.state, failure.resolution) == (FailureState.RESOLVED, Resolution.AUTO_RETRY)
+    assert failure.resolved_by == "system"
+    assert await rows(ledger) == await clean_rows(ledger)
+
+
+async def rows(ledger: Ledger) -> list[tuple[object, ...]]:
+    async with ledger.pool.acquire() as conn:
+        return await rows_of(conn, DECISIONS)
+
+
+async def clean_rows(ledger: Ledger) -> list[tuple[object, ...]]:
+    """What a clean rebuild gives."""
+    from ledger.store.streams import read_log
+
+    async with ledger.pool.acquire() as conn:
+        transaction = conn.transaction()
+        await transaction.start()
+        try:
+            await conn.execute("set local search_path = views; delete from views.decisions_v1")
+            log = await read_log(conn, LEDGER_ID, after=Position(0), wanted=DECISIONS.wanted(), limit=10_000)
+            await DECISIONS.feed(conn, LEDGER_ID, log)
+            return await rows_of(conn, DECISIONS)
+        finally:
+            await transaction.rollback()
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_after_five_retries_it_waits_for_a_person(
+    ledger: Ledger, running: Service, chaos: Chaos
+) -> None:
+    chaos.fail_on(1)
+    await running.level(await happen(ledger, moves((SUBMIT, 0))), "decisions")
+
+    while (await failures_of(ledger, chaos))[0].state is not FailureState.WAITING:
+        assert (await failures_of(ledger, chaos))[0].attempts <= 6
+    (failure,) = await failures_of(ledger, chaos)
+
+    assert (failure.attempts, failure.next_retry_at) == (6, None)
+    assert len([stored for stored in chaos.fed if stored.position == 1]) == 7, "once in its batch, then alone"
+
+
+async def test_retries_come_after_one_two_four_eight_and_sixteen_seconds() -> None:
+    assert failures.RETRY_WAITS == (1.0, 2.0, 4.0, 8.0, 16.0)
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_follower_that_fails_becomes_the_next_culprit(
+    ledger: Ledger, running: Service, chaos: Chaos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failures, "RETRY_WAITS", (3600.0,) * 5)
+    chaos.fail_on(2)
+    events = moves((SUBMIT, 0), (CLAIM, 0), (ESCALATE, 0), (CLAIM, 0))
+    await running.level(await happen(ledger, events), "decisions")
+    chaos.heal()
+    chaos.fail_on(3)
+    await ledger.pool.execute("update views.failures set next_retry_at = now()")
+
+    while len(await failures_of(ledger, chaos, with_resolved=True)) < 2:
+        pass
+    first, second = await failures_of(ledger, chaos, with_resolved=True)
+
+    assert (first.position, first.resolution) == (2, Resolution.AUTO_RETRY)
+    assert (second.position, second.attempts, second.followers) == (3, 1, len(events) - 3)
+    assert await versions(ledger) == {ONE: 2}
+    assert await counted(ledger, "decisions") == (len(events), 2, 0, len(events) - 2, 0)
+
+
+async def test_a_transient_failure_is_retried_as_a_batch_and_nothing_is_recorded(
+    ledger: Ledger, running: Service, chaos: Chaos
+) -> None:
+    chaos.fail_on(3, error=transient)
+    head = await happen(ledger, THREE_ITEMS)
+    await until(lambda: running.runner.health()[0].attempts > 2)
+    assert running.runner.health()[0].state is State.RETRYING
+
+    chaos.heal()
+    await running.level(head, "decisions")
+
+    assert await failures_of(ledger, chaos, with_resolved=True) == ()
+    assert await rows(ledger) == await clean_rows(ledger)
+
+
+async def test_a_newer_version_stops_the_projection_even_behind_a_culprit(
+    ledger: Ledger, running: Service, chaos: Chaos
+) -> None:
+    chaos.fail_on(2)
+    await running.level(await happen(ledger, moves((SUBMIT, 0), (CLAIM, 0))), "decisions")
+    await stored_as(ledger, "decision-claimed", 99)
+
+    await until(lambda: running.runner.health()[0].state is State.WAITING_FOR_NEWER_RELEASE)
+
+    assert (await checkpoint_of(ledger, chaos)).position == 2
+    assert [failure.position for failure in await failures_of(ledger, chaos)] == [2]
+
+
+@pytest.mark.usefixtures("patient")
+async def test_an_event_that_cannot_be_decoded_is_parked(
+    ledger: Ledger, running: Service, chaos: Chaos
+) -> None:
+    last = await stored_as(ledger, "decision-claimed", 1)
+    await running.level(last, "decisions")
+
+    (failure,) = await failures_of(ledger, chaos)
+    assert (failure.error_type, failure.category) == ("UnreadableEvent", "decode/upcast")
+
+
+@pytest.mark.usefixtures("patient")
+async def test_a_row_that_the_database_refuses_is_parked(
+    ledger: Ledger, running: Service, chaos: Chaos
+) -> None:
+    await ledger.pool.execute(
+        f"alter table views.decisions_v1 add constraint no_more check (stream <> '{ONE}')"
+    )
+    await running.level(await happen(ledger, THREE_ITEMS), "decisions")
+
+    (failure,) = await failures_of(ledger, chaos)
+    assert (failure.error_type, failure.category) == ("CheckViolationError", "constraint")
+    assert failure.followers == 3
+    assert await versions(ledger) == {TWO: 2, THREE: 2}
+
+
+@pytest.mark.usefixtures("patient")
+async def test_no_word_of_an_error_reaches_the_log(database: Database, ledger: Ledger, chaos: Chaos) -> None:
+    """An error may quote what was submitted; its record is for administrators, the log for everybody."""
+    chaos.fail_on(1)
+    with capture_logs() as logged:
+        async with service(database, [chaos]) as running:
+            await running.level(await happen(ledger, THREE_ITEMS), "decisions")
+
+    parked = [line for line in logged if line["event"] == "projection.event.parked"]
+    assert [(line["position"], line["error"]) for line in parked] == [(1, "Poison")]
+    assert "quoted" not in str(logged)
+
+
+@pytest.mark.usefixtures("patient")
+async def test_messages_that_no_table_can_hold_are_spelled_out(
+    ledger: Ledger, running: Service, chaos: Chaos
+) -> None:
+    chaos.fail_on(1, error=lambda: ValueError("a\x00b\ud800c" + "x" * 10_000))
+    await running.level(await happen(ledger, moves((SUBMIT, 0))), "decisions")
+
+    (failure,) = await failures_of(ledger, chaos)
+    assert failure.error_message.startswith("a\\x00b\\ud800cxxx")
+    assert len(failure.error_message) == 4_000
+
+
+@pytest.mark.usefixtures("patient")
+async def test_a_batch_that_takes_too_long_is_cut_smaller(
+    ledger: Ledger, running: Service, chaos: Chaos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.projections.follower.BATCH_TIMEOUT", 0.5)
+    chaos.dawdle(0.08)
+    chaos.gate.clear()
+    head = await happen(ledger, THREE_ITEMS)
+    chaos.gate.set()
+    await running.level(head, "decisions")
+
+    assert await failures_of(ledger, chaos) == ()
+    assert await rows(ledger) == await clean_rows(ledger)
+
+
+ACCOUNTS = """
+select c.events_applied as applied, c.events_parked as parked,
+       (select coalesce(sum(version), 0) from views.decisions_v1) as folded,
+       (select count(*) from views.parked) as waiting
+from views.checkpoints c where c.projection = 'decisions'
+"""
+
+
+async def test_a_process_killed_at_any_await_point_of_a_batch_has_passed_nothing_unapplied(
+    database: Database, ledger: Ledger, chaos: Chaos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With something parked, something to park and something to apply in it."""
+    from ledger.projections.batch import run_singly
+
+    monkeypatch.setattr(failures, "RETRY_WAITS", (3600.0,) * 5)
+    chaos.fail_on(2, 5)
+    await happen(ledger, THREE_ITEMS)
+    async with ledger.pool.acquire() as conn:
+        await read_checkpoint(conn, LEDGER_ID, chaos)
+        await run_singly(conn, LEDGER_ID, chaos, after=Position(0), limit=2)
+
+    async def connect() -> asyncpg.Connection:
+        return await asyncpg.connect(database.service_url)
+
+    async def go_on(conn: asyncpg.Connection) -> object:
+        at = await read_checkpoint(conn, LEDGER_ID, chaos)
+        return await run_singly(conn, LEDGER_ID, chaos, after=at.position, limit=500)
+
+    async def nothing_is_missing() -> None:
+        facts = await ledger.pool.fetchrow(ACCOUNTS)
+        assert facts is not None
+        assert (facts["applied"], facts["parked"]) == (facts["folded"], facts["waiting"])
+
+    points = await at_every_await_point(go_on, connect, nothing_is_missing)
+
+    assert points > 20
+    assert await counted(ledger, "decisions") == (8, 4, 0, 4, 0)
