@@ -19,6 +19,7 @@ from ledger.api.health import HealthController, metrics_text, status
 from ledger.api.openapi import describe
 from ledger.api.permissions import check_permissions, permit
 from ledger.api.problems import on_framework_error, on_ledger_error, on_unforeseen
+from ledger.api.projections import ProjectionAdminController, ProjectionHealthController
 from ledger.api.services import Services
 from ledger.domain.errors import LedgerError
 
@@ -26,6 +27,8 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     AccountController,
     DecisionController,
     HealthController,
+    ProjectionAdminController,
+    ProjectionHealthController,
     status,
     metrics_text,
     openapi_document,

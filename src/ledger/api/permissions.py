@@ -53,6 +53,11 @@ PERMISSIONS: Final[Mapping[str, frozenset[Role] | None]] = {
     "GET /api/decisions/{analysis_id}/response": EVERYBODY,
     "POST /api/decisions/{analysis_id}/decide": DECIDERS,
     "POST /api/decisions/{analysis_id}/escalate": DECIDERS,
+    "GET /admin/projections/status": ADMINS,
+    "GET /health/projections": OVERSEERS,
+    "GET /health/projections/{name}": OVERSEERS,
+    "GET /health/projections/{name}/checkpoint": OVERSEERS,
+    "GET /health/projections/{name}/failures": OVERSEERS,
 }
 
 

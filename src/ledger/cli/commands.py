@@ -11,10 +11,14 @@ app: Final = App(
     version=lambda: version("decision-ledger"),
 )
 user: Final = App(name="user", help="Add, list and deactivate accounts, also beside a running service.")
+projections: Final = App(
+    name="projections", help="See how read models are doing, and mend them, also beside a running service."
+)
 
 app.command("ledger.cli.serve:serve", name="serve", help="Run the service: HTTP, projections, reactions.")
 app.command("ledger.cli.migrate:migrate", name="migrate", help="Bring the database to this release's shape.")
 app.command(user)
+app.command(projections)
 app.command(
     "ledger.cli.importing:import_file",
     name="import",
@@ -26,3 +30,11 @@ app.command("ledger.cli.demo:demo", name="demo", help="Play the whole story on a
 user.command("ledger.cli.user:add", name="add", help="Let somebody in.")
 user.command("ledger.cli.user:show", name="list", help="Show everybody.")
 user.command("ledger.cli.user:deactivate", name="deactivate", help="Keep somebody out; their sessions end.")
+
+projections.command("ledger.cli.projections:status", name="status", help="Show how each is doing.")
+projections.command(
+    "ledger.cli.projections:failures", name="failures", help="List the events that could not be applied."
+)
+projections.command(
+    "ledger.cli.projections:show", name="show", help="Show a failure, its event and its traceback."
+)

@@ -10,6 +10,7 @@ from ledger.cli.database import beside, problems_with
 from ledger.identity.identity import OPERATOR
 from ledger.settings import Settings, SettingsRefused, ensure_secret_key
 from ledger.store.envelope import Provenance
+from ledger.store.ledger import Ledger
 from ledger.store.streams import new_command_id
 from ledger.telemetry import configure_logs
 
@@ -33,16 +34,33 @@ async def operating() -> AsyncIterator[Services]:
     Raises:
         SettingsRefused: the settings are wrong, or the database they name cannot be used.
     """
+    async with (
+        _opened() as (settings, ledger),
+        composed(ledger, settings, ensure_secret_key(settings)) as services,
+    ):
+        await level(services)
+        yield services
+
+
+@asynccontextmanager
+async def overseeing() -> AsyncIterator[Ledger]:
+    """The ledger alone, for a command that looks at read models from outside and feeds none of them.
+
+    Raises:
+        SettingsRefused: as ``operating``.
+    """
+    async with _opened() as (_, ledger), ledger:
+        yield ledger
+
+
+@asynccontextmanager
+async def _opened() -> AsyncIterator[tuple[Settings, Ledger]]:
     show_warnings_only()
     settings = Settings.load()
     problems = await problems_with(settings)
     if problems:
         raise SettingsRefused(problems)
-    secret_key = ensure_secret_key(settings)
     async with beside(settings) as (database, is_ours_alone):
         if is_ours_alone:
             await database.migrate()
-        ledger = await database.open(settings)
-        async with composed(ledger, settings, secret_key) as services:
-            await level(services)
-            yield services
+        yield settings, await database.open(settings)

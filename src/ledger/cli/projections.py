@@ -1,0 +1,165 @@
+"""``ledger projections``: looking at read models from outside, whether a service runs or not."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated, Final, TypeAlias
+from uuid import UUID
+
+import msgspec
+from cyclopts import Parameter
+
+from ledger.api.projection_wire import FailureState, ProjectionState, failure_of, state_of, status_of
+from ledger.cli.operating import overseeing
+from ledger.cli.refusals import printable
+from ledger.cli.tables import age, print_json, print_table
+from ledger.domain.ids import FailureId
+from ledger.projections import failures as records
+from ledger.projections.catalog import ALL
+from ledger.projections.reports import Report, named, report
+from ledger.projections.retries import FailureNotFound
+from ledger.store.pool import reading
+from ledger.store.streams import Stored, read_positions
+
+Json: TypeAlias = Annotated[bool, Parameter(negative="", help="As JSON, for programs.")]
+
+ALL_WELL, NOT_WELL = 0, 2
+SHOWN: Final = (
+    "failure",
+    "projection",
+    "stream",
+    "position",
+    "event",
+    "error",
+    "followers",
+    "tries",
+    "next try",
+)
+
+
+class Everything(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``status --json`` prints."""
+
+    overall_status: str
+    projections: list[ProjectionState]
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``show --json`` prints; ``event`` is the payload as it is stored."""
+
+    failure: FailureState
+    traceback: str
+    event: msgspec.Raw
+
+
+def status(name: str | None = None, *, json: Json = False) -> int:
+    """Show how each projection is doing, or NAME alone.
+
+    Exit codes: 0 all are healthy, 2 some are not.
+    """
+    reports = asyncio.run(_reports(name))
+    overall = status_of(reports, datetime.now(UTC)).overall_status
+    if json:
+        print_json(Everything(overall_status=overall, projections=[state_of(one) for one in reports]))
+    else:
+        _print_states(reports)
+        print(f"Overall: {overall}")
+    return ALL_WELL if overall == "healthy" else NOT_WELL
+
+
+def failures(
+    name: str | None = None,
+    *,
+    resolved: Annotated[bool, Parameter(negative="", help="Those that are over, too.")] = False,
+    json: Json = False,
+) -> int:
+    """List the events that could not be applied, of all projections or of NAME.
+
+    Exit codes: 0 there are none, 2 there are some.
+    """
+    found = asyncio.run(_failures(name, with_resolved=resolved))
+    if json:
+        print_json(found)
+    elif found:
+        print_table(SHOWN, [_cells(one) for one in found])
+    else:
+        print("Nothing is parked.")
+    return ALL_WELL if all(one.state == "resolved" for one in found) else NOT_WELL
+
+
+def show(failure: UUID, *, json: Json = False) -> int:
+    """Show a failure with its event, whose payload may be personal, and its traceback."""
+    found, stored = asyncio.run(_show(FailureId(failure)))
+    if json:
+        event = msgspec.Raw(stored.payload or b"null")
+        print_json(Shown(failure=failure_of(found), traceback=found.traceback, event=event))
+        return 0
+    for label, value in msgspec.to_builtins(failure_of(found)).items():
+        print(f"{label.replace('_', ' '):<18} {'-' if value is None else printable(str(value))}")
+    print(f"\nThe event, as it is stored:\n  {printable((stored.payload or b'').decode())}")
+    print("\nThe error:")
+    for line in found.traceback.splitlines():
+        print(f"  {printable(line)}")
+    return 0
+
+
+async def _reports(name: str | None) -> tuple[Report, ...]:
+    async with overseeing() as ledger, reading(ledger.pool) as conn:
+        return await report(conn, ledger.ledger_id, ALL if name is None else [named(name)])
+
+
+async def _failures(name: str | None, *, with_resolved: bool) -> list[FailureState]:
+    feeds = ALL if name is None else (named(name),)
+    async with overseeing() as ledger, reading(ledger.pool) as conn:
+        return [
+            failure_of(one)
+            for feed in feeds
+            for one in await records.list_of(conn, ledger.ledger_id, feed, with_resolved=with_resolved)
+        ]
+
+
+async def _show(failure: FailureId) -> tuple[records.Failure, Stored]:
+    async with overseeing() as ledger, reading(ledger.pool) as conn:
+        found = await records.find(conn, ledger.ledger_id, failure)
+        if found is None:
+            raise FailureNotFound(failure=failure)
+        (stored,) = await read_positions(conn, ledger.ledger_id, [found.position])
+        return found, stored
+
+
+def _print_states(reports: tuple[Report, ...]) -> None:
+    columns = ("projection", "health", "state", "position", "behind", "lag", "culprits", "parked", "skipped")
+    rows = [
+        (
+            f"{one.name} v{one.version}",
+            one.status(),
+            one.doing(),
+            f"{one.position} of {one.head}",
+            one.lag_events(),
+            age(one.lag_seconds),
+            one.active_failures,
+            f"{one.parked} ({age(one.oldest_parked_seconds)})" if one.parked else 0,
+            one.skipped,
+        )
+        for one in reports
+    ]
+    print_table(columns, rows)
+
+
+def _cells(one: FailureState) -> tuple[object, ...]:
+    return (
+        one.id,
+        one.projection_name,
+        one.stream,
+        one.event_sequence,
+        one.event_type,
+        one.error_type,
+        one.followers,
+        one.attempts,
+        _next(one),
+    )
+
+
+def _next(one: FailureState) -> str:
+    if one.resolution_method is not None:
+        return one.resolution_method
+    return "by a person" if one.next_retry_at is None else f"{one.next_retry_at:%H:%M:%S} UTC"
