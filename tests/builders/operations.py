@@ -11,6 +11,7 @@ from ledger.domain.operations.events import TableDiff
 from tests.builders.people import ADA, NOW, acting
 
 REBUILD: Final = RebuildId(UUID(int=70))
+ROLLBACK: Final = RebuildId(UUID(int=73))
 FAILURE: Final = FailureId(UUID(int=71))
 CULPRIT: Final = EventId(UUID(int=72))
 QUEUE_V1: Final = {"projection": "queue", "projection_version": 1}
@@ -95,14 +96,17 @@ def rebuild_cancelled(
     return _act(events.RebuildCancelled, by, reason, at, rebuild=REBUILD)
 
 
-def rebuild_failed(*, reason: str = "an event fails", at: datetime = NOW) -> events.RebuildFailed:
-    return events.RebuildFailed(at=at, rebuild=REBUILD, reason=reason, **QUEUE_V1)
+def rebuild_failed(
+    *, rebuild: RebuildId = REBUILD, reason: str = "an event fails", at: datetime = NOW
+) -> events.RebuildFailed:
+    return events.RebuildFailed(at=at, rebuild=rebuild, reason=reason, **QUEUE_V1)
 
 
-def rebuild_rolled_back(
+def rollback_started(
     *, by: PersonId | None = ADA, reason: str = "", at: datetime = NOW
-) -> events.RebuildRolledBack:
-    return _act(events.RebuildRolledBack, by, reason, at, rebuild=REBUILD, position=Position(9))
+) -> events.RollbackStarted:
+    facts = {"rebuild": ROLLBACK, "of": REBUILD, "accept_failures": False}
+    return _act(events.RollbackStarted, by, reason, at, **facts)
 
 
 def pause(
@@ -191,4 +195,4 @@ def fail_rebuild(
 def roll_back(
     *, by: PersonId | Authority | None = ADA, reason: str = "", now: datetime = NOW
 ) -> commands.RollBackRebuild:
-    return _wish(commands.RollBackRebuild, by, reason, now, position=Position(9))
+    return _wish(commands.RollBackRebuild, by, reason, now, rebuild=ROLLBACK, accept_failures=False)

@@ -20,6 +20,7 @@ from ledger.domain.operations.state import NoRebuild, Paused, Running, Switched,
 from tests.builders import ADA, ANA, authority, later
 from tests.builders.operations import (
     REBUILD,
+    ROLLBACK,
     cancel_rebuild,
     fail_rebuild,
     fix,
@@ -28,7 +29,6 @@ from tests.builders.operations import (
     paused,
     rebuild_cancelled,
     rebuild_failed,
-    rebuild_rolled_back,
     rebuild_started,
     rebuild_switched,
     replay,
@@ -39,6 +39,7 @@ from tests.builders.operations import (
     retried,
     retry,
     roll_back,
+    rollback_started,
     skip,
     skipped,
     start_rebuild,
@@ -54,7 +55,8 @@ RESETTING = Given(OPERATIONS, was_reset())
 SWITCHED = Given(OPERATIONS, rebuild_started(), rebuild_switched())
 CANCELLED = Given(OPERATIONS, rebuild_started(), rebuild_cancelled())
 FAILED = Given(OPERATIONS, rebuild_started(), rebuild_failed())
-ROLLED_BACK = Given(OPERATIONS, rebuild_started(), rebuild_switched(), rebuild_rolled_back())
+ROLLING_BACK = Given(OPERATIONS, rebuild_started(), rebuild_switched(), rollback_started())
+ROLLED_BACK = Given(OPERATIONS, *ROLLING_BACK.events, rebuild_switched(rebuild=ROLLBACK))
 ANOTHER = RebuildId(UUID(int=99))
 
 BY_HAND = [pause, resume, replay, retry, skip, fix, reset, start_rebuild, cancel_rebuild, roll_back]
@@ -70,7 +72,7 @@ EVENTS = [
     rebuild_switched(),
     rebuild_cancelled(),
     rebuild_failed(),
-    rebuild_rolled_back(),
+    rollback_started(),
 ]
 
 
@@ -146,7 +148,7 @@ def test_a_projection_is_rebuilt_whenever_it_is_not_being_rebuilt(given):
     given.when(reset(now=later(1))).then(was_reset(at=later(1)))
 
 
-@pytest.mark.parametrize("given", [BUILDING, RESETTING])
+@pytest.mark.parametrize("given", [BUILDING, RESETTING, ROLLING_BACK])
 @pytest.mark.parametrize("wish", [start_rebuild(rebuild=ANOTHER), reset(rebuild=ANOTHER)])
 def test_one_rebuild_at_a_time(given, wish):
     given.when(wish).then_refused(RebuildUnderWay, projection="queue")
@@ -188,14 +190,22 @@ def test_no_rebuild_that_is_over_is_cancelled(given):
 
 
 def test_a_switch_is_rolled_back():
-    SWITCHED.when(roll_back(reason="worse", now=later(1))).then(
-        rebuild_rolled_back(reason="worse", at=later(1))
-    )
+    SWITCHED.when(roll_back(reason="worse", now=later(1))).then(rollback_started(reason="worse", at=later(1)))
 
 
-@pytest.mark.parametrize("given", [UNTOUCHED, BUILDING, CANCELLED, FAILED, ROLLED_BACK])
-def test_only_the_last_switch_is_rolled_back_and_only_once(given):
+def test_rolling_back_ends_as_every_rebuild_does():
+    ROLLING_BACK.when(switch_rebuild(rebuild=ROLLBACK)).then(rebuild_switched(rebuild=ROLLBACK))
+    ROLLING_BACK.when(fail_rebuild(rebuild=ROLLBACK)).then(rebuild_failed(rebuild=ROLLBACK))
+
+
+@pytest.mark.parametrize("given", [UNTOUCHED, CANCELLED, FAILED])
+def test_only_what_has_switched_is_rolled_back(given):
     given.when(roll_back()).then_refused(NothingToRollBack, projection="queue")
+
+
+@pytest.mark.parametrize("given", [BUILDING, RESETTING, ROLLING_BACK])
+def test_nothing_is_rolled_back_while_a_rebuild_is_under_way(given):
+    given.when(roll_back()).then_refused(RebuildUnderWay, projection="queue")
 
 
 @pytest.mark.parametrize(
@@ -204,7 +214,9 @@ def test_only_the_last_switch_is_rolled_back_and_only_once(given):
         (UNTOUCHED, Running(rebuild=NoRebuild())),
         (BUILDING, Running(rebuild=UnderWay(rebuild=REBUILD, by=ADA))),
         (SWITCHED, Running(rebuild=Switched(rebuild=REBUILD))),
-        (ROLLED_BACK, Running(rebuild=NoRebuild())),
+        (CANCELLED, Running(rebuild=NoRebuild())),
+        (ROLLING_BACK, Running(rebuild=UnderWay(rebuild=ROLLBACK, by=ADA))),
+        (ROLLED_BACK, Running(rebuild=Switched(rebuild=ROLLBACK))),
         (
             Given(OPERATIONS, rebuild_started(by=None), paused()),
             Paused(rebuild=UnderWay(rebuild=REBUILD, by=None)),

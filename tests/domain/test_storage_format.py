@@ -60,7 +60,7 @@ VERSIONS = {
     "rebuild-switched": 1,
     "rebuild-cancelled": 1,
     "rebuild-failed": 1,
-    "rebuild-rolled-back": 1,
+    "rollback-started": 1,
 }
 
 

@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from contextlib import suppress
+from copy import copy
 from typing import Final, Literal, TypeVar
 
 import asyncpg
@@ -69,6 +70,16 @@ class Chaos:
     @property
     def is_keyed_by_stream(self) -> bool:
         return self._feed.is_keyed_by_stream
+
+    @property
+    def schema(self) -> str:
+        return self._feed.schema
+
+    def under(self, name: str, schema: str) -> "Chaos":
+        """The same troubles on other tables."""
+        other = copy(self)
+        other._feed = self._feed.under(name, schema)
+        return other
 
     def wanted(self) -> tuple[str, ...]:
         return self._feed.wanted()

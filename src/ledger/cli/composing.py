@@ -16,6 +16,7 @@ from ledger.domain.event import type_name
 from ledger.domain.operations.decide import OPERATIONS
 from ledger.domain.session.decide import SESSION
 from ledger.identity.identity import Identity, Limits, utc_now
+from ledger.operations.rebuilder import Rebuilder
 from ledger.projections.progress import Progress
 from ledger.projections.runner import Runner
 from ledger.reactions import sessions
@@ -84,7 +85,11 @@ async def composed(
             yield services
         else:
             runner.start()
-            async with going_on("sessions", lambda: sessions.run_forever(identity)):
+            rebuilder = Rebuilder(ledger)
+            async with (
+                going_on("sessions", lambda: sessions.run_forever(identity)),
+                going_on("rebuilds", rebuilder.run_forever),
+            ):
                 yield services
     finally:
         await _stop(services)

@@ -14,7 +14,6 @@ from ledger.projections.projection import Feed
 from ledger.store.pool import Connection
 
 VIEW_MOVED_CHANNEL: Final = "ledger_view_moved"
-VIEWS: Final = "views"
 
 # $1 ledger, $2 projection, $3 version
 BEGIN: Final = """
@@ -144,10 +143,8 @@ async def read_position(conn: Connection, ledger_id: int, feed: Feed) -> Positio
     return (await read_checkpoint(conn, ledger_id, feed)).position
 
 
-async def lock(
-    conn: Connection, ledger_id: int, feed: Feed, *, schema: str = VIEWS, is_lazy: bool = False
-) -> Checkpoint:
-    """Lock a projection's row in the caller's transaction, whose statements then find the tables of ``schema``.
+async def lock(conn: Connection, ledger_id: int, feed: Feed, *, is_lazy: bool = False) -> Checkpoint:
+    """Lock a projection's row in the caller's transaction, whose statements then find its tables and no others.
 
     ``is_lazy``: the commit does not wait for the disk, which is for batches alone: what they lose in a crash is made
     again.
@@ -156,7 +153,7 @@ async def lock(
         CheckpointMoved: there is no such row (any more).
     """
     commit = "off" if is_lazy else "on"
-    row = await conn.fetchrow(LOCK, ledger_id, feed.name, feed.version, schema, commit)
+    row = await conn.fetchrow(LOCK, ledger_id, feed.name, feed.version, feed.schema, commit)
     if row is None:
         raise CheckpointMoved
     return Checkpoint(position=row["position"], parked=row["parked"], is_paused=row["is_paused"])

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from ledger.domain.errors import Corrupt
 from ledger.domain.event import Event, type_name
@@ -44,6 +45,10 @@ class Feed(Protocol):
         """Name its tables, without their schema."""
 
     @property
+    def schema(self) -> str:
+        """Name the schema they are in."""
+
+    @property
     def is_keyed_by_stream(self) -> bool:
         """Say whether each row has the ``stream`` it is folded from, and nothing else, in it."""
 
@@ -55,6 +60,9 @@ class Feed(Protocol):
 
     def check(self, stored: Stored) -> None:
         """Refuse, with ``UnknownSchemaVersion``, a wanted event that a newer release wrote."""
+
+    def under(self, name: str, schema: str) -> "Feed":
+        """Give the same projection as it works on other tables of the same names, and accounts for them."""
 
     async def feed(self, conn: Connection, ledger_id: int, log: Sequence[Stored]) -> int:
         """Apply what it wants of ``log``; return how many events that was."""
@@ -80,6 +88,7 @@ class Projection(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
     apply: Apply[E]
     sequence_of: Callable[[Stored], str] = by_stream
     is_keyed_by_stream: bool = True
+    schema: str = "views"
 
     def sequence(self, stored: Stored) -> str:
         """Name the key by which order matters to it, and by which it parks."""
@@ -96,6 +105,10 @@ class Projection(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
     def wanted(self) -> tuple[str, ...]:
         """Name the event types it wants, as they are stored."""
         return tuple(type_name(event_type) for event_type in self.event_types)
+
+    def under(self, name: str, schema: str) -> "Projection[E]":
+        """Give the same projection as it works on other tables of the same names, and accounts for them."""
+        return replace(self, name=name, schema=schema)
 
     async def feed(self, conn: Connection, ledger_id: int, log: Sequence[Stored]) -> int:
         """Apply what it wants of ``log``; return how many events that was.

@@ -123,11 +123,12 @@ class FailRebuild(Wish, frozen=True, kw_only=True):
 
 
 class RollBackRebuild(Wish, frozen=True, kw_only=True):
-    """Let the rows of before the last switch serve again; they are at ``position``."""
+    """Let the rows of before the last switch serve again, once they are level."""
 
     by: Authority | None
     reason: str
-    position: Position
+    rebuild: RebuildId
+    accept_failures: bool
 
 
 OperationsCommand: TypeAlias = (

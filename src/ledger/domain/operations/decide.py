@@ -32,9 +32,9 @@ from ledger.domain.operations.events import (
     RangeReplayed,
     RebuildCancelled,
     RebuildFailed,
-    RebuildRolledBack,
     RebuildStarted,
     RebuildSwitched,
+    RollbackStarted,
 )
 from ledger.domain.operations.state import (
     OperationsState,
@@ -83,7 +83,7 @@ class NothingToRollBack(ProjectionState):
     """There is no rebuild to roll back."""
 
     code = "nothing-to-roll-back"
-    advice = "The rows of before a rebuild are kept until the next one begins, or until they serve again."
+    advice = "The rows of before a rebuild are kept until the next one begins."
 
 
 class ReasonMissing(Invalid):
@@ -277,18 +277,21 @@ def _cancel(command: CancelRebuild, state: OperationsState) -> tuple[OperationsE
 
 def _roll_back(command: RollBackRebuild, state: OperationsState) -> tuple[OperationsEvent]:
     by = _administrator(command.by)
+    if isinstance(state.rebuild, UnderWay):
+        raise RebuildUnderWay(projection=command.projection)
     if not isinstance(state.rebuild, Switched):
         raise NothingToRollBack(projection=command.projection)
-    rolled_back = RebuildRolledBack(
+    begun = RollbackStarted(
         at=command.now,
         projection=command.projection,
         projection_version=command.projection_version,
         by=by,
         reason=command.reason,
-        rebuild=state.rebuild.rebuild,
-        position=command.position,
+        rebuild=command.rebuild,
+        of=state.rebuild.rebuild,
+        accept_failures=command.accept_failures,
     )
-    return (rolled_back,)
+    return (begun,)
 
 
 def _under_way(projection: str, state: OperationsState) -> UnderWay:

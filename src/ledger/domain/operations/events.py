@@ -114,9 +114,10 @@ class RebuildStarted(Act, frozen=True, kw_only=True, tag="rebuild-started"):
 
 
 class RebuildSwitched(Act, frozen=True, kw_only=True, tag="rebuild-switched"):
-    """The new rows serve; at ``position`` old and new differed by ``diff`` (empty for a reset: nobody looked).
+    """The new rows serve, level with the old ones at ``position``.
 
-    ``by`` asked for the rebuild. ``events_parked`` could not be applied to the new rows.
+    ``by`` asked for it. ``events_applied`` and ``events_parked`` account for the new rows. ``diff`` is how old and
+    new differed when they were compared (empty: a reset or a rollback, nobody compared).
     """
 
     by: PersonId | None
@@ -142,13 +143,14 @@ class RebuildFailed(Act, frozen=True, kw_only=True, tag="rebuild-failed"):
     reason: str
 
 
-class RebuildRolledBack(Act, frozen=True, kw_only=True, tag="rebuild-rolled-back"):
-    """The rows of before the switch serve again, and follow the log from ``position``."""
+class RollbackStarted(Act, frozen=True, kw_only=True, tag="rollback-started"):
+    """The rows of before the switch of rebuild ``of`` are being brought level, to serve again."""
 
     by: PersonId | None
     reason: str
     rebuild: RebuildId
-    position: Position
+    of: RebuildId
+    accept_failures: bool
 
 
 OperationsEvent: TypeAlias = (
@@ -163,5 +165,5 @@ OperationsEvent: TypeAlias = (
     | RebuildSwitched
     | RebuildCancelled
     | RebuildFailed
-    | RebuildRolledBack
+    | RollbackStarted
 )

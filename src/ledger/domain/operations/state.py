@@ -14,7 +14,7 @@ in ``decide`` may still refuse. ``tests/domain/test_legal_moves.py`` walks it.
     Running  SwitchRebuild     RebuildSwitched
     Running  CancelRebuild     RebuildCancelled
     Running  FailRebuild       RebuildFailed
-    Running  RollBackRebuild   RebuildRolledBack
+    Running  RollBackRebuild   RollbackStarted
     Paused   PauseProjection   refused AlreadyPaused
     Paused   ResumeProjection  ProjectionResumed
     Paused   ReplayRange       RangeReplayed
@@ -26,7 +26,7 @@ in ``decide`` may still refuse. ``tests/domain/test_legal_moves.py`` walks it.
     Paused   SwitchRebuild     RebuildSwitched
     Paused   CancelRebuild     RebuildCancelled
     Paused   FailRebuild       RebuildFailed
-    Paused   RollBackRebuild   RebuildRolledBack
+    Paused   RollBackRebuild   RollbackStarted
 
 A rebuild is under way, or it has switched and can be rolled back, or there is none of either; that is so
 beside running and pausing, and the guards look at it.
@@ -49,9 +49,9 @@ from ledger.domain.operations.events import (
     RangeReplayed,
     RebuildCancelled,
     RebuildFailed,
-    RebuildRolledBack,
     RebuildStarted,
     RebuildSwitched,
+    RollbackStarted,
 )
 
 
@@ -99,11 +99,11 @@ def evolve(state: OperationsState, event: OperationsEvent) -> OperationsState:
             return Running(rebuild=state.rebuild)
         case RangeReplayed() | FailureRetried() | FailureSkipped() | FailureFixed():
             return state
-        case ProjectionReset() | RebuildStarted():
+        case ProjectionReset() | RebuildStarted() | RollbackStarted():
             return replace(state, rebuild=UnderWay(rebuild=event.rebuild, by=event.by))
         case RebuildSwitched():
             return replace(state, rebuild=Switched(rebuild=event.rebuild))
-        case RebuildCancelled() | RebuildFailed() | RebuildRolledBack():
+        case RebuildCancelled() | RebuildFailed():
             return replace(state, rebuild=NoRebuild())
         case _:
             assert_never(event)

@@ -1,0 +1,87 @@
+"""Asking for rebuilds: begin, reset, roll back, cancel. Whatever process has workers takes them up."""
+
+from uuid_utils.compat import uuid7
+
+from ledger.command_handler import Handled
+from ledger.domain.ids import RebuildId
+from ledger.domain.operations.commands import (
+    CancelRebuild,
+    OperationsCommand,
+    ResetProjection,
+    RollBackRebuild,
+    StartRebuild,
+)
+from ledger.domain.operations.events import OperationsEvent
+from ledger.operations.acting import Actor, Asked, act
+from ledger.projections import rebuilds
+from ledger.projections.projection import Feed
+from ledger.projections.rebuild import throw_away
+from ledger.projections.rebuilds import Kind, RebuildState
+from ledger.store.ledger import Ledger
+from ledger.store.pool import Connection
+
+
+async def ask(
+    ledger: Ledger, feed: Feed, actor: Actor, kind: Kind, *, reason: str = "", accept_failures: bool = False
+) -> Handled[OperationsEvent]:
+    """Have a projection made anew, or its kept rows brought back; some process with workers does it.
+
+    It ends without a switch when an event cannot be applied, unless ``accept_failures``.
+
+    Raises:
+        RebuildUnderWay: one is under way.
+        NothingToRollBack: no rows of before a rebuild are kept.
+        LedgerError: as ``act``.
+    """
+    rebuild = RebuildId(uuid7())
+
+    async def ask_for_it(conn: Connection) -> None:
+        await rebuilds.ask(conn, ledger.ledger_id, feed, rebuild, kind, accept_failures=accept_failures)
+
+    def order(asked: Asked) -> OperationsCommand:
+        return WISHES[kind](
+            now=asked.now,
+            by=asked.by,
+            projection=asked.projection,
+            projection_version=asked.projection_version,
+            reason=reason,
+            rebuild=rebuild,
+            accept_failures=accept_failures,
+        )
+
+    return await act(ledger, feed, order, actor, alongside=ask_for_it)
+
+
+WISHES: dict[Kind, type[StartRebuild | ResetProjection | RollBackRebuild]] = {
+    Kind.REBUILD: StartRebuild,
+    Kind.RESET: ResetProjection,
+    Kind.ROLLBACK: RollBackRebuild,
+}
+
+
+async def cancel(ledger: Ledger, feed: Feed, actor: Actor, *, reason: str = "") -> Handled[OperationsEvent]:
+    """Stop the rebuild that is under way and throw away what was built; the rows that serve go on serving.
+
+    A rollback that is cancelled leaves nothing to roll back to.
+
+    Raises:
+        NoRebuildUnderWay: there is none.
+        LedgerError: as ``act``.
+    """
+
+    async def stop_it(conn: Connection) -> None:
+        found = await rebuilds.find(conn, ledger.ledger_id, feed)
+        if found is not None and not found.is_over():
+            await throw_away(conn, ledger.ledger_id, feed, with_failures=True)
+            await rebuilds.end(conn, ledger.ledger_id, found.rebuild, RebuildState.CANCELLED)
+
+    def order(asked: Asked) -> OperationsCommand:
+        return CancelRebuild(
+            now=asked.now,
+            by=asked.by,
+            projection=asked.projection,
+            projection_version=asked.projection_version,
+            reason=reason,
+        )
+
+    return await act(ledger, feed, order, actor, alongside=stop_it)

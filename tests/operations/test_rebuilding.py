@@ -1,0 +1,199 @@
+"""A projection is made anew beside its rows, compared with them, and takes their place."""
+
+import pytest
+
+from ledger.domain.operations.decide import NoRebuildUnderWay, NothingToRollBack, RebuildUnderWay
+from ledger.domain.operations.events import (
+    ProjectionReset,
+    RebuildCancelled,
+    RebuildFailed,
+    RebuildStarted,
+    RebuildSwitched,
+    RollbackStarted,
+    TableDiff,
+)
+from ledger.operations.rebuilder import Rebuilder
+from ledger.operations.rebuilding import ask, cancel
+from ledger.projections.rebuilds import Kind, RebuildState
+from ledger.projections.views.queue import QUEUE
+from ledger.store.ledger import Ledger
+from tests.operations.rebuilt import history, progress_of, submissions, the_operator, work
+from tests.projections.given import bring_level, rows_of
+from tests.support.chaos import Chaos
+
+
+async def rows(ledger: Ledger) -> list[tuple[object, ...]]:
+    async with ledger.pool.acquire() as conn:
+        return await rows_of(conn, QUEUE)
+
+
+async def accounts(ledger: Ledger, name: str = "queue") -> tuple[int, ...] | None:
+    row = await ledger.pool.fetchrow(
+        "select position, events_applied, events_not_wanted, events_parked from views.checkpoints"
+        " where projection = $1",
+        name,
+    )
+    return None if row is None else tuple(row)
+
+
+async def test_what_is_rebuilt_equals_what_was_there(ledger: Ledger) -> None:
+    await submissions(ledger, 30)
+    await bring_level(ledger, QUEUE)
+    before = await rows(ledger)
+    await ask(ledger, QUEUE, the_operator(), Kind.REBUILD, reason="to be sure")
+
+    done = await work(ledger, QUEUE)
+
+    assert await rows(ledger) == before
+    assert len(before) == 24
+    assert (done.state, done.position, done.target) == (RebuildState.SWITCHED, 47, 47)
+    assert done.comparison is not None
+    assert done.comparison.is_equal()
+    equal = TableDiff(
+        table="queue_v1", rows_before=24, rows_after=24, only_before=0, only_after=0, differing=0
+    )
+    started, switched = await history(ledger, QUEUE)
+    assert isinstance(started, RebuildStarted)
+    assert isinstance(switched, RebuildSwitched)
+    assert (started.reason, switched.rebuild, switched.diff) == ("to be sure", started.rebuild, (equal,))
+    assert (switched.position, switched.events_applied, switched.events_parked) == (47, 46, 0)
+    assert await accounts(ledger) == (47, 46, 1, 0)
+
+
+async def test_what_somebody_changed_by_hand_is_told_and_mended(ledger: Ledger) -> None:
+    streams = await submissions(ledger, 10)
+    await bring_level(ledger, QUEUE)
+    before = await rows(ledger)
+    await ledger.pool.execute("update views.queue_v1 set priority = 'low' where stream = $1", streams[1])
+    await ledger.pool.execute("delete from views.queue_v1 where stream = $1", streams[2])
+    await ask(ledger, QUEUE, the_operator(), Kind.REBUILD)
+
+    done = await work(ledger, QUEUE)
+
+    assert await rows(ledger) == before
+    assert done.comparison is not None
+    (table,) = done.comparison.tables
+    assert (table.only_before, table.only_after, table.differing) == (0, 1, 1)
+    assert [(one.kind, one.key["stream"], one.columns) for one in done.comparison.sample] == [
+        ("differs", streams[1], ("priority",)),
+        ("only after", streams[2], ()),
+    ]
+
+
+async def test_a_reset_does_not_look_back(ledger: Ledger) -> None:
+    await submissions(ledger, 5)
+    await ask(ledger, QUEUE, the_operator(), Kind.RESET)
+
+    done = await work(ledger, QUEUE)
+
+    assert (done.state, done.comparison) == (RebuildState.SWITCHED, None)
+    reset, switched = await history(ledger, QUEUE)
+    assert isinstance(reset, ProjectionReset)
+    assert isinstance(switched, RebuildSwitched)
+    assert switched.diff == ()
+
+
+async def test_old_rows_serve_and_follow_until_the_new_are_level(ledger: Ledger) -> None:
+    await submissions(ledger, 5)
+    await ask(ledger, QUEUE, the_operator(), Kind.RESET)
+    await bring_level(ledger, QUEUE)
+    assert len(await rows(ledger)) == 4
+
+    await submissions(ledger, 5, start=5)
+    await bring_level(ledger, QUEUE)
+    assert len(await rows(ledger)) == 8
+
+    await work(ledger, QUEUE)
+    await submissions(ledger, 5, start=10)
+    await bring_level(ledger, QUEUE)
+    assert len(await rows(ledger)) == 12
+
+
+async def test_two_at_once_are_refused(ledger: Ledger) -> None:
+    await ask(ledger, QUEUE, the_operator(), Kind.REBUILD)
+
+    for kind in Kind:
+        with pytest.raises(RebuildUnderWay):
+            await ask(ledger, QUEUE, the_operator(), kind)
+
+
+async def test_what_was_switched_is_rolled_back_level_with_the_log(ledger: Ledger) -> None:
+    streams = await submissions(ledger, 5)
+    await bring_level(ledger, QUEUE)
+    await ledger.pool.execute("update views.queue_v1 set priority = 'low' where stream = $1", streams[1])
+    by_hand = await rows(ledger)
+    await ask(ledger, QUEUE, the_operator(), Kind.REBUILD)
+    await work(ledger, QUEUE)
+    rebuilt = await rows(ledger)
+    assert rebuilt != by_hand
+
+    await submissions(ledger, 1, start=101)
+    await bring_level(ledger, QUEUE)
+    await ask(ledger, QUEUE, the_operator(), Kind.ROLLBACK, reason="it was right")
+    await work(ledger, QUEUE)
+
+    back = await rows(ledger)
+    assert set(by_hand) < set(back)
+    assert await accounts(ledger) == (12, 9, 3, 0)
+    kinds = [type(event) for event in await history(ledger, QUEUE)]
+    assert kinds == [RebuildStarted, RebuildSwitched, RollbackStarted, RebuildSwitched]
+
+    await ask(ledger, QUEUE, the_operator(), Kind.ROLLBACK)
+    await work(ledger, QUEUE)
+    assert set(rebuilt) < set(await rows(ledger))
+
+
+async def test_nothing_is_rolled_back_before_anything_was_switched(ledger: Ledger) -> None:
+    with pytest.raises(NothingToRollBack):
+        await ask(ledger, QUEUE, the_operator(), Kind.ROLLBACK)
+
+
+async def test_a_rebuild_that_waits_is_cancelled(ledger: Ledger) -> None:
+    await ask(ledger, QUEUE, the_operator(), Kind.REBUILD)
+    await cancel(ledger, QUEUE, the_operator(), reason="not now")
+
+    assert not await Rebuilder(ledger, [QUEUE]).work_once()
+    assert (await progress_of(ledger, QUEUE)).state is RebuildState.CANCELLED
+    _, cancelled = await history(ledger, QUEUE)
+    assert isinstance(cancelled, RebuildCancelled)
+    assert cancelled.reason == "not now"
+    with pytest.raises(NoRebuildUnderWay):
+        await cancel(ledger, QUEUE, the_operator())
+
+
+async def test_an_event_that_cannot_be_applied_ends_the_rebuild(ledger: Ledger) -> None:
+    broken = Chaos(QUEUE)
+    await submissions(ledger, 10)
+    await bring_level(ledger, QUEUE)
+    before = await rows(ledger)
+    broken.fail_on(4, 5)
+    await ask(ledger, broken, the_operator(), Kind.REBUILD)
+
+    assert await Rebuilder(ledger, [broken]).work_once()
+
+    assert await rows(ledger) == before
+    done = await progress_of(ledger, QUEUE)
+    assert (done.state, done.error) == (RebuildState.FAILED, "2 events could not be applied")
+    *_, failed = await history(ledger, QUEUE)
+    assert isinstance(failed, RebuildFailed)
+    assert failed.reason == "2 events could not be applied"
+    names = await ledger.pool.fetch("select projection, position from views.failures order by position")
+    assert [tuple(row) for row in names] == [("queue.build", 4), ("queue.build", 5)]
+
+
+async def test_failures_that_are_accepted_are_parked_for_the_new_rows(ledger: Ledger) -> None:
+    broken = Chaos(QUEUE)
+    await submissions(ledger, 10)
+    await bring_level(ledger, QUEUE)
+    broken.fail_on(1)
+    await ask(ledger, broken, the_operator(), Kind.REBUILD, accept_failures=True)
+
+    assert await Rebuilder(ledger, [broken]).work_once()
+
+    done = await progress_of(ledger, QUEUE)
+    assert (done.state, done.events_parked) == (RebuildState.SWITCHED, 3)
+    assert await accounts(ledger) == (16, 13, 0, 3)
+    found = await ledger.pool.fetch("select projection, position, state from views.failures")
+    assert [tuple(row) for row in found] == [("queue", 1, "retrying")]
+    parked = await ledger.pool.fetch("select projection, position from views.parked order by position")
+    assert [tuple(row) for row in parked] == [("queue", 1), ("queue", 2), ("queue", 3)]
