@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+import httpx
 import pytest
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
@@ -13,6 +14,7 @@ from litestar.routes import HTTPRoute
 from ledger.api.app import ROUTES, openapi
 from ledger.api.permissions import PERMISSIONS
 from tests.api.answers import assert_refused, together
+from tests.support.documented import Undocumented, check_documented
 from tests.support.http import Api
 
 PUBLIC: Final = {
@@ -124,7 +126,7 @@ def test_every_operation_says_what_it_does_and_how_it_answers(call: str) -> None
     assert operation["summary"].endswith(".")
     assert "200" in operation["responses"]
     assert all(response["description"] for response in operation["responses"].values())
-    assert ("security" in operation) is (call not in PUBLIC)
+    assert ("security" in operation) is (call not in PUBLIC or call == "POST /api/auth/2fa/verify")
     if call in GUARDED:
         assert {"401", "403", "422", "503"} <= set(operation["responses"])
 
@@ -168,3 +170,37 @@ async def test_the_service_serves_the_document(shared: Api) -> None:
 
     assert answer.headers["content-type"] == "application/json"
     assert answer.json() == DOCUMENT
+
+
+def _takes(call: str) -> set[str]:
+    parameters = _operations()[call].get("parameters", [])
+    return {parameter["name"] for parameter in parameters if parameter["in"] == "header"}
+
+
+def test_the_document_tells_which_calls_take_a_key_and_a_condition() -> None:
+    commands_on_decisions = {
+        "POST /api/decisions/submit",
+        "POST /api/decisions/{analysis_id}/decide",
+        "POST /api/decisions/{analysis_id}/escalate",
+    }
+
+    assert {call for call in HANDLERS if "If-Match" in _takes(call)} >= commands_on_decisions
+    assert {call for call in HANDLERS if "Idempotency-Key" in _takes(call)} >= {
+        *commands_on_decisions,
+        "POST /api/auth/register",
+        "POST /api/auth/users/{username}/role",
+    }
+    assert _takes("POST /api/auth/login") == set()
+
+
+@together
+async def test_an_answer_that_the_document_does_not_tell_is_noticed(shared: Api) -> None:
+    request = shared.client.build_request("GET", "/health")
+
+    for answer in (
+        httpx.Response(418, request=request),
+        httpx.Response(200, request=request, headers={"Ledger-New": "1"}),
+        httpx.Response(200, request=request, text="healthy"),
+    ):
+        with pytest.raises(Undocumented):
+            await check_documented(answer)

@@ -156,6 +156,7 @@ async def test_the_docs_page_loads_nothing_from_another_host(shared: Api) -> Non
     assert "script-src 'self'" in page.headers["content-security-policy"]
     loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
     assert len(loaded) == 4
+    assert "validatorUrl: null" in (await shared.client.get("/api/docs/start.js")).text
     for address in loaded:
         answer = await shared.client.get(address)
         assert answer.status_code == 200

@@ -18,6 +18,7 @@ from ledger.projections.progress import Progress
 from ledger.projections.runner import Runner
 from ledger.store.ledger import Ledger
 from tests.support.databases import Database
+from tests.support.documented import check_documented
 
 ADMIN: Final = "admin"
 PASSWORD: Final = "correct horse battery"
@@ -96,6 +97,12 @@ def verdict(analysis_id: str, status: str = "approved", **overrides: object) -> 
     }
 
 
+async def read_and_check(answer: httpx.Response) -> None:
+    """Let no answer pass that /openapi.json does not describe."""
+    await answer.aread()
+    await check_documented(answer)
+
+
 @asynccontextmanager
 async def serving(
     database: Database,
@@ -124,7 +131,11 @@ async def serving(
         progress.start()
         runner.start()
         try:
-            async with httpx.AsyncClient(transport=transport, base_url="http://ledger.test") as client:
+            async with httpx.AsyncClient(
+                transport=transport,
+                base_url="http://ledger.test",
+                event_hooks={"response": [read_and_check]},
+            ) as client:
                 yield Api(client=client, ledger=ledger, services=services)
         finally:
             await runner.stop()

@@ -33,7 +33,7 @@ from ledger.identity.people import Record
 from ledger.identity.sessions import authenticate
 from ledger.identity.tokens import LimitedClaims
 
-_REASONED: Final[dict[str, type]] = {"body": WithReason, "answer": Message}
+_REASONED: Final[dict[str, object]] = {"body": WithReason, "answer": Message, "keyed": True}
 
 
 class AccountController(Controller):
@@ -42,7 +42,7 @@ class AccountController(Controller):
     path = "/api/auth"
     tags = ("Authentication",)
 
-    @post("/register", status_code=200, opt={"body": Registration, "answer": Registered})
+    @post("/register", status_code=200, opt={"body": Registration, "answer": Registered, "keyed": True})
     async def register(self, request: HttpRequest) -> Response[bytes]:
         """Let somebody in (administrators)."""
         call = Call(request)
@@ -59,7 +59,15 @@ class AccountController(Controller):
         body = Registered(message="User registered successfully", username=wanted.username)
         return await call.answer(body, handled=handled, feeds=("directory",))
 
-    @post("/login", status_code=200, opt={"form": Credentials, "answer": TokenPair})
+    @post(
+        "/login",
+        status_code=200,
+        opt={
+            "form": Credentials,
+            "answer": TokenPair,
+            "also": {400: "The account is deactivated", 401: "User name or password is wrong"},
+        },
+    )
     async def login(self, request: HttpRequest) -> Response[bytes]:
         """Log in with user name and password (a form)."""
         call = Call(request)
@@ -73,7 +81,11 @@ class AccountController(Controller):
         )
         return await _tokens(call, logged_in)
 
-    @post("/refresh", status_code=200, opt={"body": Refresh, "answer": TokenPair})
+    @post(
+        "/refresh",
+        status_code=200,
+        opt={"body": Refresh, "answer": TokenPair, "also": {401: "The token is spent, or none of ours"}},
+    )
     async def refresh(self, request: HttpRequest) -> Response[bytes]:
         """Spend a refresh token for a new pair."""
         call = Call(request)
@@ -116,7 +128,16 @@ class AccountController(Controller):
             SecondFactor(secret=made.secret, qr_code_url=made.otpauth_url, backup_codes=made.backup_codes)
         )
 
-    @post("/2fa/verify", status_code=200, opt={"body": Code, "answer": TokenPair})
+    @post(
+        "/2fa/verify",
+        status_code=200,
+        opt={
+            "body": Code,
+            "answer": (TokenPair, Message),
+            "bearer": True,
+            "also": {400: "No second factor was set up", 401: "The code or the token is wrong"},
+        },
+    )
     async def verify_second_factor(self, request: HttpRequest) -> Response[bytes]:
         """Enable the second factor, or complete a login that asked for it (with its limited token)."""
         call = Call(request)
@@ -165,7 +186,7 @@ class AccountController(Controller):
     @post(
         "/users/{username:str}/role",
         status_code=200,
-        opt={"body": NewRole, "answer": Message},
+        opt={"body": NewRole, "answer": Message, "keyed": True},
     )
     async def role(self, request: HttpRequest, username: FromPath[str]) -> Response[bytes]:
         """Give somebody another role; their sessions end."""
@@ -184,7 +205,7 @@ class AccountController(Controller):
     @post(
         "/users/{username:str}/password",
         status_code=200,
-        opt={"body": NewPassword, "answer": Message},
+        opt={"body": NewPassword, "answer": Message, "keyed": True},
     )
     async def password(self, request: HttpRequest, username: FromPath[str]) -> Response[bytes]:
         """Change one's own password, or anybody's (administrators); the person's sessions end."""

@@ -57,7 +57,7 @@ class DecisionController(Controller):
     @post(
         "/submit",
         status_code=200,
-        opt={"body": wire.Submission, "answer": Submitted},
+        opt={"body": wire.Submission, "answer": Submitted, "keyed": True, "tagged": True},
     )
     async def submit(self, request: HttpRequest) -> Response[bytes]:
         """Ask for a decision on an item."""
@@ -83,7 +83,7 @@ class DecisionController(Controller):
         body = Submitted(message="Decision submitted successfully", analysis_id=new_id)
         return await call.answer(body, handled=handled, feeds=FEEDS, is_tagged=True)
 
-    @get("/pending", opt={"answer": list[wire.Item]})
+    @get("/pending", opt={"answer": list[wire.Item], "tells": ("Link",)})
     async def pending(
         self,
         request: HttpRequest,
@@ -114,7 +114,7 @@ class DecisionController(Controller):
             )
         return json_response(summary)
 
-    @get("/{analysis_id:str}", opt={"answer": wire.Item})
+    @get("/{analysis_id:str}", opt={"answer": wire.Item, "tagged": True})
     async def item(self, request: HttpRequest, analysis_id: FromPath[str]) -> Response[bytes]:
         """Show a submission and how it stands."""
         call = Call(request)
@@ -122,7 +122,7 @@ class DecisionController(Controller):
         item = msgspec.Raw(_shown(row.submission, row.status_at(call.services.clock())))
         return json_response(item, headers={"ETag": etag(row.version)})
 
-    @get("/{analysis_id:str}/response", opt={"answer": wire.Response})
+    @get("/{analysis_id:str}/response", opt={"answer": wire.Response, "tagged": True})
     async def response(self, request: HttpRequest, analysis_id: FromPath[str]) -> Response[bytes]:
         """Fetch the answer to a submission."""
         call = Call(request)
@@ -135,7 +135,7 @@ class DecisionController(Controller):
     @post(
         "/{analysis_id:str}/decide",
         status_code=200,
-        opt={"body": Verdict, "answer": wire.Response},
+        opt={"body": Verdict, "answer": wire.Response, "keyed": True, "tagged": True},
     )
     async def decide(self, request: HttpRequest, analysis_id: FromPath[str]) -> Response[bytes]:
         """Approve, reject or escalate."""
@@ -149,7 +149,7 @@ class DecisionController(Controller):
     @post(
         "/{analysis_id:str}/escalate",
         status_code=200,
-        opt={"answer": wire.Response},
+        opt={"answer": wire.Response, "keyed": True, "tagged": True},
     )
     async def escalate(
         self,

@@ -28,22 +28,26 @@ PAGE: Final = """<!doctype html>
 <script src="/api/docs/swagger-ui-bundle.js"></script><script src="/api/docs/start.js"></script></body>
 </html>
 """
-START: Final = 'SwaggerUIBundle({url: "/openapi.json", dom_id: "#docs", deepLinking: true});\n'
+START: Final = """SwaggerUIBundle({
+  url: "/openapi.json", dom_id: "#docs", deepLinking: true,
+  validatorUrl: null,  // it would have another host look at the description
+});
+"""
 
 
-@get("/openapi.json", sync_to_thread=False)
+@get("/openapi.json", opt={"media": "application/json"}, sync_to_thread=False)
 def openapi_document(request: HttpRequest) -> Response[bytes]:
     """Describe every call (OpenAPI 3.1)."""
     return Response(request.app.state["openapi"], media_type="application/json")
 
 
-@get("/api/docs", sync_to_thread=False)
+@get("/api/docs", opt={"media": "text/html"}, sync_to_thread=False)
 def docs_page() -> Response[str]:
     """Show the description for people."""
     return Response(PAGE, media_type="text/html", headers={"Content-Security-Policy": POLICY})
 
 
-@get("/api/docs/{asset:str}", sync_to_thread=False)
+@get("/api/docs/{asset:str}", opt={"media": "*/*"}, sync_to_thread=False)
 def docs_asset(asset: FromPath[str]) -> Response[bytes]:
     """Serve what the docs page loads."""
     if asset not in ASSETS:

@@ -93,7 +93,7 @@ class HealthController(Controller):
             Healthy(status="alive", timestamp=services.clock(), service=services.service_name)
         )
 
-    @get("/ready", opt={"answer": Readiness})
+    @get("/ready", opt={"answer": Readiness, "also": {503: ("Not ready; 'failing' says why", Readiness)}})
     async def ready(self, request: HttpRequest) -> Response[bytes]:
         """Tell whether traffic may come; 503 names the checks that fail."""
         services = Call(request).services
@@ -144,7 +144,7 @@ async def status(request: HttpRequest) -> Response[bytes]:
     return json_response(body)
 
 
-@get("/metrics", tags=["System"], sync_to_thread=False)
+@get("/metrics", tags=["System"], opt={"media": "text/plain"}, sync_to_thread=False)
 def metrics_text() -> Response[bytes]:
     """Give the metrics as Prometheus text."""
     return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -1,7 +1,8 @@
 """The OpenAPI 3.1 description: the framework's, with our bodies, answers and problem documents put in.
 
 Handlers read their bodies strictly and write their answers themselves (ADR 0007), so the framework does not
-know these shapes; each handler names them in ``opt``: ``body`` or ``form`` in, ``answer`` out.
+know these shapes; each handler names them in ``opt``: ``body`` or ``form`` in, ``answer`` out, and what else
+``openapi_answers`` lists. ``bearer=True`` stands where a public route reads a token itself.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,25 +15,19 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.routes import HTTPRoute
 from litestar.types import ControllerRouterHandler
 
+from ledger.api.openapi_answers import (
+    REFS,
+    Json,
+    header_components,
+    parameters_of,
+    responses_of,
+    schema_of,
+    shapes_of,
+)
 from ledger.api.permissions import PERMISSIONS, PUBLIC
 from ledger.api.problems import Problem
 
-REFS: Final = "#/components/schemas/{name}"
-PROBLEM: Final = {"application/problem+json": {"schema": {"$ref": REFS.format(name="Problem")}}}
-COMMON: Final = {
-    "401": "No live session: log in",
-    "403": "Your role may not",
-    "404": "There is no such thing",
-    "409": "Somebody else got there first",
-    "412": "It has changed since If-Match",
-    "413": "The body is too large",
-    "415": "The body is of another content type",
-    "422": "The request is not well-formed; 'errors' names the fields",
-    "503": "Not now; Retry-After says when",
-}
-ONLY_GUARDED: Final = {"401", "403", "404", "409", "412"}
-
-Json = dict[str, object]
+BODIES: Final = {"body": "application/json", "form": "application/x-www-form-urlencoded"}
 
 
 def describe(handlers: Sequence[ControllerRouterHandler], *, title: str, version: str) -> bytes:
@@ -43,10 +38,11 @@ def describe(handlers: Sequence[ControllerRouterHandler], *, title: str, version
         logging_config=None,
     )
     document: Json = app.openapi_schema.to_schema()
-    for call, operation, handler in _operations(app, document):
-        _complete(operation, handler, is_public=PERMISSIONS.get(call) is PUBLIC)
+    for path, method, operation, handler in _operations(app, document):
+        _complete(operation, handler, method, path)
     components = _object(document, "components")
     _object(components, "schemas").update(_shapes(app))
+    components["headers"] = header_components()
     components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
     return msgspec.json.encode(document)
 
@@ -65,50 +61,38 @@ def _handlers(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
                 yield route.path_format, method.lower(), handler
 
 
-def _operations(app: Litestar, document: Json) -> Iterator[tuple[str, Json, HTTPRouteHandler]]:
+def _operations(app: Litestar, document: Json) -> Iterator[tuple[str, str, Json, HTTPRouteHandler]]:
     paths = _object(document, "paths")
     for path, method, handler in _handlers(app):
         if path in paths and method in _object(paths, path):
-            yield f"{method.upper()} {path}", _object(_object(paths, path), method), handler
+            yield path, method, _object(_object(paths, path), method), handler
 
 
-def _complete(operation: Json, handler: HTTPRouteHandler, *, is_public: bool) -> None:
+def _complete(operation: Json, handler: HTTPRouteHandler, method: str, path: str) -> None:
+    is_public = PERMISSIONS.get(f"{method.upper()} {path}") is PUBLIC
     operation["operationId"] = handler.handler_name
     operation["summary"] = (handler.fn.__doc__ or "").strip().splitlines()[0]
     operation.pop("description", None)
-    if not is_public:
+    if not is_public or handler.opt.get("bearer"):
         operation["security"] = [{"bearer": []}]
-    for place, media_type in (("body", "application/json"), ("form", "application/x-www-form-urlencoded")):
+    for place, media_type in BODIES.items():
         if place in handler.opt:
-            content = {media_type: {"schema": _ref(handler.opt[place])}}
+            content = {media_type: {"schema": schema_of(handler.opt[place])}}
             operation["requestBody"] = {"required": True, "content": content}
-    responses: Json = {"200": _answer(handler)}
-    responses |= {
-        status: {"description": text, "content": PROBLEM}
-        for status, text in COMMON.items()
-        if not (is_public and status in ONLY_GUARDED)
-    }
-    operation["responses"] = responses
+    parameters = parameters_of(handler, method)
+    if parameters:
+        operation["parameters"] = [*_list(operation, "parameters"), *parameters]
+    operation["responses"] = responses_of(handler, method, path, is_public=is_public)
 
 
-def _answer(handler: HTTPRouteHandler) -> Json:
-    answer = handler.opt.get("answer")
-    if answer is None:
-        return {"description": "Done"}
-    return {"description": "Done", "content": {"application/json": {"schema": _ref(answer)}}}
-
-
-def _ref(shape: type) -> Json:
-    (schema,), _ = msgspec.json.schema_components([shape], ref_template=REFS)
-    return schema
+def _list(parent: Json, name: str) -> list[object]:
+    child = parent.get(name, [])
+    if not isinstance(child, list):
+        raise TypeError(name)
+    return child
 
 
 def _shapes(app: Litestar) -> Json:
-    wanted = [
-        handler.opt[place]
-        for _, _, handler in _handlers(app)
-        for place in ("body", "form", "answer")
-        if place in handler.opt
-    ]
+    wanted = [shape for _, _, handler in _handlers(app) for shape in shapes_of(handler)]
     _, components = msgspec.json.schema_components([Problem, *wanted], ref_template=REFS)
     return dict(components)

@@ -1,0 +1,156 @@
+"""What an operation may be answered with, as its description tells it: statuses, headers, media types.
+
+Most follows from what a route is: whoever needs a session may be told 401 and 403, a path that names something
+may lead nowhere (404), a command may be against a rule (400) or come too late (409). What does not follow, a
+handler names in its ``opt``:
+
+- ``answer``: the shape of its answer, or several; ``media``: its media type, where no shape says it
+- ``keyed=True``: it honours Idempotency-Key and tells where its event lies
+- ``tagged=True``: it answers an ETag; a command then honours If-Match
+- ``also``: further statuses, each with what it means, and with a shape where it is no problem document
+- ``tells``: further headers of its success, among ``HEADERS``
+"""
+
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+
+import msgspec
+from litestar.handlers import HTTPRouteHandler
+from litestar.status_codes import HTTP_204_NO_CONTENT
+
+Json = dict[str, object]
+Meaning: TypeAlias = str | tuple[str, type]
+
+REFS: Final = "#/components/schemas/{name}"
+PROBLEM: Final = {"application/problem+json": {"schema": {"$ref": REFS.format(name="Problem")}}}
+JSON: Final = "application/json"
+
+ALWAYS: Final = {
+    422: "The request is not well-formed; 'errors' names the fields",
+    503: "Not now; Retry-After says when",
+}
+DEFAULT: Final = (
+    "Any other refusal: a head that is too large, a transfer coding nobody undoes, a fault of ours"
+)
+OF_BODIES: Final = {
+    408: "The body did not arrive in time",
+    413: "The body is too large",
+    415: "The body is of another content type",
+}
+OF_SESSIONS: Final = {401: "No live session: log in", 403: "Your role may not"}
+OF_COMMANDS: Final = {400: "A rule forbids it", 409: "Somebody else got there first"}
+OF_PATHS: Final = {404: "There is no such thing"}
+OF_TAGGED_COMMANDS: Final = {412: "It has changed since If-Match"}
+
+HEADERS: Final = {
+    "X-Request-ID": "Ties the answer to the service's log: the caller's own, if it is sane, else a new one.",
+    "Ledger-Position": "The position in the log of the command's last event.",
+    "Ledger-Leaf-Hash": "The leaf hash of the command's last event, in hexadecimal.",
+    "Ledger-View-Stale": "The read models that do not show the command yet, separated by commas.",
+    "ETag": "The version of the decision, to be named in If-Match.",
+    "Link": "The address of the next page (RFC 8288).",
+    "Retry-After": "Seconds after which to try again.",
+    "WWW-Authenticate": "Which token is wanted, or what it lacks (RFC 6750).",
+}
+OF_EVENTS: Final = ("Ledger-Position", "Ledger-Leaf-Hash", "Ledger-View-Stale")
+OF_STATUS: Final = {401: ("WWW-Authenticate",), 403: ("WWW-Authenticate",), 503: ("Retry-After",)}
+
+KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "Names the command: the same key and body get the first answer again, with another body 422.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+CONDITION: Final = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "The ETag that the decision must still have, or * for any.",
+    "schema": {"type": "string"},
+}
+
+
+def parameters_of(handler: HTTPRouteHandler, method: str) -> list[Json]:
+    """List the headers that a call takes beside its token."""
+    keyed = [dict[str, object](KEY)] if handler.opt.get("keyed") else []
+    tagged = [dict[str, object](CONDITION)] if handler.opt.get("tagged") and method != "get" else []
+    return keyed + tagged
+
+
+def responses_of(handler: HTTPRouteHandler, method: str, path: str, *, is_public: bool) -> Json:
+    """List every answer of an operation by its status."""
+    refusals = dict(_refusals(handler, method, path, is_public=is_public))
+    return {
+        "200": {"description": "Done", "headers": _headers(*_told(handler)), **_content(handler)},
+        **{str(status): _refused(text, status) for status, text in sorted(refusals.items())},
+        "default": _refused(DEFAULT, 500),
+    }
+
+
+def header_components() -> Json:
+    """Describe every header once."""
+    return {
+        name: {"description": text, "required": name == "X-Request-ID", "schema": {"type": "string"}}
+        for name, text in HEADERS.items()
+    }
+
+
+def _refusals(
+    handler: HTTPRouteHandler, method: str, path: str, *, is_public: bool
+) -> Iterator[tuple[int, Meaning]]:
+    is_command = method != "get"
+    applies = (
+        (ALWAYS, True),
+        (OF_BODIES, is_command),
+        (OF_SESSIONS, not is_public),
+        (OF_COMMANDS, is_command and not is_public),
+        (OF_PATHS, "{" in path),
+        (OF_TAGGED_COMMANDS, is_command and bool(handler.opt.get("tagged"))),
+        (handler.opt.get("also", {}), True),
+    )
+    for statuses, does_apply in applies:
+        if does_apply:
+            yield from statuses.items()
+
+
+def _refused(meaning: Meaning, status: int) -> Json:
+    text, shape = (meaning, None) if isinstance(meaning, str) else meaning
+    content = PROBLEM if shape is None else {JSON: {"schema": schema_of(shape)}}
+    told: Json = {"description": text, "headers": _headers(*OF_STATUS.get(status, ()))}
+    return told if status == HTTP_204_NO_CONTENT else {**told, "content": content}
+
+
+def _told(handler: HTTPRouteHandler) -> Iterator[str]:
+    yield from OF_EVENTS if handler.opt.get("keyed") else ()
+    yield from ("ETag",) if handler.opt.get("tagged") else ()
+    yield from handler.opt.get("tells", ())
+
+
+def _headers(*names: str) -> Json:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-ID", *names)}
+
+
+def _content(handler: HTTPRouteHandler) -> Json:
+    answer, media = handler.opt.get("answer"), handler.opt.get("media")
+    if answer is not None:
+        return {"content": {JSON: {"schema": schema_of(answer)}}}
+    return {} if media is None else {"content": {media: {}}}
+
+
+def schema_of(shape: type | tuple[type, ...]) -> Json:
+    """Refer to the schema of a shape, or of any of several."""
+    schemas, _ = msgspec.json.schema_components(_shapes_in(shape), ref_template=REFS)
+    return {"anyOf": list(schemas)} if len(schemas) > 1 else schemas[0]
+
+
+def shapes_of(handler: HTTPRouteHandler) -> Iterator[type]:
+    """List every shape that a handler names."""
+    for place in ("body", "form", "answer"):
+        if place in handler.opt:
+            yield from _shapes_in(handler.opt[place])
+    for meaning in handler.opt.get("also", {}).values():
+        if not isinstance(meaning, str):
+            yield meaning[1]
+
+
+def _shapes_in(place: type | tuple[type, ...]) -> tuple[type, ...]:
+    return place if isinstance(place, tuple) else (place,)
