@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -44,6 +45,7 @@ async def run(server: Server, scale: Scale, names: list[str], progress: Progress
     conn = await asyncpg.connect(server.owner_url)
     version = str(await conn.fetchval("show server_version"))
     await conn.close()
+    gc.freeze()  # as the service does, once it has started
     described = machine.describe(server.folder, version)
     parts = [await SCENARIOS[name](server, scale, progress) for name in SCENARIOS if name in names]
     return Report(mode=scale.name, machine=described, parts=tuple(parts), seconds=time.monotonic() - began)

@@ -1,6 +1,7 @@
 """A process that appends on command: reads its job, warms up, waits for a line, appends, prints what it did."""
 
 import asyncio
+import gc
 import sys
 
 import msgspec
@@ -36,6 +37,7 @@ async def work(job: Job) -> None:
     async with await Ledger.open(job.url) as ledger:
         account = Account(await ledger.head())
         warm_up = await _append(ledger, job, texts, account, min(0.3, job.seconds))
+        gc.freeze()  # as the service does, once it has started
         print("warm", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
         sample = await _append(ledger, job, texts, account, job.seconds)

@@ -6,9 +6,9 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Final
-from uuid import uuid4
 
 import msgspec
+from uuid_utils.compat import uuid4
 
 from ledger.domain.event import Event
 from ledger.domain.ids import SessionId

@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import Final, Self
-from uuid import uuid4
 
 import asyncpg
+from uuid_utils.compat import uuid4
 
 from benchmarks.server import Server
 from benchmarks.subject import LostOrDoubled, NotAvailable

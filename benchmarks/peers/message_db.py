@@ -10,9 +10,9 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
-from uuid import uuid4
 
 import asyncpg
+from uuid_utils.compat import uuid4
 
 from benchmarks.server import Database, Server
 from benchmarks.subject import LostOrDoubled, NotAvailable

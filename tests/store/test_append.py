@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from ledger.domain.errors import VersionConflict
-from ledger.domain.ids import Version
+from ledger.domain.ids import StreamName, Version
 from ledger.store.appends import (
     Append,
     Appended,
@@ -19,9 +19,9 @@ from ledger.store.appends import (
     send_one,
     stamp,
 )
-from ledger.store.envelope import leaf_hash, open_envelope
+from ledger.store.envelope import Provenance, leaf_hash, open_envelope
 from ledger.store.ledger import Ledger
-from ledger.store.streams import Stream, append, draft, read_stream
+from ledger.store.streams import Stream, append, draft, new_command_id, read_stream
 from tests.support.databases import Database
 from tests.support.events import an_event, by_somebody, new_stream, with_key
 
@@ -54,6 +54,36 @@ async def a_stream_of(ledger: Ledger, count: int) -> Stream:
     stream = new_stream()
     await append(ledger, draft(stream, [an_event() for _ in range(count)], by_somebody()))
     return await read_stream(ledger, stream.name)
+
+
+AWKWARD = (
+    'a "quoted" one',
+    "back\\slash\\",
+    "{braces},commas",
+    "NULL",
+    "",
+    " spaces ",
+    "line\nend\t",
+    "Zoë 🦉",
+)
+
+
+@pytest.mark.parametrize("text", AWKWARD)
+async def test_awkward_texts_are_stored_as_they_are(ledger: Ledger, send: Send, text: str) -> None:
+    first, second = (
+        Provenance(actor=text, command_id=new_command_id(), correlation_id=text) for _ in range(2)
+    )
+    name = StreamName(f"session-{text}")
+    await append(ledger, draft(Stream(name=name, events=()), [an_event()], first))
+    stream = await read_stream(ledger, name)
+
+    landed = await send(ledger, draft(stream, [an_event()], second, reads=[new_stream()]))
+
+    assert isinstance(landed, Appended)
+    rows = await ledger.pool.fetch(
+        "select actor, correlation_id, type from ledger.events where stream = $1 order by version", name
+    )
+    assert [tuple(row) for row in rows] == [(text, text, "session-ended")] * 2
 
 
 async def positions(ledger: Ledger) -> list[int]:

@@ -57,6 +57,27 @@ async def test_concurrent_appends_share_a_commit(appender: Appender, ledger: Led
     assert await batches(ledger, tasks) == [0, 0, 0, 0, 0]
 
 
+async def test_while_one_half_of_the_callers_commits_the_other_half_prepares(
+    ledger: Ledger, database: Database
+) -> None:
+    appender = Appender(database.service_url, LEDGER_ID)
+
+    async def caller() -> None:
+        for _ in range(4):
+            await appender.append(one_event())
+
+    callers = [asyncio.create_task(caller()) for _ in range(40)]
+    await asyncio.sleep(0)
+    appender.start()
+    await asyncio.gather(*callers)
+    await appender.stop()
+
+    rows = await ledger.pool.fetch("select count(*) from ledger.events group by xmin order by min(position)")
+    first, *later = [row["count"] for row in rows]
+    assert first == 40, "nothing is there to go with it"
+    assert max(later) == 20
+
+
 async def test_a_reader_of_a_stream_never_shares_a_batch_with_its_writer(
     appender: Appender, ledger: Ledger
 ) -> None:

@@ -1,10 +1,12 @@
 """Group commit: while one batch commits the next one forms, so that concurrent appends share a flush.
 
-Theory of operation (ADR 0003). Appends queue in order. A batch takes from the front what may travel together:
-one append a stream, and never a reader of a stream with its writer, or a verdict could get a later
-position than the revocation it did not see. What stays behind keeps its place: nothing behind it that
-touches its streams overtakes it. A batch is one statement and one commit. Everything but a fault of the
-data means that the outcome is unknown: a new connection, the same bytes again; the event ids make that safe.
+Theory of operation (ADR 0003, 0013). Appends queue in order. A batch takes from the front what may travel
+together: one append a stream, and never a reader of a stream with its writer, or a verdict could get a later
+position than the revocation it did not see. It takes half of what is in the air; if it took all, a process
+and its server would work in turns, the one idle while the other is busy. What stays behind keeps its place:
+nothing behind it that touches its streams overtakes it. A batch is one statement and one commit. Everything but
+a fault of the data means that the outcome is unknown: a new connection, the same bytes again; the event ids make
+that safe.
 """
 
 import asyncio
@@ -23,6 +25,7 @@ from ledger.store.pool import DatabaseUnreachable, DirectConnection, connect
 log = structlog.get_logger()
 
 MAX_BATCH: Final = 256
+UNDIVIDED: Final = 8
 MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
 MAX_QUEUE: Final = 4096
 SCAN_AHEAD: Final = 1024
@@ -113,22 +116,25 @@ class Appender:
 
     async def _run(self) -> None:
         try:
+            answered = 0
             while self._queue or not self._stopping:
+                due = answered if self._queue else 0  # their next appends; else those wait already
                 await self._wake.wait()
-                batch = self._take()
+                batch = self._take(_share(len(self._queue) + due) if answered else MAX_BATCH)
                 if batch:
                     await self._commit(batch)
+                    answered = len(batch)
         finally:  # whatever ended it, nobody may wait for ever
             self._stopping = True
             for waiting in self._queue:
                 _fail(waiting, Unavailable())
 
-    def _take(self) -> list[_Waiting]:
-        """Take from the front of the queue what may travel together."""
+    def _take(self, limit: int) -> list[_Waiting]:
+        """Take from the front of the queue what may travel together, at most ``limit``."""
         batch: list[_Waiting] = []
         behind: list[_Waiting] = []
         written, read, blocked, ids, size = set[str](), set[str](), set[str](), set[object](), 0
-        while self._queue and len(batch) < MAX_BATCH and size < MAX_BATCH_BYTES and len(behind) < SCAN_AHEAD:
+        while self._queue and len(batch) < limit and size < MAX_BATCH_BYTES and len(behind) < SCAN_AHEAD:
             waiting = self._queue.popleft()
             if waiting.answer.done():  # its caller has gone before we sent it
                 continue
@@ -221,6 +227,11 @@ class Appender:
         if self._conn is not None:
             self._conn.terminate()
             self._conn = None
+
+
+def _share(in_the_air: int) -> int:
+    """Say how many may travel: half, so that one half is prepared while the other commits; a few stay together."""
+    return min(MAX_BATCH, max(UNDIVIDED, (in_the_air + 1) // 2))
 
 
 def _fail(waiting: _Waiting, reason: Exception) -> None:

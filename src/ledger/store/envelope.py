@@ -16,7 +16,7 @@ LEAF_PREFIX: Final = b"\x00"
 NO_LEAF: Final = b""
 
 
-class Provenance(msgspec.Struct, frozen=True, kw_only=True):
+class Provenance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where a command came from.
 
     ``actor`` is an opaque person id, or ``operator`` or ``system``; ``correlation_id`` a W3C trace id
@@ -33,7 +33,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     request: str = ""
 
 
-class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+class Envelope(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The keys in their order; every value a string or an integer."""
 
     v: int
@@ -101,4 +101,5 @@ def leaf_hash(envelope: bytes) -> bytes:
 
 def timestamp(moment: datetime) -> str:
     """Write a moment in UTC with exactly six digits of a second's fraction."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return in_utc.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

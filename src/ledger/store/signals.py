@@ -96,13 +96,14 @@ class Bell:
     def __init__(self) -> None:
         """Begin unrung."""
         self._rings = 0
-        self._event = asyncio.Event()
+        self._awaited: asyncio.Event | None = None
 
     def ring(self, _payload: str | None = None) -> None:
         """Wake everybody who waits."""
         self._rings += 1
-        self._event.set()
-        self._event = asyncio.Event()
+        if self._awaited is not None:
+            self._awaited.set()
+            self._awaited = None
 
     def rings(self) -> int:
         """Count the rings so far; take it before looking at what the bell is about."""
@@ -112,9 +113,11 @@ class Bell:
         """Wait up to ``timeout`` seconds for a ring after the first ``rings``; tell whether there was one."""
         if self._rings > rings:
             return True
+        if self._awaited is None:
+            self._awaited = asyncio.Event()
         try:
             async with asyncio.timeout(timeout):
-                await self._event.wait()
+                await self._awaited.wait()
         except TimeoutError:
             return False
         return True

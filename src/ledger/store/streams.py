@@ -273,7 +273,8 @@ def event_ids(provenance: Provenance, count: int) -> tuple[EventId, ...]:
     """
     if provenance.is_keyed:
         return tuple(EventId(uuid5(provenance.command_id, str(number))) for number in range(1, count + 1))
-    return tuple(EventId(UUID(int=provenance.command_id.int + number)) for number in range(count))
+    first = provenance.command_id
+    return tuple(EventId(UUID(int=first.int + number) if number else first) for number in range(count))
 
 
 def new_command_id() -> CommandId:
