@@ -27,9 +27,10 @@ PUBLIC: Final = {
     "GET /api/docs/{asset}",
     "POST /api/auth/login",
     "POST /api/auth/refresh",
+    "POST /api/auth/2fa/setup",
     "POST /api/auth/2fa/verify",
 }
-"""The whole list of what answers without a session; 2fa/verify reads its token, which may be a limited one."""
+"""The whole list of what answers without a session; 2fa/* read their token, which may be a limited one."""
 
 CONTRACT: Final = {
     "GET /health",

@@ -17,7 +17,8 @@ async def test_setting_up_answers_with_a_secret_a_url_and_ten_backup_codes(api: 
 
     assert answer.status_code == 200
     body = answer.json()
-    assert set(body) == {"secret", "qr_code_url", "backup_codes"}
+    assert set(body) == {"secret", "qr_code_url", "qr_code_svg", "backup_codes"}
+    assert body["qr_code_svg"].startswith("<svg")
     assert body["qr_code_url"].startswith("otpauth://totp/")
     assert f"secret={body['secret']}" in body["qr_code_url"]
     assert len(set(body["backup_codes"])) == 10

@@ -2,28 +2,39 @@
 
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from ledger.domain.account.commands import (
     ChangePassword,
     ChangeRole,
     DeactivateAccount,
+    DisableSecondFactor,
     EnableSecondFactor,
+    IssueApiKey,
     ReactivateAccount,
     RegisterAccount,
+    RenewBackupCodes,
+    RevokeApiKey,
 )
 from ledger.domain.account.events import (
     AccountDeactivated,
     AccountReactivated,
     AccountRegistered,
+    ApiKeyIssued,
+    ApiKeyRevoked,
+    BackupCodesRenewed,
     PasswordChanged,
     RoleChanged,
+    Scope,
+    SecondFactorDisabled,
     SecondFactorEnabled,
 )
 from ledger.domain.authority import Authority, Role
-from ledger.domain.ids import Digest, PersonId, SessionId
+from ledger.domain.ids import Digest, KeyId, PersonId, SessionId
 from tests.builders.people import ADA, ANA, NOW, ROLES, acting, session_of
 
 COMMITMENT: Final = Digest("c" * 64)
+KEY: Final = KeyId(UUID(int=70))
 
 
 def _who(by: PersonId | Authority | None) -> Authority | None:
@@ -115,3 +126,69 @@ def change_password(
 
 def enable_second_factor(*, by: PersonId | Authority = ANA, now: datetime = NOW) -> EnableSecondFactor:
     return EnableSecondFactor(now=now, by=acting(by))
+
+
+def second_factor_disabled(
+    *,
+    by: PersonId | None = ANA,
+    kept_session: SessionId | None = None,
+    reason: str = "",
+    at: datetime = NOW,
+) -> SecondFactorDisabled:
+    return SecondFactorDisabled(at=at, by=by, kept_session=kept_session, reason=reason)
+
+
+def backup_codes_renewed(*, at: datetime = NOW) -> BackupCodesRenewed:
+    return BackupCodesRenewed(at=at)
+
+
+def key_issued(
+    key: KeyId = KEY,
+    *,
+    scopes: tuple[Scope, ...] = tuple(Scope),
+    expires_at: datetime | None = None,
+    by: PersonId | None = ADA,
+    at: datetime = NOW,
+) -> ApiKeyIssued:
+    return ApiKeyIssued(at=at, key=key, scopes=scopes, expires_at=expires_at, by=by)
+
+
+def key_revoked(
+    key: KeyId = KEY, *, by: PersonId | None = ADA, reason: str = "leaked", at: datetime = NOW
+) -> ApiKeyRevoked:
+    return ApiKeyRevoked(at=at, key=key, by=by, reason=reason)
+
+
+def disable_second_factor(
+    *,
+    by: PersonId | Authority | None = ANA,
+    reason: str = "",
+    is_demanded: bool = False,
+    now: datetime = NOW,
+) -> DisableSecondFactor:
+    return DisableSecondFactor(now=now, by=_who(by), reason=reason, is_demanded=is_demanded)
+
+
+def renew_backup_codes(*, by: PersonId | Authority = ANA, now: datetime = NOW) -> RenewBackupCodes:
+    return RenewBackupCodes(now=now, by=acting(by))
+
+
+def issue_key(
+    key: KeyId = KEY,
+    *,
+    by: PersonId | Authority | None = ADA,
+    scopes: tuple[Scope, ...] = tuple(Scope),
+    expires_at: datetime | None = None,
+    now: datetime = NOW,
+) -> IssueApiKey:
+    return IssueApiKey(now=now, by=_who(by), key=key, scopes=scopes, expires_at=expires_at)
+
+
+def revoke_key(
+    key: KeyId = KEY,
+    *,
+    by: PersonId | Authority | None = ADA,
+    reason: str = "leaked",
+    now: datetime = NOW,
+) -> RevokeApiKey:
+    return RevokeApiKey(now=now, by=_who(by), key=key, reason=reason)

@@ -57,6 +57,8 @@ def authority(
     is_active: bool = True,
     session_is_live: bool = True,
     stepped_up_at: datetime | None = None,
+    has_second_factor: bool = False,
+    is_paused: bool = False,
 ) -> Authority:
     return Authority(
         person=person,
@@ -66,6 +68,8 @@ def authority(
         is_active=is_active,
         session_is_live=session_is_live,
         stepped_up_at=stepped_up_at,
+        has_second_factor=has_second_factor,
+        is_paused=is_paused,
     )
 
 

@@ -3,8 +3,18 @@
 from datetime import datetime, timedelta
 from typing import Final
 
+from ledger.domain.authority import Authority
 from ledger.domain.ids import Digest, PersonId, SessionId
-from ledger.domain.session.commands import EndSession, ExpireSession, OpenSession, RevokeSession
+from ledger.domain.session.commands import (
+    DismissSession,
+    EndSession,
+    ExpireSession,
+    OpenSession,
+    PauseSession,
+    ResumeSession,
+    RevokeSession,
+    StepUp,
+)
 from ledger.domain.session.events import (
     EndCause,
     ExpiryCause,
@@ -13,9 +23,13 @@ from ledger.domain.session.events import (
     SessionEnded,
     SessionExpired,
     SessionOpened,
+    SessionPaused,
+    SessionResumed,
     SessionRevoked,
+    SessionStepUpCompleted,
+    SessionStepUpFailed,
 )
-from tests.builders.people import ADA, ANA, NOW, session_of
+from tests.builders.people import ADA, ANA, NOW, acting, session_of
 
 IDLE_SECONDS: Final = 1_800
 ABSOLUTE_SECONDS: Final = 43_200
@@ -100,3 +114,39 @@ def revoke(
     now: datetime = NOW,
 ) -> RevokeSession:
     return RevokeSession(now=now, by=by, cause=cause, reason=reason)
+
+
+def stepped_up(factor: Factor = Factor.TOTP, *, at: datetime = NOW) -> SessionStepUpCompleted:
+    return SessionStepUpCompleted(at=at, factor=factor)
+
+
+def step_up_failed(*, at: datetime = NOW) -> SessionStepUpFailed:
+    return SessionStepUpFailed(at=at)
+
+
+def break_taken(*, at: datetime = NOW) -> SessionPaused:
+    return SessionPaused(at=at)
+
+
+def came_back(*, at: datetime = NOW) -> SessionResumed:
+    return SessionResumed(at=at)
+
+
+def dismiss(
+    by: PersonId | Authority = ANA, *, reason: str = "a lost laptop", now: datetime = NOW
+) -> DismissSession:
+    return DismissSession(now=now, by=acting(by), reason=reason)
+
+
+def step_up(
+    by: PersonId | Authority = ANA, *, factor: Factor | None = Factor.TOTP, now: datetime = NOW
+) -> StepUp:
+    return StepUp(now=now, by=acting(by), factor=factor)
+
+
+def take_break(by: PersonId | Authority = ANA, *, now: datetime = NOW) -> PauseSession:
+    return PauseSession(now=now, by=acting(by))
+
+
+def come_back(by: PersonId | Authority = ANA, *, now: datetime = NOW) -> ResumeSession:
+    return ResumeSession(now=now, by=acting(by))

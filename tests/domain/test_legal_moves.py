@@ -9,6 +9,10 @@ from typing import get_args
 import msgspec
 import pytest
 
+from ledger.domain.access import state as access_state
+from ledger.domain.access.commands import AccessCommand
+from ledger.domain.access.decide import ACCESS
+from ledger.domain.access.state import AccessState
 from ledger.domain.account import state as account_state
 from ledger.domain.account.commands import AccountCommand
 from ledger.domain.account.decide import ACCOUNT
@@ -33,21 +37,31 @@ from tests.builders import (
     ADA,
     ANA,
     BEN,
+    ENGINE,
     LEA,
     TWO_OF_EACH,
+    authority,
+    break_taken,
     cast_vote,
     change_password,
     change_role,
     claim,
     claimed,
+    come_back,
     deactivate,
     deactivated,
+    demand,
+    demanded,
+    disable_second_factor,
+    dismiss,
     enable_second_factor,
     ended,
     escalate,
     escalated,
     expire,
     expired,
+    issue_key,
+    key_issued,
     later,
     log_in,
     log_out,
@@ -57,13 +71,18 @@ from tests.builders import (
     registered,
     release,
     renew,
+    renew_backup_codes,
     resolved,
     revoke,
+    revoke_key,
     revoked,
     second_factor_enabled,
+    step_up,
     submit,
     submitted,
+    take_break,
     voted,
+    waive,
 )
 from tests.builders.operations import (
     cancel_rebuild,
@@ -111,8 +130,21 @@ SESSION_COMMANDS = [
     expire(),
     expire(now=later(10**6)),
     expire(ExpiryCause.ABSOLUTE, now=later(10**6)),
+    dismiss(),
+    dismiss(ADA),
+    step_up(),
+    step_up(factor=None),
+    take_break(),
+    come_back(),
 ]
-SESSIONS = [[], [opened()], [opened(), ended()], [opened(), expired()], [opened(), revoked()]]
+SESSIONS = [
+    [],
+    [opened()],
+    [opened(), break_taken()],
+    [opened(), ended()],
+    [opened(), expired()],
+    [opened(), revoked()],
+]
 ACCOUNT_COMMANDS = [
     register(),
     change_role(Role.VIEWER),
@@ -122,8 +154,23 @@ ACCOUNT_COMMANDS = [
     change_password(),
     change_password(by=ADA),
     enable_second_factor(),
+    disable_second_factor(),
+    disable_second_factor(by=ADA),
+    renew_backup_codes(),
+    renew_backup_codes(by=authority(ANA, stepped_up_at=later(0))),
+    issue_key(),
+    revoke_key(),
 ]
-ACCOUNTS = [[], [registered()], [registered(), deactivated()], [registered(), second_factor_enabled()]]
+ACCOUNTS = [
+    [],
+    [registered()],
+    [registered(), deactivated()],
+    [registered(), second_factor_enabled()],
+    [registered(ENGINE)],
+    [registered(ENGINE), key_issued()],
+]
+ACCESS_COMMANDS = [demand(), waive()]
+ACCESSES = [[], [demanded()]]
 
 OPERATIONS_COMMANDS = [
     wish()
@@ -171,7 +218,7 @@ def outcome(decider: Decider, command: msgspec.Struct, state: msgspec.Struct) ->
 class Aggregate(msgspec.Struct):
     decider: Decider
     module: ModuleType
-    states: UnionType
+    states: UnionType | type
     commands: UnionType
     histories: list[list]
     tried: list
@@ -184,12 +231,13 @@ AGGREGATES = [
     Aggregate(
         OPERATIONS, operations_state, OperationsState, OperationsCommand, OPERATED, OPERATIONS_COMMANDS
     ),
+    Aggregate(ACCESS, access_state, AccessState, AccessCommand, ACCESSES, ACCESS_COMMANDS),
 ]
 
 
 @pytest.mark.parametrize("aggregate", AGGREGATES, ids=lambda aggregate: aggregate.decider.category)
 def test_the_table_has_every_state_and_command(aggregate):
-    pairs = product(get_args(aggregate.states), get_args(aggregate.commands))
+    pairs = product(get_args(aggregate.states) or (aggregate.states,), get_args(aggregate.commands))
 
     assert set(written(aggregate.module.__doc__)) == {
         (state.__name__, wish.__name__) for state, wish in pairs

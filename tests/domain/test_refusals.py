@@ -5,13 +5,28 @@ from collections import Counter
 
 import pytest
 
-from ledger.domain.account.decide import AccountNotFound, AlreadyRegistered, LastAdmin, OwnAccountOnly
-from ledger.domain.authority import AdminRequired, InsufficientPermissions, SessionNotLive
+from ledger.domain.account.decide import (
+    AccountNotFound,
+    AlreadyRegistered,
+    KeyNotFound,
+    LastAdmin,
+    NotAServiceAccount,
+    OwnAccountOnly,
+    SecondFactorNeeded,
+    SecondFactorNotEnabled,
+)
+from ledger.domain.authority import (
+    AdminRequired,
+    InsufficientPermissions,
+    SessionIsPaused,
+    SessionNotLive,
+    StepUpRequired,
+)
 from ledger.domain.decision import rules
 from ledger.domain.decision.state import DecisionNotFound
 from ledger.domain.errors import Invalid, LedgerError, NotFound, Refused, RuleViolation, Unauthenticated
 from ledger.domain.operations import decide as operations
-from ledger.domain.session.decide import InactiveUser, SessionAlreadyOpened, SessionNotFound
+from ledger.domain.session.decide import InactiveUser, OwnSessionOnly, SessionAlreadyOpened, SessionNotFound
 from tests.builders import ANA
 
 REFUSALS = {
@@ -21,9 +36,15 @@ REFUSALS = {
     DecisionNotFound: ("decision-not-found", NotFound),
     InactiveUser: ("inactive-user", RuleViolation),
     InsufficientPermissions: ("insufficient-permissions", Refused),
+    KeyNotFound: ("key-not-found", NotFound),
     LastAdmin: ("last-admin", RuleViolation),
+    NotAServiceAccount: ("not-a-service-account", RuleViolation),
     OwnAccountOnly: ("own-account-only", Refused),
+    OwnSessionOnly: ("own-session-only", Refused),
+    SecondFactorNeeded: ("second-factor-needed", RuleViolation),
+    SecondFactorNotEnabled: ("second-factor-not-enabled", RuleViolation),
     SessionAlreadyOpened: ("session-already-opened", RuleViolation),
+    SessionIsPaused: ("session-paused", RuleViolation),
     SessionNotFound: ("session-not-found", NotFound),
     SessionNotLive: ("session-not-live", Unauthenticated),
     operations.AlreadyPaused: ("already-paused", RuleViolation),
@@ -44,8 +65,8 @@ REFUSALS = {
     rules.LeaseLost: ("lease-lost", RuleViolation),
     rules.ReasonRequired: ("reason-required", RuleViolation),
     rules.SelfReview: ("self-review", Refused),
-    rules.StepUpRequired: ("step-up-required", Unauthenticated),
     rules.SubjectChanged: ("subject-changed", RuleViolation),
+    StepUpRequired: ("step-up-required", Unauthenticated),
 }
 
 

@@ -5,6 +5,8 @@ from typing import get_args
 
 import pytest
 
+from ledger.domain.access.decide import ACCESS
+from ledger.domain.access.events import AccessEvent
 from ledger.domain.account.commands import AccountCommand
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.account.events import AccountEvent
@@ -28,6 +30,7 @@ AGGREGATES = [
     (DECISION, DecisionEvent),
     (SESSION, SessionEvent),
     (ACCOUNT, AccountEvent),
+    (ACCESS, AccessEvent),
     (OPERATIONS, OperationsEvent),
 ]
 EVENTS = [event for decider, _ in AGGREGATES for event in decider.event_types]
@@ -43,6 +46,10 @@ VERSIONS = {
     "session-ended": 1,
     "session-expired": 1,
     "session-revoked": 1,
+    "session-step-up-completed": 1,
+    "session-step-up-failed": 1,
+    "session-paused": 1,
+    "session-resumed": 1,
     "account-registered": 2,
     "role-changed": 1,
     "account-deactivated": 2,
@@ -61,6 +68,12 @@ VERSIONS = {
     "rebuild-cancelled": 1,
     "rebuild-failed": 1,
     "rollback-started": 1,
+    "second-factor-disabled": 1,
+    "backup-codes-renewed": 1,
+    "api-key-issued": 1,
+    "api-key-revoked": 1,
+    "second-factor-demanded": 1,
+    "second-factor-waived": 1,
 }
 
 
@@ -85,7 +98,7 @@ def test_an_aggregate_knows_all_its_states(decider, union):
 
 def test_categories_are_storage_format():
     assert [decider.category for decider, _ in AGGREGATES] == [
-        *("decision", "session", "account", "operations")
+        *("decision", "session", "account", "access", "operations")
     ]
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from ledger.domain.authority import InsufficientPermissions, Role, SessionNotLive
+from ledger.domain.authority import InsufficientPermissions, Role, SessionNotLive, StepUpRequired
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.events import Action, Choice, Outcome, ReasonMode
 from ledger.domain.decision.rules import (
@@ -10,7 +10,6 @@ from ledger.domain.decision.rules import (
     EscalatorMayNotDecide,
     ReasonRequired,
     SelfReview,
-    StepUpRequired,
     SubjectChanged,
 )
 from ledger.domain.decision.state import DecisionNotFound

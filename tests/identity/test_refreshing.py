@@ -64,6 +64,37 @@ async def test_a_repetition_within_ten_seconds_gets_another_pair(
     await refresh(identity, again.refresh_token)
 
 
+async def test_of_two_who_go_on_from_one_token_the_later_one_is_caught(
+    identity: Identity, clock: MovingClock
+) -> None:
+    token = await first_token(identity)
+    owners = await refresh(identity, token)
+    thiefs = await refresh(identity, token)
+    clock.forward(minutes=25)
+    await refresh(identity, owners.refresh_token)
+    clock.forward(minutes=1)
+
+    with pytest.raises(RefreshTokenReused):
+        await refresh(identity, thiefs.refresh_token)
+
+
+async def test_whoever_repeats_gets_a_token_of_the_newest_generation(
+    identity: Identity, clock: MovingClock
+) -> None:
+    token = await first_token(identity)
+    second = await refresh(identity, token)
+    clock.forward(seconds=3)
+    third = await refresh(identity, second.refresh_token)
+    clock.forward(seconds=3)
+    again = await refresh(identity, token)
+    clock.forward(minutes=1)
+
+    await refresh(identity, again.refresh_token)
+    clock.forward(minutes=1)
+    with pytest.raises(RefreshTokenReused):
+        await refresh(identity, third.refresh_token)
+
+
 async def test_a_repetition_after_ten_seconds_revokes_the_session(
     identity: Identity, clock: MovingClock
 ) -> None:

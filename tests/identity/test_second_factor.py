@@ -17,15 +17,8 @@ from ledger.identity.factor_rows import UnreadableSecret
 from ledger.identity.identity import Identity
 from ledger.identity.keys import Keyring
 from ledger.identity.opening import LoggedIn
-from ledger.identity.second_factor import (
-    InvalidCode,
-    SecondFactorActive,
-    SecondFactorNotSetUp,
-    Setup,
-    complete_login,
-    enable,
-    setup,
-)
+from ledger.identity.proving import InvalidCode, SecondFactorNotSetUp
+from ledger.identity.second_factor import SecondFactorActive, Setup, complete_login, enable, setup
 from ledger.identity.sessions import Principal, authenticate
 from ledger.identity.tokens import InvalidToken, TokenExpired
 from ledger.store.ledger import session_stream
@@ -50,7 +43,7 @@ async def with_factor(identity: Identity, clock: MovingClock) -> tuple[Principal
     """Sam, logged in, with a second factor; the next code is a fresh one."""
     await admitted(identity, "sam")
     sam = await principal(identity, "sam")
-    factor = await setup(identity, sam)
+    factor = await setup(identity, sam.person)
     await enable(identity, sam, code_of(factor, clock()), asked_by(sam))
     clock.forward(seconds=30)
     return sam, factor
@@ -62,7 +55,7 @@ async def complete(identity: Identity, limited: str, code: str) -> LoggedIn:
 
 async def test_what_is_shown_fits_an_authenticator(identity: Identity) -> None:
     await admitted(identity, "sam")
-    factor = await setup(identity, await principal(identity, "sam"))
+    factor = await setup(identity, (await principal(identity, "sam")).person)
     url = urlsplit(factor.otpauth_url)
 
     assert (url.scheme, url.netloc) == ("otpauth", "totp")
@@ -76,7 +69,7 @@ async def test_without_a_proof_nothing_is_asked_for(identity: Identity) -> None:
     sam = await principal(identity, "sam")
     with pytest.raises(SecondFactorNotSetUp, match="not set up"):
         await enable(identity, sam, "000000", asked_by(sam))
-    await setup(identity, sam)
+    await setup(identity, sam.person)
 
     assert (await logged_in(identity, "sam")).requires_2fa is False
 
@@ -87,7 +80,7 @@ async def test_a_proof_enables_it_and_ends_the_persons_other_sessions(
     await admitted(identity, "sam")
     other = await principal(identity, "sam")
     sam = await principal(identity, "sam")
-    factor = await setup(identity, sam)
+    factor = await setup(identity, sam.person)
 
     await enable(identity, sam, code_of(factor, clock()), asked_by(sam))
 
@@ -163,7 +156,7 @@ async def test_a_code_and_every_earlier_one_is_good_once(identity: Identity, clo
 
     for used in (current, earlier):
         with pytest.raises(InvalidCode):
-            await complete(identity, halfway.access_token, used)
+            await complete(identity, (await logged_in(identity, "sam")).access_token, used)
 
 
 async def test_the_code_that_enabled_it_does_not_log_anybody_in(
@@ -178,15 +171,34 @@ async def test_the_code_that_enabled_it_does_not_log_anybody_in(
 
 async def test_of_many_who_use_one_code_at_once_one_gets_in(identity: Identity, clock: MovingClock) -> None:
     _, factor = await with_factor(identity, clock)
-    halfway = await logged_in(identity, "sam")
+    halfways = [await logged_in(identity, "sam") for _ in range(10)]
     code = code_of(factor, clock())
 
     outcomes = await asyncio.gather(
-        *(complete(identity, halfway.access_token, code) for _ in range(10)), return_exceptions=True
+        *(complete(identity, halfway.access_token, code) for halfway in halfways), return_exceptions=True
     )
 
     assert sum(isinstance(outcome, LoggedIn) for outcome in outcomes) == 1
     assert sum(isinstance(outcome, InvalidCode) for outcome in outcomes) == 9
+
+
+async def test_a_limited_token_completes_one_login(identity: Identity, clock: MovingClock) -> None:
+    _, factor = await with_factor(identity, clock)
+    halfway = await logged_in(identity, "sam")
+    codes = factor.backup_codes[:5]
+
+    outcomes = await asyncio.gather(
+        *(complete(identity, halfway.access_token, code) for code in codes), return_exceptions=True
+    )
+
+    assert sum(isinstance(outcome, LoggedIn) for outcome in outcomes) == 1
+    assert sum(isinstance(outcome, InvalidToken) for outcome in outcomes) == 4
+    with pytest.raises(InvalidToken):
+        await complete(identity, halfway.access_token, "000000")
+    unused = await identity.ledger.pool.fetchval(
+        "select count(*) from work.backup_codes where used_at is null"
+    )
+    assert unused == 9
 
 
 @pytest.mark.parametrize("_round", range(4))
@@ -195,7 +207,7 @@ async def test_of_many_who_enable_it_at_once_one_does(
 ) -> None:
     await admitted(identity, "sam")
     sam = await principal(identity, "sam")
-    factor = await setup(identity, sam)
+    factor = await setup(identity, sam.person)
     code = code_of(factor, clock())
     head = await identity.ledger.head()
 
@@ -211,9 +223,9 @@ async def test_a_factor_is_enabled_only_as_it_was_proven(identity: Identity, clo
     await admitted(identity, "sam")
     sam = await principal(identity, "sam")
     ledger = identity.ledger
-    await setup(identity, sam)
+    await setup(identity, sam.person)
     before = await factor_rows.read(ledger.pool, ledger.ledger_id, sam.person)
-    await setup(identity, sam)
+    await setup(identity, sam.person)
     now = await factor_rows.read(ledger.pool, ledger.ledger_id, sam.person)
     assert before is not None
     assert now is not None
@@ -240,11 +252,11 @@ def test_a_step_is_accepted_only_after_the_last_one(clock: MovingClock) -> None:
 
 async def test_a_backup_code_is_good_once_however_it_is_typed(identity: Identity, clock: MovingClock) -> None:
     _, factor = await with_factor(identity, clock)
-    halfway = await logged_in(identity, "sam")
+    halfways = [await logged_in(identity, "sam") for _ in range(5)]
     typed = factor.backup_codes[3].upper().replace("-", " ")
 
     outcomes = await asyncio.gather(
-        *(complete(identity, halfway.access_token, typed) for _ in range(5)), return_exceptions=True
+        *(complete(identity, halfway.access_token, typed) for halfway in halfways), return_exceptions=True
     )
 
     entered = [outcome for outcome in outcomes if isinstance(outcome, LoggedIn)]
@@ -254,14 +266,14 @@ async def test_a_backup_code_is_good_once_however_it_is_typed(identity: Identity
     opened = recorded(stream.events[0], SESSION.event_types).event
     assert isinstance(opened, SessionOpened)
     assert opened.factors == (Factor.PASSWORD, Factor.BACKUP_CODE)
-    await complete(identity, halfway.access_token, factor.backup_codes[4])
+    await complete(identity, (await logged_in(identity, "sam")).access_token, factor.backup_codes[4])
 
 
 async def test_somebody_elses_backup_code_is_none(identity: Identity, clock: MovingClock) -> None:
     _, factor = await with_factor(identity, clock)
     await admitted(identity, "ben")
     ben = await principal(identity, "ben")
-    bens = await setup(identity, ben)
+    bens = await setup(identity, ben.person)
     await enable(identity, ben, code_of(bens, clock()), asked_by(ben))
     halfway = await logged_in(identity, "ben")
 
@@ -273,7 +285,7 @@ async def test_an_enabled_factor_is_not_replaced_in_passing(identity: Identity, 
     sam, factor = await with_factor(identity, clock)
 
     with pytest.raises(SecondFactorActive):
-        await setup(identity, sam)
+        await setup(identity, sam.person)
 
     halfway = await logged_in(identity, "sam")
     await complete(identity, halfway.access_token, factor.backup_codes[0])
@@ -284,7 +296,7 @@ async def test_setting_up_again_before_the_proof_replaces_secret_and_backup_code
 ) -> None:
     await admitted(identity, "sam")
     sam = await principal(identity, "sam")
-    forgotten, factor = await setup(identity, sam), await setup(identity, sam)
+    forgotten, factor = await setup(identity, sam.person), await setup(identity, sam.person)
 
     with pytest.raises(InvalidCode):
         await enable(identity, sam, code_of(forgotten, clock()), asked_by(sam))
@@ -336,7 +348,7 @@ async def test_a_full_token_completes_no_login(identity: Identity, clock: Moving
 async def test_a_dead_session_enables_nothing(identity: Identity, clock: MovingClock) -> None:
     await admitted(identity, "sam")
     sam = await principal(identity, "sam")
-    factor = await setup(identity, sam)
+    factor = await setup(identity, sam.person)
     await change_password(identity, "sam", new_password="another one", by=None, provenance=by_operator())
 
     with pytest.raises(SessionNotLive):

@@ -32,7 +32,7 @@ async def test_the_log_holds_no_name_no_address_and_no_secret(identity: Identity
     first = await logged_in(identity, "samantha")
     pair = await refresh(identity, first.refresh_token or "")
     sam = await authenticate(identity, pair.access_token)
-    factor = await setup(identity, sam)
+    factor = await setup(identity, sam.person)
     await enable(identity, sam, pyotp.TOTP(factor.secret).at(clock()), asked_by(sam))
     halfway = await logged_in(identity, "samantha")
     done = await complete_login(identity, halfway.access_token, factor.backup_codes[0], client=CLIENT)

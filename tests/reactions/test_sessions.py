@@ -1,6 +1,7 @@
 """The sweep ends what nobody ended, once, however many sweep."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -13,6 +14,7 @@ from ledger.domain.session.decide import SESSION
 from ledger.domain.session.events import (
     ExpiryCause,
     RevocationCause,
+    SessionEnded,
     SessionExpired,
     SessionOpened,
     SessionRevoked,
@@ -171,6 +173,20 @@ async def test_expired_refresh_tokens_are_forgotten(identity: Identity, clock: M
     await sweep(identity)
 
     assert await identity.ledger.pool.fetchval("select count(*) from work.refresh_tokens") == 0
+
+
+async def test_closed_sessions_are_forgotten_after_their_absolute_limit_and_not_before(
+    identity: Identity, clock: MovingClock
+) -> None:
+    await admitted(identity, "sam")
+    sam = await principal(identity, "sam")
+    await logout(identity, sam, asked_by(sam))
+    for moved, left in ((timedelta(days=7), 1), (timedelta(seconds=1), 0)):
+        clock.now += moved
+        await sweep(identity)
+        assert await identity.ledger.pool.fetchval("select count(*) from work.sessions") == left
+
+    assert isinstance(await last_event(identity, sam.session), SessionEnded)
 
 
 @pytest.mark.slow

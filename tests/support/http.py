@@ -11,6 +11,7 @@ import msgspec
 from ledger.api.app import create_app
 from ledger.api.services import Services
 from ledger.domain.authority import Role
+from ledger.identity.following import Following
 from ledger.identity.identity import Identity, utc_now
 from ledger.identity.passwords import Passwords
 from ledger.identity.registering import ensure_first_admin
@@ -113,9 +114,11 @@ async def serving(
 ) -> AsyncIterator[Api]:
     """Serve ``database`` in this process, with an administrator; ``passwords`` may cost less than real ones."""
     ledger = await Ledger.open(database.service_url)
-    progress = Progress(ledger)
+    progress, following = Progress(ledger), Following(ledger)
     async with ledger:
-        identity = Identity.of(ledger, secret_keys=[SECRET_KEY], clock=clock, passwords=passwords)
+        identity = Identity.of(
+            ledger, secret_keys=[SECRET_KEY], clock=clock, passwords=passwords, following=following
+        )
         await ensure_first_admin(identity, ADMIN, PASSWORD)
         runner = Runner(ledger, progress)
         services = Services(
@@ -129,6 +132,7 @@ async def serving(
         )
         transport = httpx.ASGITransport(app=create_app(services))
         progress.start()
+        following.start()
         runner.start()
         try:
             async with httpx.AsyncClient(
@@ -139,4 +143,5 @@ async def serving(
                 yield Api(client=client, ledger=ledger, services=services)
         finally:
             await runner.stop()
+            await following.stop()
             await progress.stop()

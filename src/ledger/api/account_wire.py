@@ -104,6 +104,7 @@ class SecondFactor(msgspec.Struct, frozen=True, kw_only=True):
 
     secret: str
     qr_code_url: str
+    qr_code_svg: str
     backup_codes: tuple[str, ...]
 
 

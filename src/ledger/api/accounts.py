@@ -123,10 +123,19 @@ class AccountController(Controller):
     async def set_up_second_factor(self, request: HttpRequest) -> Response[bytes]:
         """Make a second factor; it counts once a code of it has been verified."""
         call = Call(request)
-        made = await second_factor.setup(call.services.identity, call.principal)
-        return await call.answer(
-            SecondFactor(secret=made.secret, qr_code_url=made.otpauth_url, backup_codes=made.backup_codes)
+        identity, bearer = call.services.identity, bearer_of(request)
+        if isinstance(identity.tokens.read(bearer, identity.clock()), LimitedClaims):
+            person = await second_factor.person_of(identity, bearer)
+        else:
+            person = (await authenticate(identity, bearer)).person
+        made = await second_factor.setup(identity, person)
+        body = SecondFactor(
+            secret=made.secret,
+            qr_code_url=made.otpauth_url,
+            qr_code_svg=made.qr_code,
+            backup_codes=made.backup_codes,
         )
+        return await call.answer(body)
 
     @post(
         "/2fa/verify",

@@ -40,7 +40,7 @@ PERMISSIONS: Final[Mapping[str, frozenset[Role] | None]] = {
     "POST /api/auth/refresh": PUBLIC,
     "POST /api/auth/logout": EVERYBODY,
     "GET /api/auth/me": EVERYBODY,
-    "POST /api/auth/2fa/setup": EVERYBODY,
+    "POST /api/auth/2fa/setup": PUBLIC,
     "POST /api/auth/2fa/verify": PUBLIC,
     "POST /api/auth/users/{username}/deactivate": ADMINS,
     "POST /api/auth/users/{username}/reactivate": ADMINS,

@@ -16,7 +16,8 @@ from litestar.status_codes import HTTP_413_REQUEST_ENTITY_TOO_LARGE
 
 from ledger.api.request_id import request_id_of
 from ledger.api.types import HttpRequest
-from ledger.domain.authority import InsufficientPermissions
+from ledger.domain.account.decide import NotAServiceAccount, SecondFactorNeeded, SecondFactorNotEnabled
+from ledger.domain.authority import InsufficientPermissions, SessionIsPaused, StepUpRequired
 from ledger.domain.decision.rules import LeaseHeld, LeaseLost
 from ledger.domain.errors import (
     Corrupt,
@@ -44,6 +45,10 @@ STATUSES: Final[tuple[tuple[type[LedgerError], int], ...]] = (
     (LeaseHeld, 409),
     (LeaseLost, 409),
     (ProjectionState, 409),
+    (SessionIsPaused, 409),
+    (NotAServiceAccount, 409),
+    (SecondFactorNeeded, 409),
+    (SecondFactorNotEnabled, 409),
     (RuleViolation, 400),  # on the calls of the service this one replaces; 409 on calls of our own
     (Unauthenticated, 401),
     (Refused, 403),
@@ -230,6 +235,10 @@ def _headers(error: LedgerError, status: int) -> dict[str, str]:
         return {"Retry-After": RETRY_AFTER_SECONDS}
     if isinstance(error, InsufficientPermissions):
         return {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}  # RFC 6750, section 3.1
+    if isinstance(error, StepUpRequired):  # RFC 9470, section 3
+        max_age = error.context["within_seconds"]
+        challenge = f'Bearer error="insufficient_user_authentication", max_age="{max_age}"'
+        return {"WWW-Authenticate": challenge}
     if isinstance(error, Unauthenticated):
         return {"WWW-Authenticate": "Bearer"}  # RFC 9110, section 11.6.1
     return {}

@@ -10,11 +10,13 @@ from pydantic import SecretStr
 
 from ledger.api.services import Services
 from ledger.cli.guarding import going_on
+from ledger.domain.access.decide import ACCESS
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.event import type_name
 from ledger.domain.operations.decide import OPERATIONS
 from ledger.domain.session.decide import SESSION
+from ledger.identity.following import Following
 from ledger.identity.identity import Identity, Limits, utc_now
 from ledger.operations.rebuilder import Rebuilder
 from ledger.projections.progress import Progress
@@ -43,17 +45,21 @@ def check_event_types() -> None:
         *DECISION.event_types,
         *SESSION.event_types,
         *ACCOUNT.event_types,
+        *ACCESS.event_types,
         *OPERATIONS.event_types,
     )
     validate({type_name(event_type): event_type.schema_version for event_type in types})
 
 
-def identity_of(ledger: Ledger, settings: Settings, secret_key: SecretStr) -> Identity:
+def identity_of(
+    ledger: Ledger, settings: Settings, secret_key: SecretStr, following: Following | None = None
+) -> Identity:
     """Prepare the room of people with the choices of this installation."""
     return Identity.of(
         ledger,
         secret_keys=[secret_key.get_secret_value()],
         limits=Limits(max_sessions=settings.max_sessions),
+        following=following,
     )
 
 
@@ -67,7 +73,8 @@ async def composed(
     """
     progress = Progress(ledger)
     runner = None if only == "api" else Runner(ledger, progress)
-    identity = identity_of(ledger, settings, secret_key)
+    following = Following(ledger)
+    identity = identity_of(ledger, settings, secret_key, following)
     services = Services(
         ledger=ledger,
         progress=progress,
@@ -81,6 +88,7 @@ async def composed(
     try:
         ledger.start()
         progress.start()
+        following.start()
         if runner is None:
             yield services
         else:
@@ -101,6 +109,8 @@ async def _stop(services: Services) -> None:
         async with asyncio.timeout(STOP_SECONDS):
             if services.runner is not None:
                 await services.runner.stop()
+            if services.identity.following is not None:
+                await services.identity.following.stop()
             await services.progress.stop()
             await services.ledger.stop()
     except TimeoutError:

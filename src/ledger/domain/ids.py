@@ -7,6 +7,9 @@ PersonId = NewType("PersonId", UUID)
 """A natural person or a machine's account; random, says nothing about them."""
 
 SessionId = NewType("SessionId", UUID)
+KeyId = NewType("KeyId", UUID)
+"""An API key of a service account; the key itself is a secret, this is not."""
+
 LeaseId = NewType("LeaseId", UUID)
 EventId = NewType("EventId", UUID)
 CommandId = NewType("CommandId", UUID)

@@ -23,7 +23,7 @@ from ledger.domain.event import Utc
 from ledger.domain.ids import PersonId
 from ledger.identity import credentials, people
 from ledger.identity.ending import left_for_later, revoke_lapsed
-from ledger.identity.identity import Identity
+from ledger.identity.identity import Identity, settled
 from ledger.identity.sessions import Principal, authority, reads_of
 from ledger.projections.views.directory import another_active_admin
 from ledger.store.envelope import Provenance
@@ -210,6 +210,7 @@ async def _change(
     )
     with left_for_later("revocations"):
         await revoke_lapsed(identity, [person])
+    await settled(identity, handled.position)
     return handled
 
 

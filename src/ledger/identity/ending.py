@@ -14,21 +14,25 @@ from ledger.domain.account.events import (
     AccountEvent,
     AccountReactivated,
     AccountRegistered,
+    ApiKeyIssued,
+    ApiKeyRevoked,
+    BackupCodesRenewed,
     PasswordChanged,
     RoleChanged,
+    SecondFactorDisabled,
     SecondFactorEnabled,
 )
 from ledger.domain.account.state import AccountState, Registered, keeps
 from ledger.domain.decider import fold
 from ledger.domain.errors import Overloaded, Unavailable, VersionConflict
-from ledger.domain.ids import PersonId, SessionId
-from ledger.domain.session.commands import EndSession, RevokeSession, SessionCommand
+from ledger.domain.ids import PersonId, SessionId, StreamName
+from ledger.domain.session.commands import DismissSession, EndSession, RevokeSession, SessionCommand
 from ledger.domain.session.decide import SESSION
 from ledger.domain.session.events import EndCause, RevocationCause, SessionEvent
 from ledger.identity import session_rows
-from ledger.identity.identity import SYSTEM, Identity
+from ledger.identity.identity import SYSTEM, Identity, settled
 from ledger.identity.session_rows import OpenRow
-from ledger.identity.sessions import Principal
+from ledger.identity.sessions import Principal, authority, own_session, reads_of
 from ledger.store.envelope import Provenance
 from ledger.store.ledger import account_stream, session_stream
 from ledger.store.streams import Recorded, keyed_command_id, read_streams, recorded
@@ -53,7 +57,27 @@ def left_for_later(what: str) -> Iterator[None]:
 
 async def logout(identity: Identity, principal: Principal, provenance: Provenance) -> Handled[SessionEvent]:
     """End the session that asks for it; its tokens stop working at once, everywhere."""
-    return await end(identity, principal.session, _ending(EndCause.LOGOUT), provenance)
+    handled = await end(identity, own_session(principal), _ending(EndCause.LOGOUT), provenance)
+    await settled(identity, handled.position)
+    return handled
+
+
+async def dismiss(
+    identity: Identity, session: SessionId, *, reason: str, by: Principal, provenance: Provenance
+) -> Handled[SessionEvent]:
+    """Take a session away, one's own or as an administrator anybody's; its tokens stop working at once, everywhere.
+
+    Raises:
+        SessionNotFound: nobody opened it.
+        InsufficientPermissions: it is somebody else's, and ``by`` is no administrator.
+    """
+
+    def build(facts: Facts) -> DismissSession:
+        return DismissSession(now=facts.now, by=authority(facts, by), reason=reason)
+
+    handled = await end(identity, session, build, provenance, reads=reads_of(by))
+    await settled(identity, handled.position)
+    return handled
 
 
 async def end(
@@ -61,15 +85,23 @@ async def end(
     session: SessionId,
     build: Callable[[Facts], SessionCommand],
     provenance: Provenance,
+    *,
+    reads: Sequence[StreamName] = (),
 ) -> Handled[SessionEvent]:
-    """End one session; one that is over already stays as it ended.
+    """End one session, on the strength of ``reads``; one that is over already stays as it ended.
 
     Raises:
         SessionNotFound: nobody opened it.
     """
-    ledger = identity.ledger
+    ledger, target = identity.ledger, session_stream(session)
     handled = await handle(
-        ledger, SESSION, session_stream(session), build, clock=identity.clock, provenance=provenance
+        ledger,
+        SESSION,
+        target,
+        build,
+        clock=identity.clock,
+        provenance=provenance,
+        reads=[name for name in reads if name != target],
     )
     with left_for_later("session-row"):
         await session_rows.close(ledger.pool, ledger.ledger_id, [session], identity.clock())
@@ -143,8 +175,16 @@ def _revocation(event: AccountEvent, person: PersonId, facts: Facts) -> RevokeSe
             by, cause, reason = event.by, RevocationCause.PASSWORD_CHANGED, event.reason
         case SecondFactorEnabled():
             by, cause, reason = person, RevocationCause.SECOND_FACTOR_CHANGED, ""
-        case AccountRegistered() | AccountReactivated():
-            raise AssertionError  # neither raises the epoch
+        case SecondFactorDisabled():
+            by, cause, reason = event.by, RevocationCause.SECOND_FACTOR_CHANGED, event.reason
+        case (
+            AccountRegistered()
+            | AccountReactivated()
+            | BackupCodesRenewed()
+            | ApiKeyIssued()
+            | ApiKeyRevoked()
+        ):
+            raise AssertionError  # none of them raises the epoch
         case _:
             assert_never(event)
     return RevokeSession(now=facts.now, by=by, cause=cause, reason=reason)

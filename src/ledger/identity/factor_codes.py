@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 import pyotp
+import segno
 
 STEP_SECONDS: Final = 30
 DRIFT_STEPS: Final = 1
@@ -30,6 +31,12 @@ def new_backup_codes() -> tuple[str, ...]:
 def otpauth_url(secret: str, *, username: str, issuer: str) -> str:
     """Write what an authenticator reads from a QR code."""
     return pyotp.TOTP(secret).provisioning_uri(name=username, issuer_name=issuer)
+
+
+def qr_code(url: str) -> str:
+    """Draw a URL as a QR code: an SVG element that scales to its place."""
+    drawn = segno.make(url, error="m").svg_inline(scale=4, border=4, omitsize=True, light="#fff")
+    return str(drawn)
 
 
 def accepted_step(secret: str, code: str, *, now: datetime, after: int) -> int | None:

@@ -27,6 +27,8 @@ returning person_id
 """
 # $1 ledger, $2 person
 FORGET_CODES: Final = "delete from work.backup_codes where ledger_id = $1 and person_id = $2"
+# $1 ledger, $2 person
+REMOVE: Final = "delete from work.second_factors where ledger_id = $1 and person_id = $2"
 # $1 ledger, $2 person, $3 code hashes
 INSERT_CODES: Final = """
 insert into work.backup_codes (ledger_id, person_id, code_hash) select $1, $2, h from unnest($3::bytea[]) h
@@ -84,9 +86,22 @@ async def set_up(
     """Write a factor down that is still to be proven, in place of one never proven; ``False``: one is enabled."""
     if await conn.fetchval(SET_UP, ledger_id, person, sealed, key_id, now) is None:
         return False
+    await replace_codes(conn, ledger_id, person, code_hashes)
+    return True
+
+
+async def replace_codes(
+    conn: Connection, ledger_id: int, person: PersonId, code_hashes: Sequence[bytes]
+) -> None:
+    """Put these backup codes in place of whatever there were."""
     await conn.execute(FORGET_CODES, ledger_id, person)
     await conn.execute(INSERT_CODES, ledger_id, person, list(code_hashes))
-    return True
+
+
+async def remove(conn: Connection, ledger_id: int, person: PersonId) -> None:
+    """Forget a person's factor and its backup codes."""
+    await conn.execute(FORGET_CODES, ledger_id, person)
+    await conn.execute(REMOVE, ledger_id, person)
 
 
 async def read(pool: Pool, ledger_id: int, person: PersonId) -> FactorRow | None:

@@ -2,13 +2,15 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 
 import msgspec
 
 from ledger.domain.errors import Unavailable
-from ledger.domain.ids import PersonId
+from ledger.domain.ids import PersonId, Position
+from ledger.identity.following import Following
+from ledger.identity.key_rows import KeyMemory
 from ledger.identity.keys import Keyring
 from ledger.identity.passwords import Passwords
 from ledger.identity.tokens import ISSUER, Tokens
@@ -48,10 +50,13 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     passwords: Passwords
     tokens: Tokens
     factor_keys: Keyring
+    api_keys: KeyMemory
     label: str
     """How an authenticator names this service."""
     clock: Callable[[], datetime] = utc_now
     limits: Limits = Limits()
+    following: Following | None = None
+    """What this process holds of sessions and accounts; ``None``: it asks the database every time."""
 
     @classmethod
     def of(
@@ -64,22 +69,34 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
         passwords: Passwords | None = None,
         clock: Callable[[], datetime] = utc_now,
         limits: Limits | None = None,
+        following: Following | None = None,
     ) -> Self:
         """Prepare the room; the first of ``secret_keys`` signs and seals, every one of them still reads."""
+        limits = limits or Limits()
         return cls(
             ledger=ledger,
             passwords=passwords or Passwords(),
             tokens=Tokens(secret_keys, issuer=issuer),
             factor_keys=Keyring(secret_keys, "second-factor"),
+            api_keys=KeyMemory(
+                ledger.pool, ledger.ledger_id, touch_every=timedelta(seconds=limits.seen_every_seconds)
+            ),
             label=label,
             clock=clock,
-            limits=limits or Limits(),
+            limits=limits,
+            following=following,
         )
 
 
 def by_person(person: PersonId, correlation_id: str = "") -> Provenance:
     """Say that this person asks for it, once."""
     return Provenance(actor=str(person), command_id=new_command_id(), correlation_id=correlation_id)
+
+
+async def settled(identity: Identity, position: Position) -> None:
+    """Return once what was taken away at ``position`` is gone on every instance, or after one second."""
+    if identity.following is not None:
+        await identity.following.settled(position)
 
 
 @asynccontextmanager

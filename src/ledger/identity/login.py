@@ -4,6 +4,7 @@ from typing import Final
 from uuid import UUID
 
 from ledger.command_handler import MAX_ATTEMPTS, state_of
+from ledger.domain.access.decide import ACCESS
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.account.state import Registered
 from ledger.domain.errors import Unauthenticated
@@ -14,8 +15,8 @@ from ledger.identity import credentials, people
 from ledger.identity.identity import Identity
 from ledger.identity.opening import LoggedIn, ProofOutdated, Proven, open_session
 from ledger.identity.session_rows import Client
-from ledger.store.ledger import account_stream
-from ledger.store.streams import read_stream
+from ledger.store.ledger import ACCESS_STREAM, account_stream
+from ledger.store.streams import read_streams
 
 NOBODY: Final = PersonId(UUID(int=0))
 """Looked up in place of a person who does not exist, so that both take the same steps."""
@@ -33,6 +34,8 @@ async def login(
 ) -> LoggedIn:
     """Log a person in by password; with a second factor enabled, only as far as to be asked for it.
 
+    So it is for whoever has none and whose role demands one: the limited token is good for setting it up.
+
     When the account changes meanwhile (its password, its role), the whole login begins again: three attempts.
 
     Raises:
@@ -41,8 +44,8 @@ async def login(
         ProofOutdated: three attempts met changes of the account.
     """
     for attempt in range(1, MAX_ATTEMPTS + 1):
-        account = await _prove(identity, username, password)
-        if account.second_factor:
+        account, needs_factor = await _prove(identity, username, password)
+        if needs_factor:
             return _ask_for_second_factor(identity, account)
         proven = Proven(person=account.person, epoch=account.epoch, factors=(Factor.PASSWORD,))
         try:
@@ -53,19 +56,22 @@ async def login(
     raise AssertionError  # the loop above returns or raises
 
 
-async def _prove(identity: Identity, username: str, password: str) -> Registered:
-    """Check the password; the account is read before the hash, so that its epoch is never newer than the proof."""
+async def _prove(identity: Identity, username: str, password: str) -> tuple[Registered, bool]:
+    """Check the password, and tell whether that is not enough; the account is read before the hash, so that its epoch is never newer than the proof."""
     ledger = identity.ledger
     found = await people.find(ledger.pool, ledger.ledger_id, username)
     person = NOBODY if found is None else found.person
-    account = state_of(ACCOUNT, await read_stream(ledger, account_stream(person)))
+    its_account = account_stream(person)
+    streams = await read_streams(ledger, [its_account, ACCESS_STREAM])
+    account = state_of(ACCOUNT, streams[its_account])
     password_hash = await credentials.read(ledger.pool, ledger.ledger_id, person)
     is_right = await identity.passwords.matches(password_hash, password)
     if not (is_right and isinstance(account, Registered)):
         raise WrongCredentials
     if not account.is_active:
         raise InactiveUser(person=person)
-    return account
+    demanding = state_of(ACCESS, streams[ACCESS_STREAM]).second_factor
+    return account, account.second_factor or account.role in demanding
 
 
 def _ask_for_second_factor(identity: Identity, account: Registered) -> LoggedIn:

@@ -42,13 +42,14 @@ class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to a login.
 
     With ``requires_2fa`` the access token is a limited one, there is no refresh token (``None``) and nothing has
-    been written; otherwise ``position`` is that of the event that opened the session.
+    been written; otherwise ``position`` is that of the event that opened ``session``.
     """
 
     access_token: str
     refresh_token: str | None
     requires_2fa: bool
     position: Position
+    session: SessionId | None = None
 
 
 async def open_session(
@@ -83,6 +84,7 @@ async def open_session(
         refresh_token=opening.refresh_token,
         requires_2fa=False,
         position=handled.position,
+        session=opening.session,
     )
 
 

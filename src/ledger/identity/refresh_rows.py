@@ -13,10 +13,10 @@ from ledger.store.pool import Connection, Pool, reading
 
 TOKEN_BYTES: Final = 32
 
-# $1 ledger, $2 token hash, $3 session, $4 now, $5 expires at
+# $1 ledger, $2 token hash, $3 session, $4 generation, $5 now, $6 expires at
 INSERT: Final = """
-insert into work.refresh_tokens (ledger_id, token_hash, session_id, issued_at, expires_at)
-values ($1, $2, $3, $4, $5)
+insert into work.refresh_tokens (ledger_id, token_hash, session_id, generation, issued_at, expires_at)
+values ($1, $2, $3, $4, $5, $6)
 """
 # $1 ledger, $2 token hash
 FIND: Final = """
@@ -25,11 +25,22 @@ from work.refresh_tokens t
 join work.sessions s on s.ledger_id = t.ledger_id and s.session_id = t.session_id
 where t.ledger_id = $1 and t.token_hash = $2
 """
-# $1 ledger, $2 token hash, $3 now. The row stays locked until the transaction ends: uses take turns.
+# $1 ledger, $2 session. The row stays locked until the transaction ends: uses of one family take turns.
+LOCK: Final = "select from work.sessions where ledger_id = $1 and session_id = $2 for update"
+# $1 ledger, $2 token hash, $3 now. A token's siblings are spent with it.
 SPEND: Final = """
-update work.refresh_tokens set spent_at = coalesce(spent_at, $3)
-where ledger_id = $1 and token_hash = $2
-returning spent_at
+update work.refresh_tokens t set spent_at = $3
+from work.refresh_tokens used
+where used.ledger_id = $1 and used.token_hash = $2 and t.ledger_id = $1
+  and t.session_id = used.session_id and t.generation = used.generation and t.spent_at is null
+"""
+# $1 ledger, $2 token hash
+SPENT: Final = """
+select used.spent_at, max(t.generation) as newest, used.generation
+from work.refresh_tokens used
+join work.refresh_tokens t on t.ledger_id = used.ledger_id and t.session_id = used.session_id
+where used.ledger_id = $1 and used.token_hash = $2
+group by used.spent_at, used.generation
 """
 # $1 ledger, $2 expired before this moment
 FORGET: Final = "delete from work.refresh_tokens where ledger_id = $1 and expires_at < $2"
@@ -45,16 +56,33 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     idle_seconds: int
 
 
+class Spent(msgspec.Struct, frozen=True, kw_only=True):
+    """When a token, or a sibling of it, was first spent, and the generation of what is given for it.
+
+    That is the family's newest one: one generation is good at a time, however often a token comes again.
+    """
+
+    at: datetime
+    successor: int
+
+
 def new_token() -> str:
     """Make a token of 256 random bits."""
     return secrets.token_urlsafe(TOKEN_BYTES)
 
 
 async def insert(
-    conn: Connection, ledger_id: int, token: str, session: SessionId, *, now: datetime, expires_at: datetime
+    conn: Connection,
+    ledger_id: int,
+    token: str,
+    session: SessionId,
+    *,
+    generation: int = 0,
+    now: datetime,
+    expires_at: datetime,
 ) -> None:
-    """Write a new token of the session's family down."""
-    await conn.execute(INSERT, ledger_id, _hash(token), session, now, expires_at)
+    """Write a new token of the session's family down, in a generation of it."""
+    await conn.execute(INSERT, ledger_id, _hash(token), session, generation, now, expires_at)
 
 
 async def find(pool: Pool, ledger_id: int, token: str) -> Held | None:
@@ -72,10 +100,16 @@ async def find(pool: Pool, ledger_id: int, token: str) -> Held | None:
     )
 
 
-async def spend(conn: Connection, ledger_id: int, token: str, now: datetime) -> datetime | None:
-    """Spend a token; when it was first spent, which is ``now`` or earlier; ``None``: it has been forgotten."""
-    spent_at: datetime | None = await conn.fetchval(SPEND, ledger_id, _hash(token), now)
-    return spent_at
+async def spend(
+    conn: Connection, ledger_id: int, token: str, session: SessionId, now: datetime
+) -> Spent | None:
+    """Spend a token and with it every sibling of its generation; ``None``: it has been forgotten."""
+    await conn.execute(LOCK, ledger_id, session)
+    await conn.execute(SPEND, ledger_id, _hash(token), now)
+    row = await conn.fetchrow(SPENT, ledger_id, _hash(token))
+    if row is None:
+        return None
+    return Spent(at=row["spent_at"], successor=max(row["newest"], row["generation"] + 1))
 
 
 async def forget(pool: Pool, ledger_id: int, before: datetime) -> None:

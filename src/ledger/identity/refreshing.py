@@ -10,8 +10,9 @@ from ledger.domain.errors import Unauthenticated
 from ledger.domain.session.commands import RevokeSession
 from ledger.domain.session.events import RevocationCause
 from ledger.identity import refresh_rows, session_rows
+from ledger.identity.access import lacks_second_factor
 from ledger.identity.ending import end, unasked
-from ledger.identity.identity import Identity, writing
+from ledger.identity.identity import Identity, settled, writing
 from ledger.identity.refresh_rows import Held
 from ledger.identity.sessions import principal_of
 
@@ -39,13 +40,16 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
 async def refresh(identity: Identity, token: str) -> Pair:
     """Spend a refresh token for a new pair.
 
-    One that was spent within the last ten seconds gets another pair of the same session: two tabs asked at once,
-    or the first answer was lost. Spent longer ago, two parties hold it, and one of them stole it.
+    One that was spent within the last ten seconds gets another pair of the same family: two tabs asked at once,
+    or the first answer was lost. What it gets is of the family's newest generation, and using one token of a
+    generation spends all of them. So if two parties go on from one token, whoever comes later comes with a spent
+    one: two parties hold it, and one of them stole it.
 
     Raises:
         InvalidRefreshToken: it is none of ours, or has expired.
         RefreshTokenReused: it was spent more than ten seconds ago; its session is revoked now.
-        SessionNotLive: the session has ended, or has not been used for too long.
+        SessionNotLive: the session has ended, or has not been used for too long, or the role demands a second
+            factor by now that the person has to set up at the next login.
     """
     now = identity.clock()
     held = await refresh_rows.find(identity.ledger.pool, identity.ledger.ledger_id, token)
@@ -54,6 +58,8 @@ async def refresh(identity: Identity, token: str) -> Pair:
     if now >= held.last_seen + timedelta(seconds=held.idle_seconds):
         raise SessionNotLive(session=held.session)
     await principal_of(identity, held.person, held.session, now)
+    if await lacks_second_factor(identity, held.person):
+        raise SessionNotLive(session=held.session)
     successor = refresh_rows.new_token()
     if not await _rotate(identity, held, token, successor, now):
         await _revoke(identity, held)
@@ -65,14 +71,20 @@ async def _rotate(identity: Identity, held: Held, token: str, successor: str, no
     """Spend ``token`` and write its successor down; ``False``: it was spent too long ago, nothing is written."""
     ledger, limits = identity.ledger, identity.limits
     async with writing(ledger.pool) as conn:
-        spent_at = await refresh_rows.spend(conn, ledger.ledger_id, token, now)
-        if spent_at is None:
+        spent = await refresh_rows.spend(conn, ledger.ledger_id, token, held.session, now)
+        if spent is None:
             raise InvalidRefreshToken
-        if now - spent_at > timedelta(seconds=limits.refresh_grace_seconds):
+        if now - spent.at > timedelta(seconds=limits.refresh_grace_seconds):
             return False
         expires_at = now + timedelta(seconds=limits.refresh_seconds)
         await refresh_rows.insert(
-            conn, ledger.ledger_id, successor, held.session, now=now, expires_at=expires_at
+            conn,
+            ledger.ledger_id,
+            successor,
+            held.session,
+            generation=spent.successor,
+            now=now,
+            expires_at=expires_at,
         )
         stale = now - timedelta(seconds=limits.seen_every_seconds)
         await session_rows.touch(conn, ledger.ledger_id, held.session, now=now, unless_since=stale)
@@ -85,4 +97,5 @@ async def _revoke(identity: Identity, held: Held) -> None:
     def build(facts: Facts) -> RevokeSession:
         return RevokeSession(now=facts.now, by=None, cause=cause, reason="")
 
-    await end(identity, held.session, build, unasked(held.session, cause.value))
+    handled = await end(identity, held.session, build, unasked(held.session, cause.value))
+    await settled(identity, handled.position)

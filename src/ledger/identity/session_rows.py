@@ -58,6 +58,10 @@ where ledger_id = $1 and closed_at is null
   and (expires_at <= $2 or last_seen + make_interval(secs => idle_seconds) <= $2)
 order by expires_at limit $3
 """
+# $1 ledger, $2 past their absolute limit at this moment
+FORGET: Final = """
+delete from work.sessions where ledger_id = $1 and closed_at is not null and expires_at < $2
+"""
 # $1 ledger, $2 person to begin after, $3 at most this many
 PEOPLE_WITH_OPEN_SESSIONS: Final = """
 select distinct person_id from work.sessions
@@ -164,6 +168,12 @@ async def people_logged_in(
     async with reading(pool) as conn:
         rows = await conn.fetch(PEOPLE_WITH_OPEN_SESSIONS, ledger_id, after, limit)
     return tuple(row["person_id"] for row in rows)
+
+
+async def forget(pool: Pool, ledger_id: int, now: datetime) -> None:
+    """Forget the closed sessions that are past their absolute limit; the log keeps what it says of them."""
+    async with writing(pool) as conn:
+        await conn.execute(FORGET, ledger_id, now)
 
 
 def _open(row: asyncpg.Record) -> OpenRow:

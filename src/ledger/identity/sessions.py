@@ -1,81 +1,123 @@
 """Who is asking: a bearer token becomes a principal, a principal becomes the authority of a command."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
 
 from ledger.command_handler import Facts, state_of
 from ledger.domain.account.decide import ACCOUNT
-from ledger.domain.account.state import AccountState, Registered, keeps
-from ledger.domain.authority import Authority, Role, SessionNotLive
+from ledger.domain.account.state import AccountState, ApiKey, Registered, keeps, live_key
+from ledger.domain.authority import Authority, InsufficientPermissions, Role, SessionNotLive
 from ledger.domain.ids import PersonId, SessionId, StreamName
 from ledger.domain.session.decide import SESSION
 from ledger.domain.session.state import Active, SessionState, is_live
 from ledger.identity.identity import Identity
+from ledger.identity.key_rows import is_api_key
+from ledger.identity.tokens import InvalidToken
 from ledger.store.ledger import account_stream, session_stream
-from ledger.store.streams import read_streams
+from ledger.store.streams import Stream, read_streams
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
-    """A person in a session that was live when the request came in."""
+    """A person in a session, or a machine with an API key, that was good when the request came in.
+
+    One of ``session`` and ``key`` is ``None``.
+    """
 
     person: PersonId
-    session: SessionId
+    session: SessionId | None
     role: Role
     is_lead: bool
+    key: ApiKey | None = None
 
 
 async def authenticate(identity: Identity, bearer: str) -> Principal:
-    """Tell who holds this access token; exact on every instance, for it asks the log itself.
+    """Tell who holds this access token or API key; exact on every instance (``following``).
 
     Raises:
-        InvalidToken: it is none of ours, or made for something else.
+        InvalidToken: it is none of ours, or made for something else; or a key that was revoked or has expired.
         TokenExpired: its 30 minutes are over.
         SessionNotLive: the session has ended, or the account no longer keeps it.
-        Unavailable: the database cannot be reached.
+        Unavailable: the database has to be asked, and cannot be reached.
     """
     now = identity.clock()
+    if is_api_key(bearer):
+        return await _machine(identity, bearer, now)
     claims = identity.tokens.read_access(bearer, now)
-    return await principal_of(identity, claims.sub, claims.sid, now)
+    names = [session_stream(claims.sid), account_stream(claims.sub)]
+    return _principal(claims.sub, claims.sid, await _read(identity, names), now)
 
 
 async def principal_of(identity: Identity, person: PersonId, session: SessionId, now: datetime) -> Principal:
-    """Look both streams up, in one round trip.
+    """Look both streams up in the database, in one round trip.
 
     Raises:
         SessionNotLive: the session has ended, or the account no longer keeps it.
     """
-    its_session, its_account = session_stream(session), account_stream(person)
-    streams = await read_streams(identity.ledger, [its_session, its_account])
+    names = [session_stream(session), account_stream(person)]
+    return _principal(person, session, await read_streams(identity.ledger, names), now)
+
+
+def reads_of(principal: Principal) -> tuple[StreamName, ...]:
+    """Name the streams that a command of this caller relies on: their session, if they have one, and their account."""
+    its_account = account_stream(principal.person)
+    return (its_account,) if principal.session is None else (session_stream(principal.session), its_account)
+
+
+def authority(facts: Facts, principal: Principal) -> Authority:
+    """Say what this caller may do, as the streams (``reads_of``) said when the attempt began."""
+    account = facts.state(ACCOUNT, account_stream(principal.person))
+    if principal.session is None:
+        key = None if principal.key is None else live_key(account, principal.key.key, facts.now)
+        return _key_standing(principal.person, account, key)
+    session = facts.state(SESSION, session_stream(principal.session))
+    return _standing(principal.person, principal.session, session, account, facts.now)
+
+
+def own_session(principal: Principal) -> SessionId:
+    """Name the session that a person acts in.
+
+    Raises:
+        InsufficientPermissions: it is a machine.
+    """
+    if principal.session is None:
+        raise InsufficientPermissions(role=principal.role.value)
+    return principal.session
+
+
+async def _read(identity: Identity, names: Sequence[StreamName]) -> Mapping[StreamName, Stream]:
+    if identity.following is None:
+        return await read_streams(identity.ledger, names)
+    return await identity.following.read(names)
+
+
+async def _machine(identity: Identity, bearer: str, now: datetime) -> Principal:
+    held = await identity.api_keys.find(bearer)
+    if held is None:
+        raise InvalidToken
+    stream = account_stream(held.person)
+    account = state_of(ACCOUNT, (await _read(identity, [stream]))[stream])
+    key = live_key(account, held.key, now)
+    if key is None:
+        raise InvalidToken
+    await identity.api_keys.touch(held.key, now)
+    return Principal(person=held.person, session=None, role=Role.SERVICE, is_lead=False, key=key)
+
+
+def _principal(
+    person: PersonId, session: SessionId, streams: Mapping[StreamName, Stream], now: datetime
+) -> Principal:
     standing = _standing(
         person,
         session,
-        state_of(SESSION, streams[its_session]),
-        state_of(ACCOUNT, streams[its_account]),
+        state_of(SESSION, streams[session_stream(session)]),
+        state_of(ACCOUNT, streams[account_stream(person)]),
         now,
     )
     if not (standing.session_is_live and standing.is_active):
         raise SessionNotLive(session=session)
-    return Principal(
-        person=standing.person, session=standing.session, role=standing.role, is_lead=standing.is_lead
-    )
-
-
-def reads_of(principal: Principal) -> tuple[StreamName, StreamName]:
-    """Name the streams that a command of this person relies on: their session and their account."""
-    return session_stream(principal.session), account_stream(principal.person)
-
-
-def authority(facts: Facts, principal: Principal) -> Authority:
-    """Say what this person may do, as both streams (``reads_of``) said when the attempt began."""
-    its_session, its_account = reads_of(principal)
-    return _standing(
-        principal.person,
-        principal.session,
-        facts.state(SESSION, its_session),
-        facts.state(ACCOUNT, its_account),
-        facts.now,
-    )
+    return Principal(person=person, session=session, role=standing.role, is_lead=standing.is_lead)
 
 
 def _standing(
@@ -94,4 +136,18 @@ def _standing(
         and is_live(active, now)
         and keeps(account, session_id, active.epoch),
         stepped_up_at=active.stepped_up_at if active else None,
+        has_second_factor=known is not None and known.second_factor,
+        is_paused=active is not None and active.is_paused,
+    )
+
+
+def _key_standing(person: PersonId, account: AccountState, key: ApiKey | None) -> Authority:
+    return Authority(
+        person=person,
+        session=None,
+        role=Role.SERVICE,
+        is_lead=False,
+        is_active=isinstance(account, Registered) and account.is_active,
+        session_is_live=key is not None,
+        stepped_up_at=None,
     )

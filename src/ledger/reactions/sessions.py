@@ -16,7 +16,7 @@ from ledger.domain.ids import PersonId
 from ledger.domain.session.commands import ExpireSession
 from ledger.domain.session.decide import SESSION
 from ledger.domain.session.events import ExpiryCause
-from ledger.identity import refresh_rows, session_rows
+from ledger.identity import instance_rows, limited_rows, refresh_rows, session_rows
 from ledger.identity.ending import revoke_lapsed, unasked
 from ledger.identity.identity import Identity
 from ledger.identity.session_rows import OpenRow
@@ -47,15 +47,18 @@ async def run_forever(identity: Identity, *, every: float = SWEEP_SECONDS) -> No
 
 
 async def sweep(identity: Identity) -> None:
-    """Expire what has run out, record what accounts no longer keep, forget tokens that are good for nothing.
+    """Expire what has run out, record what accounts no longer keep, forget rows that are good for nothing.
 
     Raises:
         Unavailable: the database cannot be reached.
     """
     await _expire_overdue(identity)
     await _revoke_lapsed(identity)
-    ledger = identity.ledger
-    await refresh_rows.forget(ledger.pool, ledger.ledger_id, identity.clock())
+    ledger, now = identity.ledger, identity.clock()
+    await refresh_rows.forget(ledger.pool, ledger.ledger_id, now)
+    await limited_rows.forget(ledger.pool, ledger.ledger_id, now)
+    await session_rows.forget(ledger.pool, ledger.ledger_id, now)
+    await instance_rows.bury(ledger.pool, ledger.ledger_id)
 
 
 async def _expire_overdue(identity: Identity) -> None:

@@ -148,6 +148,10 @@ def account_stream(person: PersonId) -> StreamName:
     return StreamName(f"account-{person}")
 
 
+ACCESS_STREAM: Final = StreamName(f"access-{UUID(int=1)}")
+"""The one stream of the rules of coming in."""
+
+
 def session_stream(session: SessionId) -> StreamName:
     """Name a session's stream; session ids are random and opaque already."""
     return StreamName(f"session-{session}")

@@ -13,6 +13,7 @@ import asyncpg
 import msgspec
 import structlog
 
+from ledger.domain.access.decide import ACCESS
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.decider import Decider
 from ledger.domain.decision.decide import DECISION
@@ -73,6 +74,7 @@ def _fingerprints() -> dict[str, str]:
         SESSION.category: fingerprint(SESSION),
         ACCOUNT.category: fingerprint(ACCOUNT),
         OPERATIONS.category: fingerprint(OPERATIONS),
+        ACCESS.category: fingerprint(ACCESS),
     }
 
 

@@ -4,9 +4,10 @@ from typing import TypeAlias
 
 import msgspec
 
+from ledger.domain.account.events import Scope
 from ledger.domain.authority import Authority, Role
 from ledger.domain.event import Utc
-from ledger.domain.ids import Digest, PersonId
+from ledger.domain.ids import Digest, KeyId, PersonId
 
 
 class RegisterAccount(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +62,53 @@ class EnableSecondFactor(msgspec.Struct, frozen=True, kw_only=True):
     by: Authority
 
 
+class DisableSecondFactor(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask for no second factor any more: one's own, or anybody's for an administrator.
+
+    ``is_demanded``: the account's role may not do without one, so that nobody gives up their own.
+    """
+
+    now: Utc
+    by: Authority | None
+    reason: str
+    is_demanded: bool
+
+
+class RenewBackupCodes(msgspec.Struct, frozen=True, kw_only=True):
+    """Record that there are new backup codes; only the person can."""
+
+    now: Utc
+    by: Authority
+
+
+class IssueApiKey(msgspec.Struct, frozen=True, kw_only=True):
+    """Let a machine use a service account without logging in."""
+
+    now: Utc
+    by: Authority | None
+    key: KeyId
+    scopes: tuple[Scope, ...]
+    expires_at: Utc | None
+
+
+class RevokeApiKey(msgspec.Struct, frozen=True, kw_only=True):
+    """Take a key away."""
+
+    now: Utc
+    by: Authority | None
+    key: KeyId
+    reason: str
+
+
 AccountCommand: TypeAlias = (
-    RegisterAccount | ChangeRole | DeactivateAccount | ReactivateAccount | ChangePassword | EnableSecondFactor
+    RegisterAccount
+    | ChangeRole
+    | DeactivateAccount
+    | ReactivateAccount
+    | ChangePassword
+    | EnableSecondFactor
+    | DisableSecondFactor
+    | RenewBackupCodes
+    | IssueApiKey
+    | RevokeApiKey
 )

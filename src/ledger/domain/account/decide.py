@@ -4,31 +4,49 @@ Asking for what is so already (the same role, a second deactivation) is no event
 account holds changes, and a repeated request does not end sessions again.
 """
 
-from typing import Final, assert_never, get_args
+from typing import Final, TypeAlias, assert_never, get_args
 
 from ledger.domain.account.commands import (
     AccountCommand,
     ChangePassword,
     ChangeRole,
     DeactivateAccount,
+    DisableSecondFactor,
     EnableSecondFactor,
+    IssueApiKey,
     ReactivateAccount,
     RegisterAccount,
+    RenewBackupCodes,
+    RevokeApiKey,
 )
 from ledger.domain.account.events import (
     AccountDeactivated,
     AccountEvent,
     AccountReactivated,
     AccountRegistered,
+    ApiKeyIssued,
+    ApiKeyRevoked,
+    BackupCodesRenewed,
     PasswordChanged,
     RoleChanged,
+    SecondFactorDisabled,
     SecondFactorEnabled,
 )
 from ledger.domain.account.state import AccountState, Registered, Unregistered, evolve
-from ledger.domain.authority import Authority, Role, require
+from ledger.domain.authority import (
+    Authority,
+    Role,
+    require,
+    require_fresh_factor,
+    require_fresh_factor_if_any,
+)
 from ledger.domain.decider import Decider
 from ledger.domain.errors import NotFound, Refused, RuleViolation
 from ledger.domain.ids import PersonId
+
+_FactorOrKey: TypeAlias = (
+    EnableSecondFactor | DisableSecondFactor | RenewBackupCodes | IssueApiKey | RevokeApiKey
+)
 
 ADMINS: Final = frozenset({Role.ADMIN})
 EVERYBODY: Final = frozenset(Role)
@@ -59,6 +77,32 @@ class OwnAccountOnly(Refused):
     code = "own-account-only"
 
 
+class SecondFactorNotEnabled(RuleViolation):
+    """No second factor is enabled."""
+
+    code = "second-factor-not-enabled"
+    advice = "Set one up first."
+
+
+class SecondFactorNeeded(RuleViolation):
+    """Your role may not do without a second factor."""
+
+    code = "second-factor-needed"
+
+
+class NotAServiceAccount(RuleViolation):
+    """Only active service accounts have API keys."""
+
+    code = "not-a-service-account"
+    advice = "Register an account with the role 'service'; people log in."
+
+
+class KeyNotFound(NotFound):
+    """API key not found."""
+
+    code = "key-not-found"
+
+
 def decide(command: AccountCommand, state: AccountState) -> tuple[AccountEvent, ...]:
     """Say what ``command`` causes; no events: it is so already.
 
@@ -79,8 +123,22 @@ def decide(command: AccountCommand, state: AccountState) -> tuple[AccountEvent, 
             return _reactivate(command, state)
         case ChangePassword():
             return _change_password(command, state)
+        case _:
+            return _decide_on_factor_or_key(command, state)
+
+
+def _decide_on_factor_or_key(command: _FactorOrKey, state: AccountState) -> tuple[AccountEvent, ...]:
+    match command:
         case EnableSecondFactor():
             return _enable_second_factor(command, state)
+        case DisableSecondFactor():
+            return _disable_second_factor(command, state)
+        case RenewBackupCodes():
+            return _renew_backup_codes(command, state)
+        case IssueApiKey():
+            return _issue_key(command, state)
+        case RevokeApiKey():
+            return _revoke_key(command, state)
         case _:
             assert_never(command)
 
@@ -144,6 +202,62 @@ def _enable_second_factor(command: EnableSecondFactor, state: AccountState) -> t
     return (SecondFactorEnabled(at=command.now, kept_session=command.by.session),)
 
 
+def _disable_second_factor(command: DisableSecondFactor, state: AccountState) -> tuple[AccountEvent, ...]:
+    """Give up one's own, which it takes a fresh proof of it to do, or take away a lost one as an administrator."""
+    by = command.by
+    if by is not None:
+        require(by, EVERYBODY)
+    account = _known(state)
+    is_own = by is not None and by.person == account.person
+    if by is not None and not is_own:
+        require(by, ADMINS)
+        require_fresh_factor_if_any(by, command.now)
+    if not account.second_factor:
+        return ()
+    if by is not None and is_own:
+        require_fresh_factor(by, command.now)
+        if command.is_demanded:
+            raise SecondFactorNeeded
+    disabled = SecondFactorDisabled(
+        at=command.now,
+        by=None if by is None else by.person,
+        kept_session=by.session if by is not None and is_own else None,
+        reason=command.reason,
+    )
+    return (disabled,)
+
+
+def _renew_backup_codes(command: RenewBackupCodes, state: AccountState) -> tuple[AccountEvent, ...]:
+    require(command.by, EVERYBODY)
+    account = _known(state)
+    if command.by.person != account.person:
+        raise OwnAccountOnly(person=command.by.person)
+    if not account.second_factor:
+        raise SecondFactorNotEnabled
+    require_fresh_factor(command.by, command.now)
+    return (BackupCodesRenewed(at=command.now),)
+
+
+def _issue_key(command: IssueApiKey, state: AccountState) -> tuple[AccountEvent, ...]:
+    by = _administrator(command.by)
+    account = _known(state)
+    if not account.is_active or account.role is not Role.SERVICE:
+        raise NotAServiceAccount(role=account.role.value)
+    if command.by is not None:
+        require_fresh_factor_if_any(command.by, command.now)
+    issued = ApiKeyIssued(
+        at=command.now, key=command.key, scopes=command.scopes, expires_at=command.expires_at, by=by
+    )
+    return (issued,)
+
+
+def _revoke_key(command: RevokeApiKey, state: AccountState) -> tuple[AccountEvent, ...]:
+    by = _administrator(command.by)
+    if command.key not in (key.key for key in _known(state).keys):
+        raise KeyNotFound
+    return (ApiKeyRevoked(at=command.now, key=command.key, by=by, reason=command.reason),)
+
+
 def _administrator(by: Authority | None) -> PersonId | None:
     """Refuse everybody but administrators and the operator of the machine; name who asks."""
     if by is None:
@@ -170,5 +284,6 @@ ACCOUNT: Final = Decider[AccountCommand, AccountState, AccountEvent](
     initial=Unregistered(),
     decide=decide,
     evolve=evolve,
+    version=2,
 )
 """The Account aggregate, as a value."""

@@ -9,11 +9,19 @@ No name, address or secret is ever in here: people and credentials live beside t
 commitment inside it.
 """
 
+from enum import StrEnum
 from typing import ClassVar, TypeAlias
 
 from ledger.domain.authority import Role
-from ledger.domain.event import Event, Imported
-from ledger.domain.ids import Digest, PersonId, SessionId
+from ledger.domain.event import Event, Imported, Utc
+from ledger.domain.ids import Digest, KeyId, PersonId, SessionId
+
+
+class Scope(StrEnum):
+    """What an API key is good for, within what its account may do."""
+
+    SUBMIT = "decisions:submit"
+    READ = "decisions:read"
 
 
 class AccountRegistered(Event, frozen=True, kw_only=True, omit_defaults=True, tag="account-registered"):
@@ -70,6 +78,38 @@ class SecondFactorEnabled(Event, frozen=True, kw_only=True, tag="second-factor-e
     kept_session: SessionId | None
 
 
+class SecondFactorDisabled(Event, frozen=True, kw_only=True, tag="second-factor-disabled"):
+    """Logging in asks for no second factor any more; all sessions but ``kept_session`` end.
+
+    ``by`` is ``None`` for the operator of the machine.
+    """
+
+    by: PersonId | None
+    kept_session: SessionId | None
+    reason: str
+
+
+class BackupCodesRenewed(Event, frozen=True, kw_only=True, tag="backup-codes-renewed"):
+    """The person had new backup codes made; the ones before are good for nothing."""
+
+
+class ApiKeyIssued(Event, frozen=True, kw_only=True, tag="api-key-issued"):
+    """A machine can use the account without logging in, until ``expires_at`` (``None``: until it is revoked)."""
+
+    key: KeyId
+    scopes: tuple[Scope, ...]
+    expires_at: Utc | None
+    by: PersonId | None
+
+
+class ApiKeyRevoked(Event, frozen=True, kw_only=True, tag="api-key-revoked"):
+    """The key is good for nothing any more."""
+
+    key: KeyId
+    by: PersonId | None
+    reason: str
+
+
 AccountEvent: TypeAlias = (
     AccountRegistered
     | RoleChanged
@@ -77,4 +117,8 @@ AccountEvent: TypeAlias = (
     | AccountReactivated
     | PasswordChanged
     | SecondFactorEnabled
+    | SecondFactorDisabled
+    | BackupCodesRenewed
+    | ApiKeyIssued
+    | ApiKeyRevoked
 )

@@ -10,12 +10,20 @@ the guards in ``decide`` may still refuse. ``tests/domain/test_legal_moves.py`` 
     Unregistered  ReactivateAccount   refused AccountNotFound
     Unregistered  ChangePassword      refused AccountNotFound
     Unregistered  EnableSecondFactor  refused AccountNotFound
+    Unregistered  DisableSecondFactor refused AccountNotFound
+    Unregistered  RenewBackupCodes    refused AccountNotFound
+    Unregistered  IssueApiKey         refused AccountNotFound
+    Unregistered  RevokeApiKey        refused AccountNotFound
     Registered    RegisterAccount     refused AlreadyRegistered
     Registered    ChangeRole          - or RoleChanged
     Registered    DeactivateAccount   - or AccountDeactivated
     Registered    ReactivateAccount   - or AccountReactivated
     Registered    ChangePassword      PasswordChanged
     Registered    EnableSecondFactor  - or SecondFactorEnabled
+    Registered    DisableSecondFactor - or SecondFactorDisabled
+    Registered    RenewBackupCodes    BackupCodesRenewed
+    Registered    IssueApiKey         ApiKeyIssued
+    Registered    RevokeApiKey        ApiKeyRevoked
 
 The credential epoch is how sessions die without being touched: whatever ends them raises it, and a
 session of an earlier epoch is good only while it is the one that the last raise kept. It never falls,
@@ -32,17 +40,30 @@ from ledger.domain.account.events import (
     AccountEvent,
     AccountReactivated,
     AccountRegistered,
+    ApiKeyIssued,
+    ApiKeyRevoked,
+    BackupCodesRenewed,
     PasswordChanged,
     RoleChanged,
+    Scope,
+    SecondFactorDisabled,
     SecondFactorEnabled,
 )
 from ledger.domain.authority import Role
 from ledger.domain.event import Utc
-from ledger.domain.ids import PersonId, SessionId
+from ledger.domain.ids import KeyId, PersonId, SessionId
 
 
 class Unregistered(msgspec.Struct, frozen=True, tag="unregistered"):
     """Nobody is known under this id."""
+
+
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key that was not revoked; ``expires_at`` is ``None`` when it is good until then."""
+
+    key: KeyId
+    scopes: tuple[Scope, ...]
+    expires_at: Utc | None
 
 
 class Registered(msgspec.Struct, frozen=True, kw_only=True, tag="registered"):
@@ -59,9 +80,13 @@ class Registered(msgspec.Struct, frozen=True, kw_only=True, tag="registered"):
     epoch: int = 0
     kept_session: SessionId | None = None
     second_factor: bool = False
+    keys: tuple[ApiKey, ...] = ()
 
 
 AccountState: TypeAlias = Unregistered | Registered
+_FactorOrKey: TypeAlias = (
+    SecondFactorEnabled | SecondFactorDisabled | BackupCodesRenewed | ApiKeyIssued | ApiKeyRevoked
+)
 
 
 def keeps(account: AccountState, session: SessionId, epoch: int) -> bool:
@@ -73,6 +98,16 @@ def keeps(account: AccountState, session: SessionId, epoch: int) -> bool:
             return epoch == account.epoch or session == account.kept_session
         case _:
             assert_never(account)
+
+
+def live_key(account: AccountState, key: KeyId, now: Utc) -> ApiKey | None:
+    """Find a key that opens the account at ``now``; ``None``: it does not, or the account is no machine's."""
+    if not (isinstance(account, Registered) and account.is_active and account.role is Role.SERVICE):
+        return None
+    found = next((issued for issued in account.keys if issued.key == key), None)
+    if found is None or (found.expires_at is not None and now >= found.expires_at):
+        return None
+    return found
 
 
 def evolve(state: AccountState, event: AccountEvent) -> AccountState:
@@ -102,8 +137,23 @@ def _evolve_registered(state: Registered, event: AccountEvent) -> Registered:
             return replace(state, is_active=True)
         case PasswordChanged():
             return _raised(state, event.kept_session)
+        case _:
+            return _evolve_factor_or_key(state, event)
+
+
+def _evolve_factor_or_key(state: Registered, event: _FactorOrKey) -> Registered:
+    match event:
         case SecondFactorEnabled():
             return replace(_raised(state, event.kept_session), second_factor=True)
+        case SecondFactorDisabled():
+            return replace(_raised(state, event.kept_session), second_factor=False)
+        case BackupCodesRenewed():
+            return state
+        case ApiKeyIssued():
+            issued = ApiKey(key=event.key, scopes=event.scopes, expires_at=event.expires_at)
+            return replace(state, keys=(*state.keys, issued))
+        case ApiKeyRevoked():
+            return replace(state, keys=tuple(key for key in state.keys if key.key != event.key))
         case _:
             assert_never(event)
 

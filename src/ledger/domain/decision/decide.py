@@ -6,7 +6,7 @@ from typing import Final, assert_never, get_args
 
 import msgspec
 
-from ledger.domain.authority import Authority, require
+from ledger.domain.authority import Authority, at_work, require
 from ledger.domain.decider import Decider
 from ledger.domain.decision import rules
 from ledger.domain.decision.commands import (
@@ -46,7 +46,7 @@ from ledger.domain.decision.state import (
     live_lease,
 )
 from ledger.domain.event import Utc
-from ledger.domain.ids import DecisionId, Digest, PersonId
+from ledger.domain.ids import DecisionId, Digest, PersonId, SessionId
 
 THREAT_ANALYSIS_POLICY: Final = Policy(
     name="threat_analysis",
@@ -129,12 +129,13 @@ def _claim(command: ClaimDecision, state: DecisionState) -> tuple[DecisionEvent,
     from another session too, is taken over with a reason or not at all.
     """
     require(command.by, rules.REVIEWERS)
+    session = at_work(command.by)
     case = rules.must_be_open(state).case
     rules.must_be_eligible(case, command.by)
     lease = live_lease(state, command.now)
     if lease is None:
-        return (_claimed(command, case),)
-    if lease.session == command.by.session:
+        return (_claimed(command, case, session),)
+    if lease.session == session:
         return ()
     may_take_over = command.by.is_lead or lease.holder == command.by.person
     if not (may_take_over and command.reason.strip()):
@@ -142,14 +143,14 @@ def _claim(command: ClaimDecision, state: DecisionState) -> tuple[DecisionEvent,
     released = _released(
         lease, ReleaseCause.TAKEN_OVER, by=command.by.person, now=command.now, reason=command.reason
     )
-    return (released, _claimed(command, case))
+    return (released, _claimed(command, case, session))
 
 
-def _claimed(command: ClaimDecision, case: Case) -> DecisionClaimed:
+def _claimed(command: ClaimDecision, case: Case, session: SessionId) -> DecisionClaimed:
     return DecisionClaimed(
         at=command.now,
         holder=command.by.person,
-        session=command.by.session,
+        session=session,
         lease_id=command.lease_id,
         fencing_token=case.fencing_token + 1,
         expires_at=_lease_end(case, command.now),
@@ -202,6 +203,7 @@ def _released(
 def _vote(command: CastVote, state: DecisionState) -> tuple[DecisionEvent, ...]:
     """Count a voice: it ends the decision where enough agree, else the voter's lease, for the next one."""
     require(command.by, rules.REVIEWERS)
+    at_work(command.by)
     opened = rules.must_be_open(state)
     case = opened.case
     rules.must_be_eligible(case, command.by)

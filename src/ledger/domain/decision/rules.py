@@ -1,9 +1,15 @@
 """What may not be done to a decision, and why: every refusal, beside the guard that raises it."""
 
-from datetime import timedelta
 from typing import Final, assert_never
 
-from ledger.domain.authority import Authority, InsufficientPermissions, Role, require
+from ledger.domain.authority import (
+    Authority,
+    InsufficientPermissions,
+    Role,
+    at_work,
+    require,
+    require_fresh_factor,
+)
 from ledger.domain.decision.commands import CastVote, Escalate
 from ledger.domain.decision.events import Action, Choice, EscalationCause, ReasonMode
 from ledger.domain.decision.state import (
@@ -18,7 +24,7 @@ from ledger.domain.decision.state import (
     Resolved,
     live_lease,
 )
-from ledger.domain.errors import Refused, RuleViolation, Unauthenticated
+from ledger.domain.errors import Refused, RuleViolation
 from ledger.domain.event import Utc
 from ledger.domain.ids import LeaseId, PersonId
 
@@ -74,13 +80,6 @@ class AlreadyVoted(RuleViolation):
     """You have voted on it already."""
 
     code = "already-voted"
-
-
-class StepUpRequired(Unauthenticated):
-    """This verdict needs a fresh second factor."""
-
-    code = "step-up-required"
-    advice = "Prove your second factor again, then repeat the request."
 
 
 class SubjectChanged(RuleViolation):
@@ -160,10 +159,8 @@ def must_have_stepped_up(case: Case, by: Authority, now: Utc) -> None:
     """
     # 21 CFR 11.200(a)(1): a signing is more than a session left open.
     seconds = case.policy.step_up_seconds
-    if seconds is None:
-        return
-    if by.stepped_up_at is None or now - by.stepped_up_at > timedelta(seconds=seconds):
-        raise StepUpRequired(decision_id=case.decision_id, within_seconds=seconds)
+    if seconds is not None:
+        require_fresh_factor(by, now, within_seconds=seconds, decision_id=case.decision_id)
 
 
 def must_be_free_for(person: PersonId, state: Open, now: Utc) -> Lease | None:
@@ -258,9 +255,11 @@ def must_be_asked_by(command: Escalate) -> None:
     Raises:
         SessionNotLive: the person's session has ended.
         InsufficientPermissions: neither a reviewer nor a timer.
+        SessionIsPaused: the person is having a break.
     """
     if command.by is not None:
         require(command.by, REVIEWERS)
+        at_work(command.by)
     if (command.by is None) is not (command.cause is EscalationCause.TIMER):
         raise InsufficientPermissions(cause=command.cause)
 

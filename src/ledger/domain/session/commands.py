@@ -4,6 +4,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from ledger.domain.authority import Authority
 from ledger.domain.event import Utc
 from ledger.domain.ids import Digest, PersonId, SessionId
 from ledger.domain.session.events import EndCause, ExpiryCause, Factor, RevocationCause
@@ -39,7 +40,7 @@ class ExpireSession(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RevokeSession(msgspec.Struct, frozen=True, kw_only=True):
-    """Take it away; ``by`` is ``None`` when no person does it."""
+    """Take it away in consequence of something else; ``by`` is ``None`` when no person caused that."""
 
     now: Utc
     by: PersonId | None
@@ -47,4 +48,43 @@ class RevokeSession(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-SessionCommand: TypeAlias = OpenSession | EndSession | ExpireSession | RevokeSession
+class DismissSession(msgspec.Struct, frozen=True, kw_only=True):
+    """Log out of it from another session, or take it away as an administrator."""
+
+    now: Utc
+    by: Authority
+    reason: str
+
+
+class StepUp(msgspec.Struct, frozen=True, kw_only=True):
+    """Record a try to prove the second factor again; ``factor`` is ``None`` when the code was none."""
+
+    now: Utc
+    by: Authority
+    factor: Factor | None
+
+
+class PauseSession(msgspec.Struct, frozen=True, kw_only=True):
+    """Have a break."""
+
+    now: Utc
+    by: Authority
+
+
+class ResumeSession(msgspec.Struct, frozen=True, kw_only=True):
+    """End the break."""
+
+    now: Utc
+    by: Authority
+
+
+SessionCommand: TypeAlias = (
+    OpenSession
+    | EndSession
+    | ExpireSession
+    | RevokeSession
+    | DismissSession
+    | StepUp
+    | PauseSession
+    | ResumeSession
+)

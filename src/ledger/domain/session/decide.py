@@ -1,26 +1,43 @@
 """What a command does to a session: the events it causes, or the reason why not."""
 
 from datetime import timedelta
-from typing import Final, assert_never, get_args
+from typing import Final, TypeAlias, assert_never, get_args
 
+from ledger.domain.authority import Authority, Role, require
 from ledger.domain.decider import Decider
-from ledger.domain.errors import NotFound, RuleViolation
+from ledger.domain.errors import NotFound, Refused, RuleViolation
 from ledger.domain.session.commands import (
+    DismissSession,
     EndSession,
     ExpireSession,
     OpenSession,
+    PauseSession,
+    ResumeSession,
     RevokeSession,
     SessionCommand,
+    StepUp,
 )
 from ledger.domain.session.events import (
+    EndCause,
     ExpiryCause,
+    RevocationCause,
     SessionEnded,
     SessionEvent,
     SessionExpired,
     SessionOpened,
+    SessionPaused,
+    SessionResumed,
     SessionRevoked,
+    SessionStepUpCompleted,
+    SessionStepUpFailed,
 )
 from ledger.domain.session.state import Active, NotOpened, SessionState, evolve
+
+_Finish: TypeAlias = EndSession | ExpireSession | RevokeSession | DismissSession
+_Change: TypeAlias = _Finish | StepUp | PauseSession | ResumeSession
+
+ADMINS: Final = frozenset({Role.ADMIN})
+EVERYBODY: Final = frozenset(Role)
 
 
 class InactiveUser(RuleViolation):
@@ -42,6 +59,12 @@ class SessionNotFound(NotFound):
     code = "session-not-found"
 
 
+class OwnSessionOnly(Refused):
+    """Only from within the session itself."""
+
+    code = "own-session-only"
+
+
 def decide(command: SessionCommand, state: SessionState) -> tuple[SessionEvent, ...]:
     """Say what ``command`` causes; no events: it is over already, or not yet.
 
@@ -49,12 +72,13 @@ def decide(command: SessionCommand, state: SessionState) -> tuple[SessionEvent, 
         InactiveUser: the account is deactivated.
         SessionAlreadyOpened: the id has been used.
         SessionNotFound: nobody opened it.
+        Refused: this person may not do this to this session.
     """
     if isinstance(command, OpenSession):
         return _open(command, state)
     if isinstance(state, NotOpened):
         raise SessionNotFound
-    return _finish(command, state) if isinstance(state, Active) else ()
+    return _change(command, state) if isinstance(state, Active) else ()
 
 
 def _open(command: OpenSession, state: SessionState) -> tuple[SessionEvent, ...]:
@@ -75,7 +99,32 @@ def _open(command: OpenSession, state: SessionState) -> tuple[SessionEvent, ...]
     return (opened,)
 
 
-def _finish(command: EndSession | ExpireSession | RevokeSession, state: Active) -> tuple[SessionEvent, ...]:
+def _change(command: _Change, state: Active) -> tuple[SessionEvent, ...]:
+    match command:
+        case EndSession() | ExpireSession() | RevokeSession() | DismissSession():
+            return _finish(command, state)
+        case StepUp():
+            _must_be_inside(command.by, state)
+            if command.factor is None:
+                return (SessionStepUpFailed(at=command.now),)
+            return (SessionStepUpCompleted(at=command.now, factor=command.factor),)
+        case PauseSession():
+            _must_be_inside(command.by, state)
+            return () if state.is_paused else (SessionPaused(at=command.now),)
+        case ResumeSession():
+            _must_be_inside(command.by, state)
+            return (SessionResumed(at=command.now),) if state.is_paused else ()
+        case _:
+            assert_never(command)
+
+
+def _must_be_inside(by: Authority, state: Active) -> None:
+    require(by, EVERYBODY)
+    if by.session != state.session:
+        raise OwnSessionOnly(session=state.session)
+
+
+def _finish(command: _Finish, state: Active) -> tuple[SessionEvent, ...]:
     match command:
         case EndSession():
             return (SessionEnded(at=command.now, cause=command.cause),)
@@ -88,8 +137,24 @@ def _finish(command: EndSession | ExpireSession | RevokeSession, state: Active) 
                 at=command.now, by=command.by, cause=command.cause, reason=command.reason
             )
             return (revoked,)
+        case DismissSession():
+            return (_dismissed(command, state),)
         case _:
             assert_never(command)
+
+
+def _dismissed(command: DismissSession, state: Active) -> SessionEnded | SessionRevoked:
+    """Let its owner log out of it from afar, and an administrator take it away."""
+    require(command.by, EVERYBODY)
+    if command.by.person == state.person:
+        return SessionEnded(at=command.now, cause=EndCause.LOGOUT)
+    require(command.by, ADMINS)
+    return SessionRevoked(
+        at=command.now,
+        by=command.by.person,
+        cause=RevocationCause.ADMINISTRATOR,
+        reason=command.reason,
+    )
 
 
 def _has_run_out(command: ExpireSession, state: Active) -> bool:
@@ -110,5 +175,6 @@ SESSION: Final = Decider[SessionCommand, SessionState, SessionEvent](
     initial=NotOpened(),
     decide=decide,
     evolve=evolve,
+    version=2,
 )
 """The AnalystSession aggregate, as a value."""

@@ -61,7 +61,7 @@ class SessionOpened(Event, frozen=True, kw_only=True, tag="session-opened"):
 
 
 class SessionEnded(Event, frozen=True, kw_only=True, tag="session-ended"):
-    """The person logged out, or opened more sessions than are allowed."""
+    """The person logged out, from it or from another session of theirs, or opened more sessions than are allowed."""
 
     cause: EndCause
 
@@ -80,4 +80,31 @@ class SessionRevoked(Event, frozen=True, kw_only=True, tag="session-revoked"):
     reason: str
 
 
-SessionEvent: TypeAlias = SessionOpened | SessionEnded | SessionExpired | SessionRevoked
+class SessionStepUpCompleted(Event, frozen=True, kw_only=True, tag="session-step-up-completed"):
+    """The person proved a second factor again, for what asks for a fresh one."""
+
+    factor: Factor
+
+
+class SessionStepUpFailed(Event, frozen=True, kw_only=True, tag="session-step-up-failed"):
+    """Somebody in this session tried to, with a code that was none."""
+
+
+class SessionPaused(Event, frozen=True, kw_only=True, tag="session-paused"):
+    """The person has a break: the session reads on and decides nothing."""
+
+
+class SessionResumed(Event, frozen=True, kw_only=True, tag="session-resumed"):
+    """The break is over."""
+
+
+SessionEvent: TypeAlias = (
+    SessionOpened
+    | SessionEnded
+    | SessionExpired
+    | SessionRevoked
+    | SessionStepUpCompleted
+    | SessionStepUpFailed
+    | SessionPaused
+    | SessionResumed
+)

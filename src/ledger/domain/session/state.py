@@ -1,29 +1,50 @@
 """What a session is at a moment: one struct per life stage, and what each event makes of it.
 
 The legal moves, by state and command. ``-`` is nothing to do; ``or`` separates what the same
-command may cause, depending on the clock; ``refused`` says that it never can.
+command may cause, depending on the case; ``refused`` says that it never can. Where events are listed, the
+guards in ``decide`` may still refuse.
 ``tests/domain/test_legal_moves.py`` walks it.
 
-    NotOpened  OpenSession    SessionOpened
-    NotOpened  EndSession     refused SessionNotFound
-    NotOpened  ExpireSession  refused SessionNotFound
-    NotOpened  RevokeSession  refused SessionNotFound
-    Active     OpenSession    refused SessionAlreadyOpened
-    Active     EndSession     SessionEnded
-    Active     ExpireSession  - or SessionExpired
-    Active     RevokeSession  SessionRevoked
-    Ended      OpenSession    refused SessionAlreadyOpened
-    Ended      EndSession     -
-    Ended      ExpireSession  -
-    Ended      RevokeSession  -
-    Expired    OpenSession    refused SessionAlreadyOpened
-    Expired    EndSession     -
-    Expired    ExpireSession  -
-    Expired    RevokeSession  -
-    Revoked    OpenSession    refused SessionAlreadyOpened
-    Revoked    EndSession     -
-    Revoked    ExpireSession  -
-    Revoked    RevokeSession  -
+    NotOpened  OpenSession     SessionOpened
+    NotOpened  EndSession      refused SessionNotFound
+    NotOpened  ExpireSession   refused SessionNotFound
+    NotOpened  RevokeSession   refused SessionNotFound
+    NotOpened  DismissSession  refused SessionNotFound
+    NotOpened  StepUp          refused SessionNotFound
+    NotOpened  PauseSession    refused SessionNotFound
+    NotOpened  ResumeSession   refused SessionNotFound
+    Active     OpenSession     refused SessionAlreadyOpened
+    Active     EndSession      SessionEnded
+    Active     ExpireSession   - or SessionExpired
+    Active     RevokeSession   SessionRevoked
+    Active     DismissSession  SessionEnded or SessionRevoked
+    Active     StepUp          SessionStepUpCompleted or SessionStepUpFailed
+    Active     PauseSession    - or SessionPaused
+    Active     ResumeSession   - or SessionResumed
+    Ended      OpenSession     refused SessionAlreadyOpened
+    Ended      EndSession      -
+    Ended      ExpireSession   -
+    Ended      RevokeSession   -
+    Ended      DismissSession  -
+    Ended      StepUp          -
+    Ended      PauseSession    -
+    Ended      ResumeSession   -
+    Expired    OpenSession     refused SessionAlreadyOpened
+    Expired    EndSession      -
+    Expired    ExpireSession   -
+    Expired    RevokeSession   -
+    Expired    DismissSession  -
+    Expired    StepUp          -
+    Expired    PauseSession    -
+    Expired    ResumeSession   -
+    Revoked    OpenSession     refused SessionAlreadyOpened
+    Revoked    EndSession      -
+    Revoked    ExpireSession   -
+    Revoked    RevokeSession   -
+    Revoked    DismissSession  -
+    Revoked    StepUp          -
+    Revoked    PauseSession    -
+    Revoked    ResumeSession   -
 
 There is no way back to ``Active``: a session that has ended in any manner stays ended.
 """
@@ -31,6 +52,7 @@ There is no way back to ``Active``: a session that has ended in any manner stays
 from typing import Final, TypeAlias, assert_never
 
 import msgspec
+from msgspec.structs import replace
 
 from ledger.domain.event import Utc
 from ledger.domain.ids import PersonId, SessionId
@@ -43,7 +65,11 @@ from ledger.domain.session.events import (
     SessionEvent,
     SessionExpired,
     SessionOpened,
+    SessionPaused,
+    SessionResumed,
     SessionRevoked,
+    SessionStepUpCompleted,
+    SessionStepUpFailed,
 )
 
 SECOND_FACTORS: Final = frozenset({Factor.TOTP, Factor.BACKUP_CODE})
@@ -68,6 +94,7 @@ class Active(msgspec.Struct, frozen=True, kw_only=True, tag="active"):
     opened_at: Utc
     expires_at: Utc
     stepped_up_at: Utc | None
+    is_paused: bool = False
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True, tag="ended"):
@@ -137,8 +164,20 @@ def _opened(event: SessionOpened) -> Active:
 
 def _evolve_active(state: Active, event: SessionEvent) -> SessionState:
     match event:
-        case SessionOpened():
+        case SessionOpened() | SessionStepUpFailed():
             return state
+        case SessionStepUpCompleted():
+            return replace(state, stepped_up_at=event.at)
+        case SessionPaused():
+            return replace(state, is_paused=True)
+        case SessionResumed():
+            return replace(state, is_paused=False)
+        case _:
+            return _over(state, event)
+
+
+def _over(state: Active, event: SessionEnded | SessionExpired | SessionRevoked) -> SessionState:
+    match event:
         case SessionEnded():
             return Ended(session=state.session, person=state.person, at=event.at, cause=event.cause)
         case SessionExpired():

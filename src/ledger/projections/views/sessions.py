@@ -15,7 +15,11 @@ from ledger.domain.session.events import (
     SessionEvent,
     SessionExpired,
     SessionOpened,
+    SessionPaused,
+    SessionResumed,
     SessionRevoked,
+    SessionStepUpCompleted,
+    SessionStepUpFailed,
 )
 from ledger.projections.projection import Projection, fold_rows, must_exist, streams_of
 from ledger.store.pool import Connection
@@ -118,6 +122,8 @@ def _evolve(row: SessionRow | None, item: Recorded[SessionEvent]) -> SessionRow:
             return _finished(must_exist(row, item), Stage.EXPIRED, event.at)
         case SessionRevoked():
             return _finished(must_exist(row, item), Stage.REVOKED, event.at)
+        case SessionStepUpCompleted() | SessionStepUpFailed() | SessionPaused() | SessionResumed():
+            return must_exist(row, item)
         case _:
             assert_never(event)
 

@@ -1,0 +1,1 @@
+"""The Access aggregate: what the ledger asks of everybody who comes in."""
