@@ -24,6 +24,11 @@ app.command(
     name="import",
     help="Submit every line of a file to a running service; may be repeated and resumed.",
 )
+app.command(
+    "ledger.cli.prototype.command:import_prototype",
+    name="import-prototype",
+    help="Import a dump of the prototype, as what it was; may be repeated and resumed.",
+)
 app.command("ledger.cli.doctor:doctor", name="doctor", help="Check this installation and say what to do.")
 app.command("ledger.cli.demo:demo", name="demo", help="Play the whole story on a throw-away instance.")
 

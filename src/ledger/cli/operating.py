@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from ledger.api.services import Services
-from ledger.cli.composing import composed, level
+from ledger.cli.composing import Part, composed, level
 from ledger.cli.database import beside, problems_with
 from ledger.identity.identity import OPERATOR
 from ledger.settings import Settings, SettingsRefused, ensure_secret_key
@@ -26,17 +26,18 @@ def show_warnings_only() -> None:
 
 
 @asynccontextmanager
-async def operating() -> AsyncIterator[Services]:
+async def operating(*, only: Part | None = None) -> AsyncIterator[Services]:
     """Everything that stands behind HTTP, with read models that are level, for one operator's command.
 
-    An embedded PostgreSQL that does not run is started and migrated for the time of the block.
+    ``only`` the ``api`` part does without read models: for commands that neither ask nor wait for them. An embedded
+    PostgreSQL that does not run is started and migrated for the time of the block.
 
     Raises:
         SettingsRefused: the settings are wrong, or the database they name cannot be used.
     """
     async with (
         _opened() as (settings, ledger),
-        composed(ledger, settings, ensure_secret_key(settings)) as services,
+        composed(ledger, settings, ensure_secret_key(settings), only=only) as services,
     ):
         await level(services)
         yield services

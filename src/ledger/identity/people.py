@@ -21,6 +21,10 @@ INSERT: Final = """
 insert into work.people (ledger_id, person_id, username, username_folded, email, full_name, salt, created_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8)
 """
+# $1 ledger, $2 person, $3 user name, $4 address, $5 full name
+COMPLETE: Final = """
+update work.people set username = $3, email = $4, full_name = $5 where ledger_id = $1 and person_id = $2
+"""
 # $1 ledger, $2 folded user name
 FIND: Final = """
 select person_id, username, email, full_name, salt, created_at
@@ -117,6 +121,12 @@ async def insert(conn: Connection, ledger_id: int, person: Person) -> None:
         person.salt,
         person.created_at,
     )
+
+
+async def complete(conn: Connection, ledger_id: int, person: Person) -> None:
+    """Write down the whole record of somebody who was known by user name only, and had no account."""
+    record = person.record
+    await conn.execute(COMPLETE, ledger_id, person.person, record.username, record.email, record.full_name)
 
 
 async def find(pool: Pool, ledger_id: int, username: str) -> Person | None:

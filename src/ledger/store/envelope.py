@@ -19,7 +19,7 @@ NO_LEAF: Final = b""
 class Provenance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where a command came from.
 
-    ``actor`` is an opaque person id, or ``operator`` or ``system``; ``correlation_id`` a W3C trace id
+    ``actor`` is an opaque person id, or ``operator``, ``system`` or ``imported``; ``correlation_id`` a W3C trace id
     (32 hexadecimal digits) or empty; ``request`` the digest by which a repeated request is recognised,
     empty when the caller sent no key. ``is_keyed``: the command's id comes from its caller or its cause,
     so that its events get the same ids when it is sent again.

@@ -1,0 +1,1 @@
+"""``ledger import-prototype``: the data of the service that this one replaces."""
