@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ledger import settings as settings_module
 from ledger.cli import client as client_module
 from ledger.cli.importing import NoSuchFile, import_file
 from ledger.settings import SettingsRefused
@@ -50,9 +51,9 @@ def line(analysis_id: str, **changes: object) -> str:
 def test_all_lines_are_imported_and_then_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     file = a_file_of(tmp_path, 40)
     assert import_file(file) == 0
-    assert capsys.readouterr().out == "40 imported, 0 already there, 0 refused\n"
+    assert capsys.readouterr().out == "40 imported, 0 already there, 0 different, 0 refused\n"
     assert import_file(file) == 0
-    assert capsys.readouterr().out == "0 imported, 40 already there, 0 refused\n"
+    assert capsys.readouterr().out == "0 imported, 40 already there, 0 different, 0 refused\n"
 
 
 @pytest.mark.usefixtures("client_settings")
@@ -82,9 +83,22 @@ def test_bad_lines_are_told_and_do_not_stop_the_rest(tmp_path: Path, capsys: pyt
 
 
 @pytest.mark.usefixtures("client_settings")
-def test_the_same_id_twice_in_one_file_is_there_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    assert import_file(a_file(tmp_path, line("TWICE"), line("TWICE", confidence=1)), at_once=1) == 0
-    assert capsys.readouterr().out == "1 imported, 1 already there, 0 refused\n"
+def test_the_same_line_twice_in_one_file_is_there_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert import_file(a_file(tmp_path, line("TWICE"), line("TWICE")), at_once=1) == 0
+    assert capsys.readouterr().out == "1 imported, 1 already there, 0 different, 0 refused\n"
+
+
+@pytest.mark.usefixtures("client_settings")
+def test_an_id_that_stands_for_something_else_in_the_ledger_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    file = a_file(tmp_path, line("OTHER"), "", line("OTHER", confidence=1, ttps=["T1"]))
+    assert import_file(file, at_once=1, json=True) == 2
+    shown = capsys.readouterr()
+    summary = json.loads(shown.out)
+    assert (summary["imported"], summary["already_there"], summary["different"]) == (1, 0, 1)
+    assert summary["different_lines"] == [{"line": 3, "fields": ["confidence", "ttps"]}]
+    assert "line 3: the ledger holds another item of this id: confidence, ttps differ" in shown.err
 
 
 @pytest.mark.usefixtures("client_settings")
@@ -95,7 +109,7 @@ def test_a_token_that_is_not_accepted_stops_it(
     assert import_file(a_file(tmp_path, line("NEVER"))) == 1
     shown = capsys.readouterr()
     assert shown.err.startswith("Stopped: 401 Could not validate credentials")
-    assert shown.out == "0 imported, 0 already there, 0 refused\n"
+    assert shown.out == "0 imported, 0 already there, 0 different, 0 refused\n"
 
 
 def test_a_role_that_may_not_submit_stops_it(
@@ -113,7 +127,23 @@ def test_a_service_that_stays_away_ends_patience(
     monkeypatch.setenv("LEDGER_TOKEN", "whatever")
     file = a_file(tmp_path, line("NEVER"))
     assert import_file(file, url="http://127.0.0.1:1", patience=0.2, json=True) == 1
-    assert "within 0.2 seconds; at last: ConnectError" in json.loads(capsys.readouterr().out)["stopped"]
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["stopped"].startswith(
+        "http://127.0.0.1:1 did not take a line within 0.2 seconds"
+    )
+    assert shown.err.count("http://127.0.0.1:1 is away (ConnectError") == 1
+    assert "LEDGER_URL" not in shown.err
+
+
+@pytest.mark.parametrize("name", ["LEDGER_PORT", "LEDGER_HOST"])
+def test_who_set_where_the_service_listens_is_told_how_to_name_it_to_a_client(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("LEDGER_TOKEN", "whatever")
+    monkeypatch.setenv(name, "1")
+    monkeypatch.setattr(settings_module, "OWN_SERVICE", "http://127.0.0.1:1")
+    assert import_file(a_file(tmp_path, line("NEVER")), patience=0.2) == 1
+    assert f"{name} is not read here: name the service with --url or LEDGER_URL" in capsys.readouterr().err
 
 
 def test_without_a_token_it_names_the_variable(tmp_path: Path):

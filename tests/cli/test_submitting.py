@@ -8,7 +8,7 @@ import pytest
 
 from ledger.cli import submitting
 from ledger.cli.import_source import Line
-from ledger.cli.submitting import AlreadyThere, CannotGoOn, Imported, Refused, Submitter
+from ledger.cli.submitting import AlreadyThere, CannotGoOn, Differs, Imported, Refused, Submitter
 
 LINE = Line(number=3, text=b'{"analysis_id": "A"}', size=21)
 DONE = httpx2.Response(200, json={"message": "ok", "analysis_id": "A"})
@@ -41,9 +41,13 @@ class Script:
         return {request.headers["Idempotency-Key"] for request in self.asked}
 
 
-def submitter_for(script: Callable[[httpx2.Request], httpx2.Response], patience: float = 5) -> Submitter:
+def submitter_for(
+    script: Callable[[httpx2.Request], httpx2.Response],
+    patience: float = 5,
+    say: Callable[[str], None] = print,
+) -> Submitter:
     client = httpx2.AsyncClient(transport=httpx2.MockTransport(script), base_url="http://service")
-    return Submitter(client, patience)
+    return Submitter(client, patience, say)
 
 
 async def test_an_accepted_line_is_imported_verbatim():
@@ -53,9 +57,60 @@ async def test_an_accepted_line_is_imported_verbatim():
     assert script.asked[0].url.path == "/api/decisions/submit"
 
 
-async def test_one_that_exists_already_is_no_error():
-    script = Script(problem(400, "already-exists"))
-    assert await submitter_for(script).submit(LINE) == AlreadyThere()
+EXISTS = problem(400, "already-exists")
+THERE = {"analysis_id": "A", "confidence": 89.0, "incident_id": None, "created_at": "2026-03-01T08:30:00Z"}
+
+
+def a_line(**fields: object) -> Line:
+    return Line(number=3, text=json.dumps({"analysis_id": "A", **fields}).encode(), size=21)
+
+
+@pytest.mark.parametrize("created_at", ["2026-03-01T08:30:00", "2026-03-01T10:30:00.000+02:00"])
+async def test_one_that_exists_already_is_no_error(created_at: str):
+    script = Script(EXISTS, httpx2.Response(200, json={**THERE, "status": "approved"}))
+    line = a_line(confidence=89, created_at=created_at, unknown=1)
+    assert await submitter_for(script).submit(line) == AlreadyThere()
+    assert script.asked[1].url.path == "/api/decisions/A"
+
+
+async def test_one_that_exists_with_another_content_differs_in_named_fields():
+    script = Script(EXISTS, httpx2.Response(200, json={**THERE, "status": "approved"}))
+    line = a_line(confidence=89.5, incident_id="INC-1", created_at="never")
+    assert await submitter_for(script).submit(line) == Differs(("confidence", "created_at", "incident_id"))
+
+
+async def test_an_id_is_named_in_the_address_whatever_it_holds():
+    script = Script(EXISTS, httpx2.Response(200, json={"analysis_id": "a b?ü%"}))
+    assert await submitter_for(script).submit(a_line(analysis_id="a b?ü%")) == AlreadyThere()
+    assert script.asked[1].url.raw_path == b"/api/decisions/a%20b%3F%C3%BC%25"
+
+
+async def test_looking_at_what_exists_is_tried_again_too():
+    there = httpx2.Response(200, json=THERE)
+    script = Script(EXISTS, httpx2.ReadError("reset"), problem(503, "overloaded"), there)
+    line = a_line(confidence=89, created_at=THERE["created_at"])
+    assert await submitter_for(script).submit(line) == AlreadyThere()
+
+
+async def test_what_exists_and_may_not_be_seen_is_refused():
+    outcome = await submitter_for(Script(EXISTS, problem(404, "decision-not-found"))).submit(a_line())
+    assert outcome == Refused("is there already, and this account may not see what it holds")
+
+
+async def test_a_service_that_does_not_show_what_exists_stops_the_import():
+    with pytest.raises(CannotGoOn, match="Not authenticated"):
+        await submitter_for(Script(EXISTS, problem(401, "not-authenticated", "Not authenticated."))).submit(
+            LINE
+        )
+    with pytest.raises(CannotGoOn, match="there is no decision ledger"):
+        await submitter_for(Script(EXISTS, httpx2.Response(200, text="hello"))).submit(LINE)
+
+
+async def test_the_first_time_that_the_service_is_away_is_told_with_its_address():
+    told: list[str] = []
+    script = Script(httpx2.ConnectError("refused"), httpx2.ConnectError("refused"), DONE)
+    await submitter_for(script, say=told.append).submit(LINE)
+    assert told == ["http://service is away (ConnectError refused); trying for 5 seconds"]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +167,9 @@ async def test_patience_ends():
     def always_away(_: httpx2.Request) -> httpx2.Response:
         raise httpx2.ConnectError("refused")
 
-    with pytest.raises(CannotGoOn, match=r"within 0\.05 seconds; at last: ConnectError refused"):
+    with pytest.raises(
+        CannotGoOn, match=r"http://service did not .* within 0\.05 seconds; at last: ConnectError refused"
+    ):
         await submitter_for(always_away, patience=0.05).submit(LINE)
 
 

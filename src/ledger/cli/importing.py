@@ -13,14 +13,14 @@ from cyclopts import Parameter
 from ledger.cli.client import client_of
 from ledger.cli.import_progress import Progress
 from ledger.cli.import_source import Line, lines_of
-from ledger.cli.submitting import AlreadyThere, CannotGoOn, Imported, Refused, Submitter
+from ledger.cli.submitting import AlreadyThere, CannotGoOn, Differs, Imported, Refused, Submitter
 from ledger.domain.errors import Invalid
 from ledger.settings import ClientSettings
 
 AT_ONCE: Final = 16
 PATIENCE: Final = 60.0
 KEPT_REASONS: Final = 1000
-ALL_THERE, CANNOT_GO_ON, SOME_REFUSED = 0, 1, 2
+ALL_THERE, CANNOT_GO_ON, SOME_ARE_NOT = 0, 1, 2
 
 
 class NoSuchFile(Invalid):
@@ -36,23 +36,32 @@ class RefusedLine(msgspec.Struct, frozen=True):
     reason: str
 
 
+class DifferentLine(msgspec.Struct, frozen=True):
+    """A line whose id stands for something else in the ledger, and what differs."""
+
+    line: int
+    fields: tuple[str, ...]
+
+
 class Summary(msgspec.Struct, kw_only=True):
     """What became of the lines; ``stopped`` says why the rest was not tried (``None``: all were).
 
-    ``refused_lines`` holds the first thousand of the ``refused``.
+    ``different_lines`` and ``refused_lines`` hold the first thousand of each.
     """
 
     imported: int = 0
     already_there: int = 0
+    different: int = 0
     refused: int = 0
     stopped: str | None = None
+    different_lines: list[DifferentLine] = msgspec.field(default_factory=list)
     refused_lines: list[RefusedLine] = msgspec.field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
         if self.stopped is not None:
             return CANNOT_GO_ON
-        return SOME_REFUSED if self.refused else ALL_THERE
+        return SOME_ARE_NOT if self.refused or self.different else ALL_THERE
 
 
 def import_file(
@@ -66,17 +75,18 @@ def import_file(
     """Submit each line of FILE (NDJSON) to a running service.
 
     A line that is in the ledger already is counted and left alone, so an import may be repeated and resumed. A
-    bad line is reported with its number and does not stop the rest. LEDGER_TOKEN is the access token of an
-    account that may submit.
+    bad line, or one whose id stands for something else in the ledger, is reported with its number and does not
+    stop the rest. LEDGER_TOKEN is the access token of an account that may submit.
 
-    Exit codes: 0 all lines are in the ledger, 2 some were refused, 1 it could not go on.
+    Exit codes: 0 all lines are in the ledger, 2 some were refused or differ, 1 it could not go on.
     """
     summary = asyncio.run(_import(file, ClientSettings.load(url=url), max(1, at_once), patience))
     if json:
         print(msgspec.json.format(msgspec.json.encode(summary), indent=2).decode())
     else:
         print(
-            f"{summary.imported} imported, {summary.already_there} already there, {summary.refused} refused"
+            f"{summary.imported} imported, {summary.already_there} already there, "
+            f"{summary.different} different, {summary.refused} refused"
         )
     return summary.exit_code
 
@@ -90,13 +100,15 @@ async def _import(file: Path, settings: ClientSettings, at_once: int, patience: 
     with source:
         async with client_of(settings, connections=at_once) as client:
             with Progress(os.fstat(source.fileno()).st_size) as progress:
-                submitter, lines = Submitter(client, patience), lines_of(source)
+                submitter, lines = Submitter(client, patience, progress.say), lines_of(source)
                 try:
                     await _all_at_once(at_once, lambda: _work(submitter, lines, summary, progress))
                 except CannotGoOn as stopped:
                     summary.stopped = str(stopped.context["reason"])
     if summary.stopped is not None:
         print(f"Stopped: {summary.stopped}", file=sys.stderr)
+        if settings.hint:
+            print(settings.hint, file=sys.stderr)
     return summary
 
 
@@ -120,6 +132,12 @@ async def _work(submitter: Submitter, lines: Iterator[Line], summary: Summary, p
                 summary.imported += 1
             case AlreadyThere():
                 summary.already_there += 1
+            case Differs():
+                summary.different += 1
+                if summary.different <= KEPT_REASONS:
+                    summary.different_lines.append(DifferentLine(line.number, outcome.fields))
+                fields = ", ".join(outcome.fields)
+                progress.say(f"line {line.number}: the ledger holds another item of this id: {fields} differ")
             case Refused():
                 summary.refused += 1
                 if summary.refused <= KEPT_REASONS:

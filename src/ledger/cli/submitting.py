@@ -1,14 +1,17 @@
-"""Submitting one line to a running service, through restarts of that service."""
+"""Submitting one line to a running service, through restarts of that service, and comparing what is there."""
 
 import asyncio
 import hashlib
 import random
 import secrets
+from collections.abc import Callable
 from typing import ClassVar, Final, TypeAlias
+from urllib.parse import quote
 
 import httpx2
 import msgspec
 
+from ledger.cli.comparing import differing, id_in
 from ledger.cli.import_source import Line
 from ledger.domain.errors import Unavailable
 
@@ -33,7 +36,13 @@ class Imported(msgspec.Struct, frozen=True):
 
 
 class AlreadyThere(msgspec.Struct, frozen=True):
-    """The ledger had it before; what it has may differ from the line."""
+    """The ledger had it before, just as the line has it."""
+
+
+class Differs(msgspec.Struct, frozen=True):
+    """The ledger had another item of this id before; ``fields`` names what differs."""
+
+    fields: tuple[str, ...]
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -42,7 +51,7 @@ class Refused(msgspec.Struct, frozen=True):
     reason: str
 
 
-Outcome: TypeAlias = Imported | AlreadyThere | Refused
+Outcome: TypeAlias = Imported | AlreadyThere | Differs | Refused
 
 
 class FieldError(msgspec.Struct, frozen=True):
@@ -73,10 +82,12 @@ class Submitter:
 
     path: ClassVar[str] = "/api/decisions/submit"
 
-    def __init__(self, client: httpx2.AsyncClient, patience: float) -> None:
-        """Try again for up to ``patience`` seconds while the service is away."""
+    def __init__(self, client: httpx2.AsyncClient, patience: float, say: Callable[[str], None]) -> None:
+        """Try again for up to ``patience`` seconds while the service is away, and ``say`` so once."""
         self._client = client
         self._patience = patience
+        self._say = say
+        self._has_said = False
         # Of this run alone: a later run is told "already exists", not given this run's answer again.
         self._run = secrets.token_bytes(KEY_BYTES)
 
@@ -91,26 +102,48 @@ class Submitter:
         """
         if line.text is None:
             return Refused("is longer than 8 MiB")
+        text = line.text
+        key = hashlib.sha256(self._run + line.number.to_bytes(8, "big") + text).hexdigest()
+        headers = {"Content-Type": "application/json", "Idempotency-Key": f"import-{key}"}
+        post = self._client.build_request("POST", self.path, content=text, headers=headers)
+        outcome = await self._patiently(post, _judge)
+        if not isinstance(outcome, AlreadyThere):
+            return outcome
+        look = self._client.build_request("GET", f"/api/decisions/{quote(id_in(text), safe='')}")
+        return await self._patiently(look, lambda answer: _compare(answer, text))
+
+    async def _patiently(
+        self, request: httpx2.Request, judge: Callable[[httpx2.Response], Outcome | _Away]
+    ) -> Outcome:
         clock = asyncio.get_running_loop().time
         attempt, deadline = 0, float("inf")
-        while isinstance(outcome := await self._try(line.text, line.number), _Away):
+        while isinstance(outcome := await self._try(request, judge), _Away):
+            self._say_once(outcome)
             deadline = min(deadline, clock() + self._patience)
             wait = _wait(attempt, outcome)
             if clock() + wait > deadline:
-                reason = f"the service did not take a line within {self._patience:g} seconds; at last: "
+                reason = f"{self._place} did not take a line within {self._patience:g} seconds; at last: "
                 raise CannotGoOn(reason=reason + outcome.reason)
             await asyncio.sleep(wait)
             attempt += 1
         return outcome
 
-    async def _try(self, text: bytes, number: int) -> Outcome | _Away:
-        key = hashlib.sha256(self._run + number.to_bytes(8, "big") + text).hexdigest()
-        headers = {"Content-Type": "application/json", "Idempotency-Key": f"import-{key}"}
+    async def _try(
+        self, request: httpx2.Request, judge: Callable[[httpx2.Response], Outcome | _Away]
+    ) -> Outcome | _Away:
         try:
-            answer = await self._client.post(self.path, content=text, headers=headers)
+            return judge(await self._client.send(request))
         except httpx2.TransportError as lost:
             return _Away(f"{type(lost).__name__} {lost}".strip())
-        return _judge(answer)
+
+    def _say_once(self, away: _Away) -> None:
+        if not self._has_said:
+            self._has_said = True
+            self._say(f"{self._place} is away ({away.reason}); trying for {self._patience:g} seconds")
+
+    @property
+    def _place(self) -> str:
+        return str(self._client.base_url).rstrip("/")
 
 
 def _judge(answer: httpx2.Response) -> Outcome | _Away:
@@ -124,6 +157,26 @@ def _judge(answer: httpx2.Response) -> Outcome | _Away:
         return Imported()
     if said.code == "already-exists":
         return AlreadyThere()
+    return _anything_else(answer, said)
+
+
+def _compare(answer: httpx2.Response, text: bytes) -> Outcome | _Away:
+    """Tell how the item that is there, which ``answer`` shows, differs from the line.
+
+    Raises:
+        CannotGoOn: as ``_judge``.
+    """
+    status, said = answer.status_code, _read(answer)
+    if status == httpx2.codes.OK and said.analysis_id:
+        fields = differing(text, answer.content)
+        return Differs(fields) if fields else AlreadyThere()
+    if status == httpx2.codes.NOT_FOUND and said.code:
+        return Refused("is there already, and this account may not see what it holds")
+    return _anything_else(answer, said)
+
+
+def _anything_else(answer: httpx2.Response, said: Answer) -> Refused | _Away:
+    status = answer.status_code
     if status in AWAY or said.code == "version-conflict":
         return _Away(_reason(status, said), _retry_after(answer))
     if status in (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN):
