@@ -126,3 +126,28 @@ def test_many_are_listed_page_by_page(
     add("boss")
     add("sam")
     assert [row["username"] for row in listed(capsys)] == ["boss", "sam"]
+
+
+def test_what_was_left_out_is_asked_for_on_a_terminal(
+    installed: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    add("boss", Role.ADMIN)
+    monkeypatch.setattr("sys.stdin", Terminal("sam@example.org\nSam of the night shift\nleft\n"))
+    user.add("sam", generate=True)
+    user.deactivate("sam")
+    sam = listed(capsys)[1]
+    assert (sam["email"], sam["full_name"], sam["is_active"]) == (
+        "sam@example.org",
+        "Sam of the night shift",
+        False,
+    )
+
+
+def test_where_nobody_can_be_asked_everything_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    with pytest.raises(AccountRefused, match=r"missing=--email, --full-name\)"):
+        user.add("sam", generate=True)
+    with pytest.raises(AccountRefused, match=r"missing=--full-name, --password-stdin or --generate\)"):
+        user.add("sam", email="sam@example.org")
+    with pytest.raises(AccountRefused, match=r"missing=--reason"):
+        user.deactivate("sam")

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from getpass import getpass
 from typing import Annotated, Final
 
@@ -52,15 +52,17 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 def add(
     username: str,
     *,
-    email: str,
-    full_name: str,
+    email: Annotated[str | None, Parameter(help="Their address; asked for if it is left out.")] = None,
+    full_name: Annotated[str | None, Parameter(help="Their name; asked for if it is left out.")] = None,
     role: Annotated[Role, Parameter(help="What the account is for.")] = Role.ANALYST,
     password_stdin: Annotated[
         bool, Parameter(negative="", help="Read the password from standard input: its first line.")
     ] = False,
     generate: Annotated[bool, Parameter(negative="", help="Make a password up and print it, once.")] = False,
 ) -> int:
-    """Let somebody in; the password is asked for unless an option says where it comes from."""
+    """Let somebody in; what no option says is asked for on a terminal."""
+    of_passwords = () if password_stdin or generate else ("--password-stdin or --generate",)
+    email, full_name = _asked_for({"--email": email, "--full-name": full_name}, of_passwords)
     problems = dict(_problems(username, email, full_name))
     if password_stdin and generate:
         problems["password"] = "--password-stdin and --generate exclude each other"  # noqa: S105 - a sentence
@@ -86,14 +88,33 @@ def show(*, json: Annotated[bool, Parameter(negative="", help="As JSON, for prog
 
 
 def deactivate(
-    username: str, *, reason: Annotated[str, Parameter(help="Why; it is kept in the ledger.")]
+    username: str,
+    *,
+    reason: Annotated[
+        str | None, Parameter(help="Why; it is kept in the ledger, and asked for if it is left out.")
+    ] = None,
 ) -> int:
     """Keep somebody out: their sessions end at once, everywhere. Their history stays."""
+    (reason,) = _asked_for({"--reason": reason})
     if not reason.strip():
         raise AccountRefused(reason="--reason says why")
     changed = asyncio.run(_deactivate(username, reason))
     print(f"{username} is deactivated." if changed else f"{username} was deactivated before.")
     return 0
+
+
+def _asked_for(options: Mapping[str, str | None], asked_later: Sequence[str] = ()) -> list[str]:
+    """Ask for the options that were left out.
+
+    Raises:
+        AccountRefused: there is nobody to ask; it names all of them, and those that would be ``asked_later``.
+    """
+    missing = [name for name, value in options.items() if value is None]
+    if missing and not sys.stdin.isatty():
+        raise AccountRefused(missing=", ".join((*missing, *asked_later)))
+    return [
+        input(f"{name.removeprefix('--')}: ") if value is None else value for name, value in options.items()
+    ]
 
 
 def _problems(username: str, email: str, full_name: str) -> Iterator[tuple[str, str]]:
