@@ -92,6 +92,13 @@ from ledger.events
 where ledger_id = $1 and position = any($2)
 order by position
 """
+# $1 ledger, $2 streams, $3 up to this position, $4 wanted types
+READ_LOG_OF: Final = """
+select position, stream, version, type, schema_version, event_id, recorded_at, actor, command_id, leaf_hash, payload
+from ledger.events
+where ledger_id = $1 and stream = any($2) and position <= $3 and type = any($4)
+order by position
+"""
 
 
 class Recorded(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
@@ -230,6 +237,14 @@ async def read_positions(
 ) -> tuple[Stored, ...]:
     """Read the events at these positions, in order."""
     rows = await conn.fetch(READ_POSITIONS, ledger_id, list(positions))
+    return tuple(_stored(row) for row in rows)
+
+
+async def read_log_of(
+    conn: Connection, ledger_id: int, streams: Sequence[str], *, upto: Position, wanted: Sequence[str]
+) -> tuple[Stored, ...]:
+    """Read the ``wanted`` events of some streams up to a position, in the order of the log."""
+    rows = await conn.fetch(READ_LOG_OF, ledger_id, list(streams), upto, list(wanted))
     return tuple(_stored(row) for row in rows)
 
 
