@@ -20,6 +20,7 @@ from ledger.api.openapi import describe
 from ledger.api.permissions import check_permissions, permit
 from ledger.api.problems import on_framework_error, on_ledger_error, on_unforeseen
 from ledger.api.projections import ProjectionAdminController, ProjectionHealthController
+from ledger.api.rebuilding import RebuildController
 from ledger.api.services import Services
 from ledger.domain.errors import LedgerError
 
@@ -29,6 +30,7 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     HealthController,
     ProjectionAdminController,
     ProjectionHealthController,
+    RebuildController,
     status,
     metrics_text,
     openapi_document,

@@ -149,7 +149,9 @@ async def _verify(conn: DirectConnection, ledger_id: int, feed: Feed, sample: in
     chosen = await _chosen(conn, ledger_id, feed, completeness.position, sample)
     await _run(conn, await conn.fetch(MAKE, list(feed.tables)))
     await conn.execute(FOLD_ALONE)
-    folded = await _fold(conn, ledger_id, feed, completeness.position, chosen, held_back)
+    folded = await _fold(
+        conn, ledger_id, feed, upto=completeness.position, chosen=chosen, held_back=held_back
+    )
     compared = await compare(
         conn,
         ledger_id,
@@ -223,6 +225,7 @@ async def _fold(
     conn: DirectConnection,
     ledger_id: int,
     feed: Feed,
+    *,
     upto: Position,
     chosen: Sequence[str] | None,
     held_back: frozenset[str],
