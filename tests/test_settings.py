@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from ledger.cli.client_settings import ClientSettings
 from ledger.domain.errors import Invalid
 from ledger.identity.guessable import is_guessable_key, is_guessable_password
 from ledger.settings import (
-    ClientSettings,
     Environment,
     LogFormat,
     LogLevel,

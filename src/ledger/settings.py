@@ -1,8 +1,7 @@
-"""What an installation may choose: the only reader of the environment.
+"""What an installation may choose, for the service and for the commands that work beside it.
 
-``Settings`` is for the service and for the commands that work beside it, ``ClientSettings`` for the
-commands that are clients of a running service. Neither is ever changed after it was read, and neither
-shows a secret when it is printed.
+Clients of a running service read settings of their own (``cli/client_settings.py``); nobody else reads the
+environment. Settings are never changed after they were read, and show no secret when they are printed.
 """
 
 import os
@@ -28,8 +27,6 @@ PREFIX: Final = "LEDGER_"
 SECRET_KEY_CHARACTERS: Final = 32
 KIBIBYTE: Final = 1024
 MEBIBYTE: Final = 1024 * KIBIBYTE
-
-OWN_SERVICE: Final = "http://127.0.0.1:8002"
 
 NOT_SERVICE_SETTINGS: Final = frozenset({"LEDGER_URL", "LEDGER_TOKEN"})
 """Names that clients of a running service read; known to the service, of no meaning to it."""
@@ -262,41 +259,6 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Leave the environment to ``load``, so that a test's settings are what the test wrote."""
         return (init_settings,)
-
-
-class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a running service is, and the token to show there (``None``: ask for it).
-
-    ``hint`` is for whoever does not reach it there; empty when there is none.
-    """
-
-    url: str
-    token: SecretStr | None
-    hint: str = ""
-
-    @classmethod
-    def load(cls, *, url: str | None = None, environ: Mapping[str, str] = os.environ) -> Self:
-        """Take ``url`` if the command was given one, else ``LEDGER_URL``, else this machine's own service.
-
-        Raises:
-            SettingsRefused: the URL is none.
-        """
-        named = url or environ.get("LEDGER_URL")
-        chosen = named or OWN_SERVICE
-        split = urlsplit(chosen)
-        if split.scheme not in {"http", "https"} or not split.netloc:
-            about = "--url" if url else "LEDGER_URL"
-            raise SettingsRefused([Problem(about, f"{chosen!r} is no URL like http://127.0.0.1:8002")])
-        token = environ.get("LEDGER_TOKEN")
-        hint = "" if named else _hint(environ)
-        return cls(url=chosen.rstrip("/"), token=SecretStr(token) if token else None, hint=hint)
-
-
-def _hint(environ: Mapping[str, str]) -> str:
-    for_the_service = [name for name in ("LEDGER_HOST", "LEDGER_PORT") if environ.get(name)]
-    if not for_the_service:
-        return ""
-    return f"{' and '.join(for_the_service)} is not read here: name the service with --url or LEDGER_URL"
 
 
 def variable_of(field: str) -> str:

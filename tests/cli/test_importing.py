@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger import settings as settings_module
 from ledger.cli import client as client_module
+from ledger.cli import client_settings as client_settings_module
 from ledger.cli.importing import NoSuchFile, import_file
 from ledger.settings import SettingsRefused
 from tests.support.databases import TEMPLATE, Cluster
@@ -141,7 +141,7 @@ def test_who_set_where_the_service_listens_is_told_how_to_name_it_to_a_client(
 ):
     monkeypatch.setenv("LEDGER_TOKEN", "whatever")
     monkeypatch.setenv(name, "1")
-    monkeypatch.setattr(settings_module, "OWN_SERVICE", "http://127.0.0.1:1")
+    monkeypatch.setattr(client_settings_module, "OWN_SERVICE", "http://127.0.0.1:1")
     assert import_file(a_file(tmp_path, line("NEVER")), patience=0.2) == 1
     assert f"{name} is not read here: name the service with --url or LEDGER_URL" in capsys.readouterr().err
 

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from ledger.settings import ClientSettings, Problem, SettingsRefused
+from ledger.cli.client_settings import ClientSettings
+from ledger.settings import Problem, SettingsRefused
 
 CONNECT_SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 60.0

@@ -11,11 +11,11 @@ import msgspec
 from cyclopts import Parameter
 
 from ledger.cli.client import client_of
+from ledger.cli.client_settings import ClientSettings
 from ledger.cli.import_progress import Progress
 from ledger.cli.import_source import Line, lines_of
 from ledger.cli.submitting import AlreadyThere, CannotGoOn, Differs, Imported, Refused, Submitter
 from ledger.domain.errors import Invalid
-from ledger.settings import ClientSettings
 
 AT_ONCE: Final = 16
 PATIENCE: Final = 60.0
