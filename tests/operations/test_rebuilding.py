@@ -173,10 +173,13 @@ async def test_an_event_that_cannot_be_applied_ends_the_rebuild(ledger: Ledger) 
 
     assert await rows(ledger) == before
     done = await progress_of(ledger, QUEUE)
-    assert (done.state, done.error) == (RebuildState.FAILED, "2 events could not be applied")
+    assert (done.state, done.error) == (
+        RebuildState.FAILED,
+        "events that cannot be applied, and those behind them: 2",
+    )
     *_, failed = await history(ledger, QUEUE)
     assert isinstance(failed, RebuildFailed)
-    assert failed.reason == "2 events could not be applied"
+    assert failed.reason == "events that cannot be applied, and those behind them: 2"
     names = await ledger.pool.fetch("select projection, position from views.failures order by position")
     assert [tuple(row) for row in names] == [("queue.build", 4), ("queue.build", 5)]
 

@@ -10,7 +10,6 @@ from ledger.api import rebuild_wire as wire
 from ledger.api.call import Call, json_response
 from ledger.api.types import HttpRequest
 from ledger.command_handler import Handled
-from ledger.domain.errors import NotFound
 from ledger.domain.operations.events import OperationsEvent
 from ledger.operations import rebuilding
 from ledger.operations.acting import Actor
@@ -21,12 +20,6 @@ from ledger.projections.verifying import SAMPLE, verify
 from ledger.store.pool import reading
 
 T = TypeVar("T", bound=msgspec.Struct)
-
-
-class NeverRebuilt(NotFound):
-    """This projection has never been rebuilt: not found."""
-
-    code = "never-rebuilt"
 
 
 class RebuildController(Controller):
@@ -92,7 +85,7 @@ class RebuildController(Controller):
         async with reading(ledger.pool) as conn:
             found = await rebuilds.find(conn, ledger.ledger_id, feed)
         if found is None:
-            raise NeverRebuilt(projection=name)
+            raise rebuilding.NeverRebuilt(projection=name)
         return json_response(wire.progress_of(name, found))
 
     @get("/verify", opt={"answer": wire.Verified})

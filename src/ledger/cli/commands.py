@@ -43,3 +43,14 @@ projections.command(
 projections.command(
     "ledger.cli.projections:show", name="show", help="Show a failure, its event and its traceback."
 )
+projections.command(
+    "ledger.cli.rebuilding:reset", name="reset", help="Make a projection anew without looking back."
+)
+projections.command(
+    "ledger.cli.rebuilding:rebuild",
+    name="rebuild",
+    help="Make a projection anew beside its rows, compare, and switch; cancel; roll back.",
+)
+projections.command(
+    "ledger.cli.rebuilding:verify", name="verify", help="Prove that projections are complete and right."
+)

@@ -3,6 +3,7 @@
 from uuid_utils.compat import uuid7
 
 from ledger.command_handler import Handled
+from ledger.domain.errors import NotFound
 from ledger.domain.ids import RebuildId
 from ledger.domain.operations.commands import (
     CancelRebuild,
@@ -19,6 +20,12 @@ from ledger.projections.rebuild import throw_away
 from ledger.projections.rebuilds import Kind, RebuildState
 from ledger.store.ledger import Ledger
 from ledger.store.pool import Connection
+
+
+class NeverRebuilt(NotFound):
+    """This projection has never been rebuilt: not found."""
+
+    code = "never-rebuilt"
 
 
 async def ask(

@@ -121,7 +121,7 @@ class Work:
             while True:
                 at = await stand(conn, ledger_id, self._feed)
                 if at.parked and not self._task.accept_failures:
-                    raise NotApplied(f"{at.parked} events could not be applied")
+                    raise NotApplied(f"events that cannot be applied, and those behind them: {at.parked}")
                 if at.position >= at.serving:
                     return
                 await advance(conn, ledger_id, self._feed, after=at.position, upto=at.serving)
