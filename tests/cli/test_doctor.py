@@ -1,29 +1,42 @@
 """What the doctor finds, good and bad."""
 
+import asyncio
 import json
+import os
 import shutil
 from collections import namedtuple
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
+import asyncpg
 import pytest
 
-from ledger.cli import checks_of_database, checks_of_folder
+from ledger.cli import checks_of_database, checks_of_folder, serve
 from ledger.cli.checks import Finding, Verdict
 from ledger.cli.checks_of_database import Rights, check_database
 from ledger.cli.checks_of_folder import check_folder
 from ledger.cli.database import Database as Logins
 from ledger.cli.doctor import doctor
+from ledger.domain.ids import PersonId, StreamName
+from ledger.identity import factor_rows
+from ledger.identity.factor_check import FACTOR_PURPOSE
+from ledger.identity.keys import Keyring
 from ledger.settings import Settings
+from ledger.store.ledger import Ledger
+from ledger.store.snapshot_sample import SnapshotSample
+from ledger.store.snapshots import fingerprint_of
 from tests.support.databases import Cluster, Database
 
 Usage = namedtuple("Usage", "total used free")  # noqa: PYI024 - as shutil's own
+KEY = "the key that everything was sealed with"
 UNREACHABLE = "postgresql://nobody@127.0.0.1:1/nothing"
 
 
 async def findings_of(service_url: str, owner_url: str | None = None) -> dict[str, Finding]:
     logins = Logins(service_url=service_url, owner_url=owner_url)
-    return {finding.check: finding async for finding in check_database(logins)}
+    found = check_database(logins, secret_keys=[KEY])
+    return {finding.check: finding async for finding in found}
 
 
 def findings_in(folder: Path) -> dict[str, Finding]:
@@ -45,11 +58,13 @@ def test_a_sound_installation_is_healthy(installed: Database, capsys: pytest.Cap
         "database",
         "migrations",
         "rights",
+        "second factors",
+        "snapshots",
         "clock",
         "owner's login",
     ]
     assert doctor() == 0
-    assert capsys.readouterr().out.count("✓ ") == 8
+    assert capsys.readouterr().out.count("✓ ") == 10
 
 
 def test_nothing_is_there_before_the_first_start(
@@ -104,8 +119,6 @@ async def test_a_database_without_its_tables(postgres: Cluster):
 
 
 async def test_a_migration_that_was_changed(database: Database):
-    import asyncpg
-
     conn = await asyncpg.connect(database.owner_url)
     await conn.execute("update ledger.migrations set sha256 = 'another' where number = 1")
     await conn.close()
@@ -122,8 +135,6 @@ async def test_a_superuser_as_service_is_bad(database: Database):
 
 
 async def test_a_service_that_may_write_the_log_is_bad(postgres: Cluster, database: Database):
-    import asyncpg
-
     conn = await asyncpg.connect(database.owner_url)
     await conn.execute("grant insert on ledger.events to ledger_service")
     await conn.close()
@@ -209,3 +220,134 @@ def test_a_folder_out_of_reach_is_told(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(checks_of_folder, "_mode", refuse)
     assert findings_in(tmp_path)["data folder"].verdict is Verdict.BAD
+
+
+async def sealed_by(database: Database, secret_key: str) -> None:
+    """Somebody's second factor, enabled under this key."""
+    person = PersonId(uuid4())
+    keys = Keyring([secret_key], FACTOR_PURPOSE)
+    conn = await asyncpg.connect(database.service_url)
+    await conn.execute(
+        "insert into work.people (ledger_id, person_id, username, username_folded, email, full_name, salt, created_at)"
+        " values (1, $1, $2, $2, 'x@example.org', 'X', $3, now())",
+        person,
+        str(person),
+        bytes(32),
+    )
+    await conn.execute(
+        "insert into work.second_factors (ledger_id, person_id, secret, key_id, created_at, enabled_at)"
+        " values (1, $1, $2, $3, now(), now())",
+        person,
+        factor_rows.seal(keys, person, "secret"),
+        keys.current.key_id,
+    )
+    await conn.close()
+
+
+async def test_second_factors_that_the_key_does_not_open_are_told(database: Database):
+    assert (await findings_of(database.service_url))["second factors"].verdict is Verdict.GOOD
+    await sealed_by(database, KEY)
+    assert (await findings_of(database.service_url))["second factors"].verdict is Verdict.GOOD
+    await sealed_by(database, "another key, of which nobody knows any more")
+    found = (await findings_of(database.service_url))["second factors"]
+    assert found.verdict is Verdict.BAD
+    assert found.seen.startswith("1 second factor(s) were sealed with another secret key")
+
+
+async def test_a_start_with_another_key_warns_of_it(
+    database: Database, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+):
+    await sealed_by(database, KEY)
+    await serve._warn_of_another_key(ledger, [KEY])
+    assert capsys.readouterr().err == ""
+    await serve._warn_of_another_key(ledger, ["another key", "and one more"])
+    said = capsys.readouterr().err
+    assert said.startswith("Warning: 1 second factor(s) were sealed with another secret key")
+    assert "Set LEDGER_SECRET_KEY to the key that they were sealed with." in said
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_the_key_of_the_settings_is_compared_with_what_was_sealed(
+    installed: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, chosen: bool
+):
+    asyncio.run(sealed_by(installed, KEY))
+    assert doctor() == 1  # a start would make another key
+    if chosen:
+        monkeypatch.setenv("LEDGER_SECRET_KEY", KEY)
+    else:
+        folder = Path(os.environ["LEDGER_DATA_DIR"])
+        folder.mkdir(mode=0o700)
+        (folder / "secret_key").write_text(f"{KEY}\n")
+        (folder / "secret_key").chmod(0o600)
+    assert doctor() == 0
+    assert "the secret key opens all there are" in capsys.readouterr().out
+
+
+def test_a_snapshot_that_is_not_what_the_events_say_names_its_stream():
+    sample = SnapshotSample(stored=900, looked_at=50, wrong=(StreamName("decision-1"),))
+    found = checks_of_database._judge_snapshots(sample)
+    assert found.verdict is Verdict.BAD
+    assert found.seen == "1 of 50 looked at are not what their events say: decision-1"
+
+
+async def test_a_snapshot_that_was_changed_makes_the_doctor_red(database: Database):
+    conn = await asyncpg.connect(database.service_url)
+    stream = "decision-00000000-0000-0000-0000-000000000000"
+    await conn.execute(
+        "insert into work.snapshots (ledger_id, stream, version, position, leaf_hash, fingerprint, state)"
+        " values (1, $1, 7, 7, 'leaf', $2, 'null')",
+        stream,
+        fingerprint_of(StreamName(stream)),
+    )
+    await conn.close()
+    found = (await findings_of(database.service_url))["snapshots"]
+    assert found.verdict is Verdict.BAD
+    assert stream in found.seen
+
+
+def test_nobody_to_run_postgresql_is_told_before_the_first_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("LEDGER_DATA_DIR", str(tmp_path / "ledger"))
+    monkeypatch.setenv("LEDGER_PG_USER", "nobody-of-this-name")
+    assert doctor() == 1
+    said = capsys.readouterr().out
+    assert "✗ postgres user  PostgreSQL refuses to run as root, and no other way to run it was found." in said
+    assert "nobody-of-this-name: " in said
+    assert not (tmp_path / "ledger").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs it as somebody else")
+def test_production_as_root_that_can_only_pretend_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    tmp_path.chmod(0o700)  # so that nobody but root reaches the data
+    monkeypatch.setenv("LEDGER_DATA_DIR", str(tmp_path / "ledger"))
+    monkeypatch.setenv("LEDGER_SECRET_KEY", "vH1p9Q-4sZxT0rWb7KdLmE2uYc8JfNga")
+    monkeypatch.setenv("LEDGER_ENVIRONMENT", "production")
+    assert doctor() == 1
+    assert "unshare: drops no privilege, so not in production" in capsys.readouterr().out
+    monkeypatch.setenv("LEDGER_ENVIRONMENT", "development")
+    doctor()
+    assert "no privilege is dropped; for development only" in capsys.readouterr().out
+
+
+def test_programs_that_are_not_there_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("LEDGER_DATA_DIR", str(tmp_path / "ledger"))
+    monkeypatch.setenv("LEDGER_PG_BIN", str(tmp_path))
+    assert doctor() == 1
+    assert "✗ postgres       No usable PostgreSQL programs were found." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["LEDGER_DATABASE_URL", "LEDGER_OWNER_DATABASE_URL"])
+def test_a_database_that_was_named_wrongly_is_not_mistaken_for_the_embedded_one(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("LEDGER_DATA_DIR", str(tmp_path / "ledger"))
+    monkeypatch.setenv(name, "mysql://somewhere")
+    assert doctor() == 1
+    said = capsys.readouterr().out
+    assert f"✗ database       was not looked at\n                 → mend {name} first\n" in said
+    assert "embedded" not in said

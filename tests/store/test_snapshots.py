@@ -16,6 +16,8 @@ from ledger.domain.ids import DecisionId, StreamName
 from ledger.domain.session.decide import SESSION
 from ledger.store.appends import BrokenChainOfHashes
 from ledger.store.ledger import Ledger
+from ledger.store.pool import reading
+from ledger.store.snapshot_sample import SnapshotSample, sample_snapshots
 from ledger.store.snapshots import MAX_WAITING, Snapshot, fingerprint, fingerprint_of, freeze, thaw
 from ledger.store.streams import load_streams, read_stream
 from tests.builders import NOW, claim, renew, submit
@@ -198,3 +200,45 @@ def assert_every_cut_agrees(decider: Decider[C, S, E], stream: StreamName, event
         taken = Snapshot(stream=stream, version=cut, position=cut, leaf=b"", state=state)
 
         assert fold(decider, events[cut:], thaw(decider, taken)) == replayed
+
+
+async def looked_at(ledger: Ledger) -> SnapshotSample:
+    async with reading(ledger.pool) as conn:
+        return await sample_snapshots(conn, ledger.ledger_id)
+
+
+async def test_a_sample_finds_nothing_wrong_with_what_was_written(case: Case) -> None:
+    assert await looked_at(case.ledger) == SnapshotSample(stored=0, looked_at=0, wrong=())
+    await case.grow(EVERY)
+    await case.written(EVERY)
+    await case.grow(2)
+
+    assert await looked_at(case.ledger) == SnapshotSample(stored=1, looked_at=1, wrong=())
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "state = convert_to(replace(convert_from(state, 'UTF8'), 'in-review', 'nothing'), 'UTF8')",
+        "state = convert_to(replace(convert_from(state, 'UTF8'), '2026', '2027'), 'UTF8')",
+        "version = version - 1",
+        "position = position - 1",
+        "leaf_hash = decode(repeat('00', 32), 'hex')",
+        "version = version + 100",
+    ],
+)
+async def test_a_sample_finds_what_is_not_what_the_events_say(case: Case, harm: str) -> None:
+    await case.grow(EVERY)
+    await case.written(EVERY)
+    harmed = await case.ledger.pool.execute(f"update work.snapshots set {harm}")  # noqa: S608
+    assert harmed == "UPDATE 1"
+
+    assert (await looked_at(case.ledger)).wrong == (case.stream,)
+
+
+async def test_a_sample_leaves_out_what_nobody_would_read(case: Case) -> None:
+    await case.grow(EVERY)
+    await case.written(EVERY)
+    await case.ledger.pool.execute("update work.snapshots set fingerprint = 'old', state = 'nonsense'")
+
+    assert await looked_at(case.ledger) == SnapshotSample(stored=1, looked_at=0, wrong=())

@@ -1,21 +1,32 @@
-"""What the doctor looks at in the database: version, shape, rights, clock."""
+"""What the doctor looks at in the database: version, shape, rights, what it holds, clock."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ledger.cli.checks import Finding, Verdict, bad, good, warning
 from ledger.cli.database import OWNER_VARIABLE, SERVICE_VARIABLE, Database
+from ledger.identity.factor_check import count_unreadable
 from ledger.store.inspection import Rights, clock_of, rights_of, version_of
+from ledger.store.ledger import LEDGER_ID
 from ledger.store.migrate import MigrationChanged, ServerTooOld, all_migrations, check_server, pending
 from ledger.store.pool import DatabaseUnreachable, DirectConnection, connect
+from ledger.store.snapshot_sample import SnapshotSample, sample_snapshots
 
 NOTICEABLE_SKEW: Final = timedelta(seconds=1)
 HARMFUL_SKEW: Final = timedelta(seconds=30)
+SHOWN: Final = 5
+SEALED_WITH_ANOTHER: Final = (
+    "{} second factor(s) were sealed with another secret key: with this one their people cannot log in."
+)
+SET_THE_OLD_KEY: Final = "Set LEDGER_SECRET_KEY to the key that they were sealed with"
 
 
-async def check_database(database: Database) -> AsyncIterator[Finding]:
-    """Look at the database through the service's login, then at the owner's if there is one."""
+async def check_database(database: Database, *, secret_keys: Sequence[str]) -> AsyncIterator[Finding]:
+    """Look at the database through the service's login, then at the owner's if there is one.
+
+    ``secret_keys`` are those that a start would use.
+    """
     try:
         conn = await connect(database.service_url)
     except DatabaseUnreachable as lost:
@@ -27,6 +38,8 @@ async def check_database(database: Database) -> AsyncIterator[Finding]:
         yield shape
         if shape.verdict is Verdict.GOOD:
             yield _judge_rights(await rights_of(conn))
+            yield await _second_factors(conn, secret_keys)
+            yield _judge_snapshots(await sample_snapshots(conn, LEDGER_ID))
         yield await _clock(conn)
     finally:
         await conn.close()
@@ -74,6 +87,25 @@ def _judge_rights(rights: Rights | None) -> Finding:
             "rights", seen, f"revoke insert, update, delete, truncate on ledger.events from {rights.role}"
         )
     return good("rights", f"{rights.role} can append to the log, and change nothing in it")
+
+
+async def _second_factors(conn: DirectConnection, secret_keys: Sequence[str]) -> Finding:
+    unreadable = await count_unreadable(conn, LEDGER_ID, secret_keys)
+    if unreadable:
+        return bad("second factors", SEALED_WITH_ANOTHER.format(unreadable), SET_THE_OLD_KEY)
+    return good("second factors", "the secret key opens all there are")
+
+
+def _judge_snapshots(sample: SnapshotSample) -> Finding:
+    if sample.wrong:
+        more = ", …" if len(sample.wrong) > SHOWN else ""
+        named = ", ".join(sample.wrong[:SHOWN]) + more
+        return bad(
+            "snapshots",
+            f"{len(sample.wrong)} of {sample.looked_at} looked at are not what their events say: {named}",
+            "stop the service, delete them from work.snapshots (they are made anew), and find out who wrote them",
+        )
+    return good("snapshots", f"{sample.looked_at} of {sample.stored} looked at: each is what its events say")
 
 
 async def _clock(conn: DirectConnection) -> Finding:

@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from pydantic import SecretStr
+
 from ledger.cli.checks import Finding, bad, good, warning
+from ledger.cli.composing import secret_keys_of
 from ledger.settings import Settings
 
 GIBIBYTE: Final = 1024**3
@@ -13,6 +16,7 @@ WANTED_BYTES: Final = 2 * GIBIBYTE
 NEEDED_BYTES: Final = GIBIBYTE // 5
 OTHERS_MAY_READ: Final = 0o044
 OTHERS_MAY_WRITE: Final = 0o022
+OTHERS_MAY_PASS: Final = 0o011
 OTHERS_MAY_DO_ANYTHING: Final = 0o077
 
 
@@ -36,7 +40,20 @@ def _mode(folder: Path) -> Finding:
         return bad("data folder", f"others may write to {folder} ({mode:o})", f"chmod 700 {folder}")
     if mode & OTHERS_MAY_READ:
         return warning("data folder", f"others may look into {folder} ({mode:o})", f"chmod go-rw {folder}")
+    if mode & OTHERS_MAY_PASS:
+        return good("data folder", f"nobody else may look into {folder}, only pass through ({mode:o})")
     return good("data folder", f"{folder} is private ({mode:o})")
+
+
+def known_secret_keys(settings: Settings) -> list[str]:
+    """List the secrets that a start would use; where it would have to make one up, nothing stored fits the answer."""
+    if settings.secret_key is not None:
+        return secret_keys_of(settings.secret_key)
+    try:
+        kept = (settings.data_dir.absolute() / "secret_key").read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        kept = ""
+    return secret_keys_of(SecretStr(kept))
 
 
 def _secret_key(path: Path, *, is_chosen: bool) -> Finding:

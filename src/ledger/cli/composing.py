@@ -51,13 +51,18 @@ def check_event_types() -> None:
     validate({type_name(event_type): event_type.schema_version for event_type in types})
 
 
+def secret_keys_of(secret_key: SecretStr) -> list[str]:
+    """List the secrets that sign and seal, the current one first."""
+    return [secret_key.get_secret_value()]
+
+
 def identity_of(
     ledger: Ledger, settings: Settings, secret_key: SecretStr, following: Following | None = None
 ) -> Identity:
     """Prepare the room of people with the choices of this installation."""
     return Identity.of(
         ledger,
-        secret_keys=[secret_key.get_secret_value()],
+        secret_keys=secret_keys_of(secret_key),
         limits=Limits(max_sessions=settings.max_sessions),
         following=following,
     )

@@ -9,8 +9,9 @@ from cyclopts import Parameter
 
 from ledger.cli.checks import Finding, Verdict, bad, good, is_healthy, warning
 from ledger.cli.checks_of_database import check_database
-from ledger.cli.checks_of_folder import check_folder
-from ledger.cli.database import beside, named, what_can_be_read
+from ledger.cli.checks_of_folder import check_folder, known_secret_keys
+from ledger.cli.checks_of_postgres import check_embedded
+from ledger.cli.database import OWNER_VARIABLE, SERVICE_VARIABLE, beside, named, what_can_be_read
 from ledger.cli.operating import show_warnings_only
 from ledger.cli.refusals import explain
 from ledger.domain.errors import LedgerError
@@ -29,7 +30,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def doctor(*, json: Annotated[bool, Parameter(negative="", help="As JSON, for programs.")] = False) -> int:
-    """Check settings, folder, disk, database, migrations, rights and clock; works beside a running service.
+    """Check settings, folder, disk, database, migrations, rights, keys, snapshots and clock, also beside a service.
 
     It changes nothing: an embedded PostgreSQL that does not run is started for the time of the check, unless it
     has never been started before.
@@ -50,17 +51,22 @@ def doctor(*, json: Annotated[bool, Parameter(negative="", help="As JSON, for pr
 
 async def _all_findings() -> list[Finding]:
     findings: list[Finding] = []
+    unusable = None
     try:
         settings = Settings.load()
     except SettingsRefused as refused:
         findings += (bad("settings", problem.about, problem.advice) for problem in refused.problems)
         settings = what_can_be_read(refused)
+        unusable = _unusable_database(refused, settings)
     else:
         findings.append(good("settings", f"are readable, for {settings.environment.value}"))
     findings += (
         warning("settings", variable, "has no effect in this release") for variable in settings.without_effect
     )
     findings += check_folder(settings)
+    if unusable is not None:
+        findings.append(bad("database", "was not looked at", f"mend {unusable} first"))
+        return findings
     try:
         findings += [finding async for finding in _database_findings(settings)]
     except LedgerError as refused:
@@ -69,15 +75,26 @@ async def _all_findings() -> list[Finding]:
     return findings
 
 
+def _unusable_database(refused: SettingsRefused, settings: Settings) -> str | None:
+    """Name the setting that wants another database than the embedded one, in vain; ``None``: there is none."""
+    wrong = {problem.about for problem in refused.problems}
+    unusable = [name for name in (SERVICE_VARIABLE, OWNER_VARIABLE) if name in wrong]
+    return unusable[0] if unusable and settings.database_url is None else None
+
+
 async def _database_findings(settings: Settings) -> AsyncIterator[Finding]:
-    if named(settings) is None:
+    if named(settings) is None and await attach(settings.data_dir) is None:
+        found = list(check_embedded(settings))
+        for finding in found:
+            yield finding
+        if not is_healthy(found):
+            return
         if not site_of(settings.data_dir).data.exists():
             yield good("database", "the embedded PostgreSQL is not there yet; a start makes it")
             return
-        if await attach(settings.data_dir) is None:
-            yield good("service", "does not run here; its PostgreSQL is started for these checks")
+        yield good("service", "does not run here; its PostgreSQL is started for these checks")
     async with beside(settings) as (database, _):
-        async for finding in check_database(database):
+        async for finding in check_database(database, secret_keys=known_secret_keys(settings)):
             yield finding
 
 

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from typing import Annotated, Final
@@ -14,15 +14,19 @@ import uvloop
 from cyclopts import Parameter
 
 from ledger.api.services import Services
-from ledger.cli.composing import Part, check_event_types, composed, level
+from ledger.cli.checks_of_database import SEALED_WITH_ANOTHER, SET_THE_OLD_KEY
+from ledger.cli.composing import Part, check_event_types, composed, level, secret_keys_of
 from ledger.cli.database import problems_with, what_can_be_read
 from ledger.cli.http import serving
 from ledger.cli.keeping import database_of_service, warn
 from ledger.cli.port import open_port, port_of, take_port
 from ledger.cli.stopping import Stopping
 from ledger.identity import people
+from ledger.identity.factor_check import count_unreadable
 from ledger.identity.registering import ensure_first_admin
 from ledger.settings import Problem, Settings, SettingsRefused, ensure_secret_key
+from ledger.store.ledger import Ledger
+from ledger.store.pool import reading
 from ledger.telemetry import configure
 
 log = structlog.get_logger()
@@ -110,12 +114,21 @@ async def _running(settings: Settings, only: Part | None, stopping: Stopping) ->
             await database.migrate()
             ledger = await database.open(settings)
             async with composed(ledger, settings, secret_key, only=only) as services:
+                await _warn_of_another_key(ledger, secret_keys_of(secret_key))
                 await _first_admin(services, settings)
                 if not await level(services):
                     log.warning("service.started.not_level")
                 yield services
     finally:
         telemetry.shutdown()
+
+
+async def _warn_of_another_key(ledger: Ledger, secret_keys: Sequence[str]) -> None:
+    """Tell it here, where the key was set, rather than by the logins that will fail."""
+    async with reading(ledger.pool) as conn:
+        unreadable = await count_unreadable(conn, ledger.ledger_id, secret_keys)
+    if unreadable:
+        warn(f"{SEALED_WITH_ANOTHER.format(unreadable)} {SET_THE_OLD_KEY}.")
 
 
 async def _first_admin(services: Services, settings: Settings) -> None:

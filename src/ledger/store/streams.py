@@ -30,6 +30,13 @@ from ledger.events
 where ledger_id = $1 and stream = any($2)
 order by stream, version
 """
+# $1 ledger, $2 stream, $3 up to this version
+READ_UNTIL: Final = """
+select position, stream, version, type, schema_version, event_id, recorded_at, actor, command_id, leaf_hash, payload
+from ledger.events
+where ledger_id = $1 and stream = $2 and version <= $3
+order by version
+"""
 # The subqueries are fenced by "offset 0": a plan made while the tables are still empty would else join by ledger
 # alone, and read the whole log for every command until somebody analyzes them.
 # $1 ledger, arrays: $2 streams, $3 what their snapshots must have been made by
@@ -194,6 +201,14 @@ async def read_streams(ledger: Ledger, names: Sequence[StreamName]) -> dict[Stre
 async def read_stream(ledger: Ledger, name: StreamName) -> Stream:
     """Read one whole stream, as ``read_streams`` does."""
     return (await read_streams(ledger, [name]))[name]
+
+
+async def read_until(
+    conn: Connection, ledger_id: int, name: StreamName, version: Version
+) -> tuple[Stored, ...]:
+    """Read a stream's events up to ``version``."""
+    rows = await conn.fetch(READ_UNTIL, ledger_id, name, version)
+    return tuple(_stored(row) for row in rows)
 
 
 async def load_streams(ledger: Ledger, names: Sequence[StreamName]) -> dict[StreamName, Stream]:

@@ -1,0 +1,85 @@
+"""Looking at some of the stored snapshots: each must be what its stream's events say."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from ledger.domain.account.decide import ACCOUNT
+from ledger.domain.decider import C, Decider, E, S, fold
+from ledger.domain.decision.decide import DECISION
+from ledger.domain.errors import Corrupt
+from ledger.domain.ids import StreamName
+from ledger.domain.operations.decide import OPERATIONS
+from ledger.domain.session.decide import SESSION
+from ledger.store.pool import Connection
+from ledger.store.snapshots import Snapshot, fingerprint_of, thaw
+from ledger.store.streams import Stored, read_until, recorded
+
+SAMPLE: Final = 50
+
+# $1 ledger
+COUNT: Final = "select count(*) from work.snapshots where ledger_id = $1"
+# $1 ledger, $2 at most this many
+CHOOSE: Final = """
+select s.stream, s.version, s.position, s.leaf_hash, s.fingerprint, s.state
+from (select stream from work.snapshots where ledger_id = $1 order by random() limit $2) chosen
+join work.snapshots s on s.ledger_id = $1 and s.stream = chosen.stream
+order by s.stream
+"""
+
+
+class SnapshotSample(msgspec.Struct, frozen=True, kw_only=True):
+    """How many snapshots there are, how many of them were looked at, and the streams of those that are wrong."""
+
+    stored: int
+    looked_at: int
+    wrong: tuple[StreamName, ...]
+
+
+async def sample_snapshots(conn: Connection, ledger_id: int, *, most: int = SAMPLE) -> SnapshotSample:
+    """Compare up to ``most`` snapshots, chosen at random, with a full replay of their streams up to there.
+
+    Those of another release's shape are left out: nobody reads them.
+    """
+    rows = await conn.fetch(CHOOSE, ledger_id, most)
+    readable = [row for row in rows if row["fingerprint"] == fingerprint_of(StreamName(row["stream"]))]
+    wrong = []
+    for row in readable:
+        snapshot = Snapshot(
+            stream=StreamName(row["stream"]),
+            version=row["version"],
+            position=row["position"],
+            leaf=row["leaf_hash"],
+            state=row["state"],
+        )
+        if not _is_right(snapshot, await read_until(conn, ledger_id, snapshot.stream, snapshot.version)):
+            wrong.append(snapshot.stream)
+    return SnapshotSample(
+        stored=await conn.fetchval(COUNT, ledger_id), looked_at=len(readable), wrong=tuple(wrong)
+    )
+
+
+def _is_right(snapshot: Snapshot, events: Sequence[Stored]) -> bool:
+    last = (events[-1].version, events[-1].position, events[-1].leaf) if events else None
+    if last != (snapshot.version, snapshot.position, snapshot.leaf):
+        return False
+    match snapshot.stream.partition("-")[0]:
+        case DECISION.category:
+            return _replays_to(DECISION, snapshot, events)
+        case SESSION.category:
+            return _replays_to(SESSION, snapshot, events)
+        case ACCOUNT.category:
+            return _replays_to(ACCOUNT, snapshot, events)
+        case OPERATIONS.category:
+            return _replays_to(OPERATIONS, snapshot, events)
+        case _:
+            return False
+
+
+def _replays_to(decider: Decider[C, S, E], snapshot: Snapshot, events: Sequence[Stored]) -> bool:
+    try:
+        replayed = fold(decider, (recorded(stored, decider.event_types).event for stored in events))
+        return bool(thaw(decider, snapshot) == replayed)
+    except (msgspec.MsgspecError, Corrupt):
+        return False
