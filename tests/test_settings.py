@@ -266,6 +266,52 @@ def test_a_database_url_is_checked_and_never_repeated(name):
     assert "hunter2" not in line
 
 
+def test_a_redis_url_is_checked_and_never_repeated():
+    line = only_line(LEDGER_REDIS_URL="http://:hunter2@cache:6379")
+
+    assert "redis://:password@host:6379/0" in line
+    assert "hunter2" not in line
+    assert Settings.load({"LEDGER_REDIS_URL": "rediss://cache/1"}).redis_url is not None
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "null",
+        "console.example.org",
+        "https://console.example.org/",
+        "https://console.example.org/path",
+        "https://console.example.org?x=1",
+        "https://sam@console.example.org",
+        "https://(console|desk).example.org",
+        "^https://console.example.org$",
+        "https://console.example.org$",
+        r"https://console\.example\.org",
+        "https://console..example.org",
+        "https://console.example.org:port",
+        "ftp://console.example.org",
+        "https://",
+    ],
+)
+def test_an_origin_is_exact_and_no_pattern(origin):
+    line = only_line(LEDGER_CORS_ORIGINS=origin)
+
+    assert line.startswith(f"LEDGER_CORS_ORIGINS: {origin!r} is no origin")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["http://localhost:3000", "https://[2001:db8::1]:8443", "https://10.0.0.1", "https://Console.example"],
+)
+def test_an_origin_may_be_an_address_and_have_a_port(origin):
+    assert Settings.load({"LEDGER_CORS_ORIGINS": origin}).cors_origins == (origin,)
+
+
+@pytest.mark.parametrize("origin", ["*", "https://*.example.org", "https://*", "http*://console.example.org"])
+def test_a_wildcard_origin_is_refused_wherever_it_stands(origin):
+    assert only_line(LEDGER_CORS_ORIGINS=origin).startswith("LEDGER_CORS_ORIGINS: a wildcard ")
+
+
 def test_a_wildcard_origin_is_refused_in_development_too():
     assert only_line(LEDGER_CORS_ORIGINS="https://one.example,*").startswith(
         "LEDGER_CORS_ORIGINS: a wildcard "
@@ -359,14 +405,13 @@ def test_the_users_own_name_adorned_is_easy_to_guess():
 def test_settings_of_later_releases_are_named_not_refused():
     settings = Settings.load(
         {
-            "LEDGER_REDIS_URL": "redis://cache",
             "LEDGER_OTLP_ENDPOINT": "http://collector:4317",
             "LEDGER_METRICS_TOKEN": "t",
             "LEDGER_PORT": "8003",
         }
     )
 
-    assert settings.without_effect == ("LEDGER_METRICS_TOKEN", "LEDGER_OTLP_ENDPOINT", "LEDGER_REDIS_URL")
+    assert settings.without_effect == ("LEDGER_METRICS_TOKEN", "LEDGER_OTLP_ENDPOINT")
 
 
 # The secret key of a development machine

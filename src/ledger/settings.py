@@ -9,24 +9,25 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
 
 import msgspec
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ledger.domain.errors import Invalid
 from ledger.identity.guessable import is_guessable_key, is_guessable_password
 from ledger.identity.secret_key import SecretKeyUnusable, kept_secret_key
+from ledger.setting_values import Networks, Origins, PostgresUrl, RedisUrl, lower
 
 PREFIX: Final = "LEDGER_"
 SECRET_KEY_CHARACTERS: Final = 32
 KIBIBYTE: Final = 1024
 MEBIBYTE: Final = 1024 * KIBIBYTE
+MANY: Final = 100_000_000
 
 NOT_SERVICE_SETTINGS: Final = frozenset({"LEDGER_URL", "LEDGER_TOKEN"})
 """Names that clients of a running service read; known to the service, of no meaning to it."""
@@ -43,7 +44,6 @@ NO_EFFECT_YET: Final = frozenset(
         "read_database_url",
         "notary_state_url",
         "tlog_public",
-        "redis_url",
         "otlp_endpoint",
         "trace_sample_ratio",
         "metrics_port",
@@ -106,42 +106,6 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
-def _list(value: object) -> object:
-    """Split a list written with commas or as JSON."""
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith("["):
-        try:
-            return msgspec.json.decode(value, type=list[str])
-        except msgspec.DecodeError as reason:
-            raise ValueError('must be a list, like ["first","second"] or first,second') from reason
-    return [entry.strip() for entry in value.split(",") if entry.strip()]
-
-
-def _exact_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
-    for origin in origins:
-        if "*" in origin:
-            raise ValueError("a wildcard would let every web site act for whoever is logged in; list them")
-        if not re.fullmatch(r"https?://[^\s/?#@,]+", origin):
-            raise ValueError(f"{origin!r} is no origin; write it like https://console.example.org")
-    return origins
-
-
-def _postgres_url(url: SecretStr) -> SecretStr:
-    if urlsplit(url.get_secret_value()).scheme not in {"postgresql", "postgres"}:
-        raise ValueError("must be a URL like postgresql://user:password@host:5432/database")
-    return url
-
-
-PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
-Origins = Annotated[tuple[str, ...], BeforeValidator(_list), AfterValidator(_exact_origins)]
-Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_list)]
-
-
 class Settings(BaseSettings):
     """All choices of one installation; descriptions say what a value must be.
 
@@ -153,7 +117,7 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=False
     )
 
-    environment: Annotated[Environment, BeforeValidator(_lower)] = Field(
+    environment: Annotated[Environment, BeforeValidator(lower)] = Field(
         Environment.DEVELOPMENT, description="development or production"
     )
     service_name: str = Field(
@@ -192,17 +156,23 @@ class Settings(BaseSettings):
     trusted_proxies: Networks = Field(
         (), description="addresses or networks, separated by commas, like 10.0.0.1,192.168.0.0/24"
     )
-    redis_url: SecretStr | None = Field(None, description="a Redis URL")
+    redis_url: RedisUrl | None = Field(None, description="a Redis URL")
+    requests_per_minute: int = Field(6_000, ge=1, le=MANY, description=f"a whole number from 1 to {MANY}")
+    registrations_per_minute: int = Field(60, ge=1, le=MANY, description=f"a whole number from 1 to {MANY}")
+    failed_logins: int = Field(10, ge=1, le=10_000, description="a whole number from 1 to 10000")
+    failed_logins_per_address: int = Field(100, ge=1, le=10_000, description="a whole number from 1 to 10000")
+    second_factor_tries: int = Field(10, ge=1, le=10_000, description="a whole number from 1 to 10000")
+    guessing_minutes: int = Field(15, ge=1, le=1440, description="a whole number of minutes from 1 to 1440")
     notary_state_url: SecretStr | None = Field(None, description="a URL")
     tlog_public: bool = Field(default=False, description="true or false")
     otlp_endpoint: str | None = Field(None, description="a URL")
     trace_sample_ratio: float = Field(0.01, ge=0, le=1, description="a number from 0 to 1")
     metrics_port: int | None = Field(None, ge=1, le=65535, description="a whole number from 1 to 65535")
     metrics_token: SecretStr | None = Field(None, description="a secret")
-    log_level: Annotated[LogLevel, BeforeValidator(_lower)] = Field(
+    log_level: Annotated[LogLevel, BeforeValidator(lower)] = Field(
         LogLevel.INFO, description="debug, info, warning, error or critical"
     )
-    log_format: Annotated[LogFormat, BeforeValidator(_lower)] = Field(
+    log_format: Annotated[LogFormat, BeforeValidator(lower)] = Field(
         default_factory=lambda chosen: (
             LogFormat.JSON if chosen.get("environment") is Environment.PRODUCTION else LogFormat.CONSOLE
         ),

@@ -51,6 +51,7 @@ from tests.builders.decision_events import (
     submitted,
     voted,
 )
+from tests.builders.logins import lock_out, locked_out, sum_up, summed_up
 from tests.builders.people import (
     ADA,
     ANA,
@@ -138,6 +139,8 @@ __all__ = [
     "key_revoked",
     "later",
     "lease",
+    "lock_out",
+    "locked_out",
     "log_in",
     "log_out",
     "opened",
@@ -165,6 +168,8 @@ __all__ = [
     "stepped_up",
     "submit",
     "submitted",
+    "sum_up",
+    "summed_up",
     "take_break",
     "voted",
     "waive",

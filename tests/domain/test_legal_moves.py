@@ -24,6 +24,10 @@ from ledger.domain.decision.commands import DecisionCommand
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.state import DecisionState
 from ledger.domain.errors import LedgerError
+from ledger.domain.login import state as login_state
+from ledger.domain.login.commands import LoginCommand
+from ledger.domain.login.decide import LOGIN
+from ledger.domain.login.state import LoginState
 from ledger.domain.operations import state as operations_state
 from ledger.domain.operations.commands import OperationsCommand
 from ledger.domain.operations.decide import OPERATIONS
@@ -63,6 +67,8 @@ from tests.builders import (
     issue_key,
     key_issued,
     later,
+    lock_out,
+    locked_out,
     log_in,
     log_out,
     opened,
@@ -80,6 +86,8 @@ from tests.builders import (
     step_up,
     submit,
     submitted,
+    sum_up,
+    summed_up,
     take_break,
     voted,
     waive,
@@ -172,6 +180,11 @@ ACCOUNTS = [
 ACCESS_COMMANDS = [demand(), waive()]
 ACCESSES = [[], [demanded()]]
 
+LOGIN_COMMANDS = [
+    *(sum_up(), sum_up(now=later(60))),
+    *(lock_out(until=later(900)), lock_out(until=later(9_000), now=later(900))),
+]
+LOGINS = [[], [summed_up()], [locked_out(until=later(900))], [summed_up(), locked_out(until=later(900))]]
 OPERATIONS_COMMANDS = [
     wish()
     for wish in (
@@ -228,6 +241,7 @@ AGGREGATES = [
     Aggregate(DECISION, decision_state, DecisionState, DecisionCommand, DECISIONS, DECISION_COMMANDS),
     Aggregate(SESSION, session_state, SessionState, SessionCommand, SESSIONS, SESSION_COMMANDS),
     Aggregate(ACCOUNT, account_state, AccountState, AccountCommand, ACCOUNTS, ACCOUNT_COMMANDS),
+    Aggregate(LOGIN, login_state, LoginState, LoginCommand, LOGINS, LOGIN_COMMANDS),
     Aggregate(
         OPERATIONS, operations_state, OperationsState, OperationsCommand, OPERATED, OPERATIONS_COMMANDS
     ),

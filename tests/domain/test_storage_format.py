@@ -17,6 +17,10 @@ from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.events import DecisionEvent, Policy, ThreatAnalysis
 from ledger.domain.decision.state import Answer, Case, DecisionState, Lease, Vote
 from ledger.domain.event import type_name
+from ledger.domain.login.commands import LoginCommand
+from ledger.domain.login.decide import LOGIN
+from ledger.domain.login.events import LoginEvent
+from ledger.domain.login.state import LoginState
 from ledger.domain.operations.commands import OperationsCommand
 from ledger.domain.operations.decide import OPERATIONS
 from ledger.domain.operations.events import OperationsEvent, TableDiff
@@ -31,6 +35,7 @@ AGGREGATES = [
     (SESSION, SessionEvent),
     (ACCOUNT, AccountEvent),
     (ACCESS, AccessEvent),
+    (LOGIN, LoginEvent),
     (OPERATIONS, OperationsEvent),
 ]
 EVENTS = [event for decider, _ in AGGREGATES for event in decider.event_types]
@@ -56,6 +61,8 @@ VERSIONS = {
     "account-reactivated": 1,
     "password-changed": 1,
     "second-factor-enabled": 1,
+    "login-failed": 1,
+    "login-locked-out": 1,
     "projection-paused": 1,
     "projection-resumed": 1,
     "range-replayed": 1,
@@ -88,6 +95,7 @@ def test_an_aggregate_knows_all_its_events(decider, union):
         (DECISION, DecisionState),
         (SESSION, SessionState),
         (ACCOUNT, AccountState),
+        (LOGIN, LoginState),
         (OPERATIONS, OperationsState),
     ],
 )
@@ -98,7 +106,7 @@ def test_an_aggregate_knows_all_its_states(decider, union):
 
 def test_categories_are_storage_format():
     assert [decider.category for decider, _ in AGGREGATES] == [
-        *("decision", "session", "account", "access", "operations")
+        *("decision", "session", "account", "access", "login", "operations")
     ]
 
 
@@ -110,7 +118,7 @@ def test_every_event_has_its_version():
     assert {type_name(event): event.schema_version for event in EVENTS} == VERSIONS
 
 
-@pytest.mark.parametrize("union", [DecisionState, SessionState, AccountState, OperationsState])
+@pytest.mark.parametrize("union", [DecisionState, SessionState, AccountState, LoginState, OperationsState])
 def test_no_two_states_of_an_aggregate_share_a_tag(union):
     tags = [state.__struct_config__.tag for state in get_args(union)]
 
@@ -123,6 +131,7 @@ def test_no_two_states_of_an_aggregate_share_a_tag(union):
         *(DecisionEvent, DecisionCommand, DecisionState),
         *(SessionEvent, SessionCommand, SessionState),
         *(AccountEvent, AccountCommand, AccountState),
+        *(LoginEvent, LoginCommand, LoginState),
         *(OperationsEvent, OperationsCommand, OperationsState),
     ],
 )

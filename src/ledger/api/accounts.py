@@ -23,6 +23,7 @@ from ledger.api.account_wire import (
 from ledger.api.auth import bearer_of, client_of
 from ledger.api.bodies import read_form
 from ledger.api.call import Call
+from ledger.api.quota import spend_registration
 from ledger.api.types import HttpRequest
 from ledger.identity import administering, ending, refreshing, registering, second_factor
 from ledger.identity.identity import by_person
@@ -48,6 +49,7 @@ class AccountController(Controller):
         call = Call(request)
         wanted = await call.json(Registration)
         check_registration(wanted)
+        await spend_registration(call.services)
         handled = await registering.register(
             call.services.identity,
             Record(username=wanted.username, email=wanted.email, full_name=wanted.full_name),

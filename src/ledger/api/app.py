@@ -75,7 +75,7 @@ def _cors(origins: Sequence[str]) -> CORSConfig | None:
         return None
     return CORSConfig(
         allow_origins=list(origins),
-        allow_methods=["GET", "POST"],
+        allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "X-Request-ID"],
         expose_headers=[
             "ETag",
@@ -83,6 +83,9 @@ def _cors(origins: Sequence[str]) -> CORSConfig | None:
             "Ledger-Leaf-Hash",
             "Ledger-View-Stale",
             "Link",
+            "RateLimit",
+            "RateLimit-Policy",
+            "Retry-After",
             "X-Request-ID",
         ],
         allow_credentials=False,

@@ -18,6 +18,7 @@ from opentelemetry import metrics
 
 from ledger.api.arrival import wrong_head
 from ledger.api.problems import Stopping, headers_of, problem_of
+from ledger.api.quota import quota_headers
 from ledger.api.request_id import request_id_of
 from ledger.domain.errors import LedgerError, Overloaded
 
@@ -101,6 +102,7 @@ class _Visit:
             headers = list(message["headers"])
             present = {name.lower() for name, _ in headers}
             headers += [(name, value) for name, value in HARDENING if name not in present]
+            headers += quota_headers(self.scope)
             headers.append((b"x-request-id", self.request_id.encode("ascii")))
             message["headers"] = headers
         elif message["type"] == "http.response.body" and self._method == "HEAD":

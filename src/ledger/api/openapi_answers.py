@@ -27,6 +27,7 @@ JSON: Final = "application/json"
 
 ALWAYS: Final = {
     422: "The request is not well-formed; 'errors' names the fields",
+    429: "Too often, or too many failures; Retry-After says when to come again",
     503: "Not now; Retry-After says when",
 }
 DEFAULT: Final = (
@@ -49,11 +50,19 @@ HEADERS: Final = {
     "Ledger-View-Stale": "The read models that do not show the command yet, separated by commas.",
     "ETag": "The version of the decision, to be named in If-Match.",
     "Link": "The address of the next page (RFC 8288).",
+    "RateLimit": "How many requests are left, and for how many seconds (draft-ietf-httpapi-ratelimit-headers).",
+    "RateLimit-Policy": "How many requests a caller has in how many seconds.",
     "Retry-After": "Seconds after which to try again.",
     "WWW-Authenticate": "Which token is wanted, or what it lacks (RFC 6750).",
 }
+OF_ALL: Final = ("X-Request-ID", "RateLimit", "RateLimit-Policy")
 OF_EVENTS: Final = ("Ledger-Position", "Ledger-Leaf-Hash", "Ledger-View-Stale")
-OF_STATUS: Final = {401: ("WWW-Authenticate",), 403: ("WWW-Authenticate",), 503: ("Retry-After",)}
+OF_STATUS: Final = {
+    401: ("WWW-Authenticate",),
+    403: ("WWW-Authenticate",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
 
 KEY: Final = {
     "name": "Idempotency-Key",
@@ -126,7 +135,7 @@ def _told(handler: HTTPRouteHandler) -> Iterator[str]:
 
 
 def _headers(*names: str) -> Json:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-ID", *names)}
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*OF_ALL, *names)}
 
 
 def _content(handler: HTTPRouteHandler) -> Json:

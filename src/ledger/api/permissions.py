@@ -8,9 +8,10 @@ from litestar.handlers import BaseRouteHandler
 from litestar.routes import HTTPRoute
 
 from ledger.api.auth import bearer_of, services_of
+from ledger.api.quota import spend_as, spend_from_address
 from ledger.api.types import HttpConnection
 from ledger.domain.authority import AdminRequired, InsufficientPermissions, Role
-from ledger.domain.errors import LedgerError
+from ledger.domain.errors import LedgerError, Unauthenticated
 from ledger.identity.sessions import authenticate
 
 EVERYBODY: Final = frozenset(Role)
@@ -80,13 +81,20 @@ async def permit(connection: HttpConnection, _handler: BaseRouteHandler) -> None
     Raises:
         Unauthenticated: there is no token, or no good one.
         InsufficientPermissions: the role is not among those of the route.
+        TooManyRequests: the caller asks too often.
     """
     if connection.scope.get("method") == "OPTIONS":  # tells which methods there are, to anybody
         return
     roles = PERMISSIONS[call_of(connection)]
     if roles is PUBLIC:
+        await spend_from_address(connection)
         return
-    principal = await authenticate(services_of(connection.app).identity, bearer_of(connection))
+    try:
+        principal = await authenticate(services_of(connection.app).identity, bearer_of(connection))
+    except Unauthenticated:
+        await spend_from_address(connection)
+        raise
+    await spend_as(connection, principal.person)
     if principal.role not in roles:
         raise (AdminRequired if roles == ADMINS else InsufficientPermissions)(role=principal.role.value)
     connection.scope["user"] = principal

@@ -34,6 +34,7 @@ from ledger.domain.errors import (
     VersionConflict,
 )
 from ledger.domain.operations.decide import ProjectionState
+from ledger.limiting.rates import TooManyRequests
 
 log = structlog.get_logger()
 
@@ -55,6 +56,7 @@ STATUSES: Final[tuple[tuple[type[LedgerError], int], ...]] = (
     (NotFound, 404),
     (VersionConflict, 409),
     (PreconditionFailed, 412),
+    (TooManyRequests, 429),
     (KeyReused, 422),
     (Invalid, 422),
     (Overloaded, 503),
@@ -233,6 +235,8 @@ def headers_of(error: LedgerError) -> dict[str, str]:
 def _headers(error: LedgerError, status: int) -> dict[str, str]:
     if status == 503:  # noqa: PLR2004 - Service Unavailable
         return {"Retry-After": RETRY_AFTER_SECONDS}
+    if isinstance(error, TooManyRequests):
+        return {"Retry-After": str(error.context["retry_after"])}
     if isinstance(error, InsufficientPermissions):
         return {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}  # RFC 6750, section 3.1
     if isinstance(error, StepUpRequired):  # RFC 9470, section 3

@@ -6,6 +6,8 @@ from datetime import datetime
 import msgspec
 
 from ledger.identity.identity import Identity
+from ledger.limiting.limiter import Limiter
+from ledger.limiting.rates import Rates
 from ledger.projections.progress import Progress
 from ledger.projections.runner import Runner
 from ledger.store.ledger import Ledger
@@ -15,7 +17,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     """The open ledger and the choices of this installation.
 
     ``runner`` is ``None`` in a process that only serves HTTP; ``max_body_bytes`` and
-    ``max_in_flight`` bound what is let in at once, ``body_seconds`` how long a body may take to arrive.
+    ``max_in_flight`` bound what is let in at once, ``body_seconds`` how long a body may take to arrive,
+    ``limiter`` and ``rates`` how often somebody may ask.
     """
 
     ledger: Ledger
@@ -28,3 +31,5 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     max_body_bytes: int = 1024 * 1024
     max_in_flight: int = 1024
     body_seconds: float = 30.0
+    limiter: Limiter = msgspec.field(default_factory=Limiter)
+    rates: Rates = Rates()

@@ -1,8 +1,9 @@
 """The parts of a running service, begun from the bottom up and stopped from the top down."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import hashlib
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, Literal, TypeAlias
 
 import structlog
@@ -14,14 +15,18 @@ from ledger.domain.access.decide import ACCESS
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.event import type_name
+from ledger.domain.login.decide import LOGIN
 from ledger.domain.operations.decide import OPERATIONS
 from ledger.domain.session.decide import SESSION
 from ledger.identity.following import Following
 from ledger.identity.identity import Identity, Limits, utc_now
+from ledger.limiting.limiter import Limiter
+from ledger.limiting.rates import MINUTE, Rates
+from ledger.limiting.shared import Shared
 from ledger.operations.rebuilder import Rebuilder
 from ledger.projections.progress import Progress
 from ledger.projections.runner import Runner
-from ledger.reactions import sessions
+from ledger.reactions import failed_logins, sessions
 from ledger.settings import Settings
 from ledger.store.ledger import Ledger
 from ledger.store.postgres_process import until
@@ -46,6 +51,7 @@ def check_event_types() -> None:
         *SESSION.event_types,
         *ACCOUNT.event_types,
         *ACCESS.event_types,
+        *LOGIN.event_types,
         *OPERATIONS.event_types,
     )
     validate({type_name(event_type): event_type.schema_version for event_type in types})
@@ -56,8 +62,33 @@ def secret_keys_of(secret_key: SecretStr) -> list[str]:
     return [secret_key.get_secret_value()]
 
 
+def rates_of(settings: Settings) -> Rates:
+    """Take the numbers of this installation."""
+    return Rates(
+        requests_per_minute=settings.requests_per_minute,
+        registrations_per_minute=settings.registrations_per_minute,
+        failed_logins=settings.failed_logins,
+        failed_logins_per_address=settings.failed_logins_per_address,
+        second_factor_tries=settings.second_factor_tries,
+        guessing_seconds=settings.guessing_minutes * MINUTE,
+    )
+
+
+def limiter_of(ledger: Ledger, settings: Settings) -> Limiter:
+    """Count in this process, and in the Redis of the settings for all processes on this ledger."""
+    if settings.redis_url is None:
+        return Limiter()
+    prefix = f"ledger:{hashlib.sha256(ledger.request_key).hexdigest()[:12]}"  # several ledgers may share one
+    return Limiter(shared=Shared(settings.redis_url.get_secret_value(), prefix=prefix))
+
+
 def identity_of(
-    ledger: Ledger, settings: Settings, secret_key: SecretStr, following: Following | None = None
+    ledger: Ledger,
+    settings: Settings,
+    secret_key: SecretStr,
+    *,
+    limiter: Limiter | None = None,
+    following: Following | None = None,
 ) -> Identity:
     """Prepare the room of people with the choices of this installation."""
     return Identity.of(
@@ -65,6 +96,8 @@ def identity_of(
         secret_keys=secret_keys_of(secret_key),
         limits=Limits(max_sessions=settings.max_sessions),
         following=following,
+        limiter=limiter,
+        rates=rates_of(settings),
     )
 
 
@@ -79,7 +112,8 @@ async def composed(
     progress = Progress(ledger)
     runner = None if only == "api" else Runner(ledger, progress)
     following = Following(ledger)
-    identity = identity_of(ledger, settings, secret_key, following)
+    limiter = limiter_of(ledger, settings)
+    identity = identity_of(ledger, settings, secret_key, limiter=limiter, following=following)
     services = Services(
         ledger=ledger,
         progress=progress,
@@ -89,23 +123,31 @@ async def composed(
         service_name=settings.service_name,
         cors_origins=settings.cors_origins,
         max_body_bytes=settings.max_body_bytes,
+        limiter=limiter,
+        rates=rates_of(settings),
     )
     try:
         ledger.start()
         progress.start()
         following.start()
-        if runner is None:
+        async with AsyncExitStack() as stack:
+            for name, begin in _tasks(identity, runner):
+                await stack.enter_async_context(going_on(name, begin))
+            if runner is not None:
+                runner.start()
             yield services
-        else:
-            runner.start()
-            rebuilder = Rebuilder(ledger)
-            async with (
-                going_on("sessions", lambda: sessions.run_forever(identity)),
-                going_on("rebuilds", rebuilder.run_forever),
-            ):
-                yield services
     finally:
         await _stop(services)
+
+
+def _tasks(
+    identity: Identity, runner: Runner | None
+) -> Iterator[tuple[str, Callable[[], Coroutine[None, None, None]]]]:
+    """Name what goes on beside the answers, all of it or what a process without workers needs."""
+    yield "failed-logins", lambda: failed_logins.run_forever(identity)
+    if runner is not None:
+        yield "sessions", lambda: sessions.run_forever(identity)
+        yield "rebuilds", Rebuilder(identity.ledger).run_forever
 
 
 async def _stop(services: Services) -> None:
@@ -117,7 +159,9 @@ async def _stop(services: Services) -> None:
             if services.identity.following is not None:
                 await services.identity.following.stop()
             await services.progress.stop()
+            await failed_logins.tell(services.identity)
             await services.ledger.stop()
+            await services.limiter.stop()
     except TimeoutError:
         log.error("service.stop.timed_out", seconds=STOP_SECONDS)  # noqa: TRY400 - where it hung is not ours
         services.ledger.pool.terminate()

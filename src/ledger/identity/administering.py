@@ -24,6 +24,7 @@ from ledger.domain.ids import PersonId
 from ledger.identity import credentials, people
 from ledger.identity.ending import left_for_later, revoke_lapsed
 from ledger.identity.identity import Identity, settled
+from ledger.identity.login import WrongCredentials, compare
 from ledger.identity.sessions import Principal, authority, reads_of
 from ledger.projections.views.directory import another_active_admin
 from ledger.store.envelope import Provenance
@@ -116,10 +117,14 @@ async def change_password(
         WrongCurrentPassword: one's own, and the current one is missing or another.
         AdminRequired: somebody else's, asked for by no administrator.
         AccountNotFound: nobody has this user name.
+        TooManyFailures: the current one was wrong too often.
+        Overloaded: too many passwords wait to be compared.
     """
     ledger = identity.ledger
     person = await _find(identity, username, by)
-    is_proven = by is None or by.person != person or await _is_current(identity, person, current_password)
+    is_proven = (
+        by is None or by.person != person or await _is_current(identity, username, person, current_password)
+    )
     password_hash = await identity.passwords.hash(new_password)
 
     def order(asked: _Asked) -> ChangePassword:
@@ -134,13 +139,18 @@ async def change_password(
     return await _change(identity, person, order, by, provenance, alongside=write_row)
 
 
-async def _is_current(identity: Identity, person: PersonId, password: str | None) -> bool:
+async def _is_current(identity: Identity, username: str, person: PersonId, password: str | None) -> bool:
     """Check the current password; if it changes before the new one is written, so does the epoch, and the asking
-    session is dead.
+    session is dead. A wrong one counts as a failed login: whoever stole a session may not guess here either.
     """
-    ledger = identity.ledger
-    stored = await credentials.read(ledger.pool, ledger.ledger_id, person)
-    return password is not None and await identity.passwords.matches(stored, password)
+    if password is None:
+        return False
+    try:
+        async with identity.guesses.password(username, person):
+            await compare(identity, person, password)
+    except WrongCredentials:
+        return False
+    return True
 
 
 async def _find(identity: Identity, username: str, by: Principal | None) -> PersonId:

@@ -9,11 +9,15 @@ import msgspec
 
 from ledger.domain.errors import Unavailable
 from ledger.domain.ids import PersonId, Position
+from ledger.identity.failed_logins import FailedLogins
 from ledger.identity.following import Following
+from ledger.identity.guesses import Guesses
 from ledger.identity.key_rows import KeyMemory
 from ledger.identity.keys import Keyring
 from ledger.identity.passwords import Passwords
 from ledger.identity.tokens import ISSUER, Tokens
+from ledger.limiting.limiter import Limiter
+from ledger.limiting.rates import Rates
 from ledger.store.envelope import Provenance
 from ledger.store.ledger import Ledger
 from ledger.store.pool import UNSETTLED, Connection, Pool, reading
@@ -53,6 +57,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     api_keys: KeyMemory
     label: str
     """How an authenticator names this service."""
+    guesses: Guesses
+    failed_logins: FailedLogins
     clock: Callable[[], datetime] = utc_now
     limits: Limits = Limits()
     following: Following | None = None
@@ -70,9 +76,22 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
         clock: Callable[[], datetime] = utc_now,
         limits: Limits | None = None,
         following: Following | None = None,
+        limiter: Limiter | None = None,
+        rates: Rates | None = None,
     ) -> Self:
-        """Prepare the room; the first of ``secret_keys`` signs and seals, every one of them still reads."""
+        """Prepare the room; the first of ``secret_keys`` signs and seals, every one of them still reads.
+
+        Without a ``limiter`` failures are counted in this process, by ``clock``.
+        """
         limits = limits or Limits()
+        failed_logins = FailedLogins()
+        guesses = Guesses(
+            limiter or Limiter(clock=lambda: clock().timestamp()),
+            rates or Rates(),
+            secret=ledger.request_key,
+            clock=clock,
+            failed_logins=failed_logins,
+        )
         return cls(
             ledger=ledger,
             passwords=passwords or Passwords(),
@@ -82,6 +101,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
                 ledger.pool, ledger.ledger_id, touch_every=timedelta(seconds=limits.seen_every_seconds)
             ),
             label=label,
+            guesses=guesses,
+            failed_logins=failed_logins,
             clock=clock,
             limits=limits,
             following=following,

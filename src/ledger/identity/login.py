@@ -41,10 +41,12 @@ async def login(
     Raises:
         WrongCredentials: nobody has this name, or the password is another; both take the same time.
         InactiveUser: the password is right and the account is deactivated.
+        TooManyFailures: this name, or this address, was wrong too often; nothing is said about this password.
+        Overloaded: too many passwords wait to be compared.
         ProofOutdated: three attempts met changes of the account.
     """
     for attempt in range(1, MAX_ATTEMPTS + 1):
-        account, needs_factor = await _prove(identity, username, password)
+        account, needs_factor = await _prove(identity, username, password, client)
         if needs_factor:
             return _ask_for_second_factor(identity, account)
         proven = Proven(person=account.person, epoch=account.epoch, factors=(Factor.PASSWORD,))
@@ -56,20 +58,32 @@ async def login(
     raise AssertionError  # the loop above returns or raises
 
 
-async def _prove(identity: Identity, username: str, password: str) -> tuple[Registered, bool]:
-    """Check the password, and tell whether that is not enough; the account is read before the hash, so that its epoch is never newer than the proof."""
+async def _prove(identity: Identity, username: str, password: str, client: Client) -> tuple[Registered, bool]:
     ledger = identity.ledger
     found = await people.find(ledger.pool, ledger.ledger_id, username)
-    person = NOBODY if found is None else found.person
-    its_account = account_stream(person)
+    person = None if found is None else found.person
+    async with identity.guesses.password(username, person, client.address):
+        account, needs_factor = await compare(identity, NOBODY if person is None else person, password)
+    if not account.is_active:
+        raise InactiveUser(person=person)
+    return account, needs_factor
+
+
+async def compare(identity: Identity, person: PersonId, password: str) -> tuple[Registered, bool]:
+    """Compare a password with a person's own; give their account, and tell whether a login needs more than that.
+
+    Raises:
+        WrongCredentials: it is another, or there is no such person.
+        Overloaded: too many passwords wait to be compared.
+    """
+    ledger, its_account = identity.ledger, account_stream(person)
+    # Read before the hash, so that the epoch is never newer than the proof.
     streams = await read_streams(ledger, [its_account, ACCESS_STREAM])
     account = state_of(ACCOUNT, streams[its_account])
     password_hash = await credentials.read(ledger.pool, ledger.ledger_id, person)
     is_right = await identity.passwords.matches(password_hash, password)
     if not (is_right and isinstance(account, Registered)):
         raise WrongCredentials
-    if not account.is_active:
-        raise InactiveUser(person=person)
     demanding = state_of(ACCESS, streams[ACCESS_STREAM]).second_factor
     return account, account.second_factor or account.role in demanding
 

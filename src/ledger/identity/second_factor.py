@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from ledger.command_handler import Facts, Handled, handle, state_of
+from ledger.command_handler import Alongside, Facts, Handled, handle, state_of
 from ledger.domain.account.commands import EnableSecondFactor
 from ledger.domain.account.decide import ACCOUNT, AccountNotFound
 from ledger.domain.account.events import AccountEvent
@@ -81,14 +81,16 @@ async def enable(
     Raises:
         SecondFactorNotSetUp: there is nothing to prove.
         InvalidCode: it is not a code of this moment, or was used already.
+        TooManyFailures: too many codes were wrong; this one was not compared.
     """
     row = await factor_of(identity, principal.person)
-    proof = prove_time_code(identity, principal.person, row, code)
-    if row.is_enabled:
-        await _use(identity, proof)
-    handled = await _record(identity, principal, provenance, proof)
-    if not (handled.events or row.is_enabled):  # somebody was quicker, with this very code
-        raise InvalidCode
+    async with identity.guesses.code(principal.person):
+        proof = prove_time_code(identity, principal.person, row, code)
+        if row.is_enabled:
+            await _use(identity, proof)
+        handled = await _record(identity, principal, provenance, proof)
+        if not (handled.events or row.is_enabled):  # somebody was quicker, with this very code
+            raise InvalidCode
     return handled
 
 
@@ -141,11 +143,26 @@ async def complete_login(
         TokenExpired: its five minutes are over.
         SecondFactorNotSetUp: there is nothing to prove.
         InvalidCode: the code is wrong, or was used already.
+        TooManyFailures: too many codes were wrong; this one was not compared.
     """
     claims, account = await _read_limited(identity, limited_token)
     row = await factor_of(identity, claims.sub)
-    checked = prove if row.is_enabled else prove_time_code
-    proof = checked(identity, claims.sub, row, code)
+    try:
+        async with identity.guesses.code(claims.sub):
+            proof = (prove if row.is_enabled else prove_time_code)(identity, claims.sub, row, code)
+            proven = Proven(person=claims.sub, epoch=claims.epoch, factors=(Factor.PASSWORD, proof.factor))
+            also = _using_up(identity, claims, proof)
+            logged_in = await open_session(identity, proven, client, correlation_id=correlation_id, also=also)
+    except ProofOutdated as outdated:
+        raise InvalidToken from outdated
+    if not account.second_factor and logged_in.session is not None:
+        principal = await principal_of(identity, claims.sub, logged_in.session, identity.clock())
+        await _record(identity, principal, by_person(claims.sub, correlation_id))
+    return logged_in
+
+
+def _using_up(identity: Identity, claims: LimitedClaims, proof: Proof) -> Alongside:
+    """Use up the limited token and the code together."""
 
     async def use(conn: Connection) -> None:
         expires_at = datetime.fromtimestamp(claims.exp, UTC)
@@ -153,15 +170,7 @@ async def complete_login(
             raise InvalidToken
         await proof.use(conn)
 
-    proven = Proven(person=claims.sub, epoch=claims.epoch, factors=(Factor.PASSWORD, proof.factor))
-    try:
-        logged_in = await open_session(identity, proven, client, correlation_id=correlation_id, also=use)
-    except ProofOutdated as outdated:
-        raise InvalidToken from outdated
-    if not account.second_factor and logged_in.session is not None:
-        principal = await principal_of(identity, claims.sub, logged_in.session, identity.clock())
-        await _record(identity, principal, by_person(claims.sub, correlation_id))
-    return logged_in
+    return use
 
 
 async def _read_limited(identity: Identity, limited_token: str) -> tuple[LimitedClaims, Registered]:

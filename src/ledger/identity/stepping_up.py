@@ -22,15 +22,17 @@ async def step_up(
     Raises:
         SecondFactorNotSetUp: the person has none.
         InvalidCode: the code is wrong, or was used already.
+        TooManyFailures: too many codes were wrong; this one was not compared.
     """
     row = await factor_of(identity, principal.person)
     if not row.is_enabled:
         raise SecondFactorNotSetUp
     try:
-        proof = prove(identity, principal.person, row, code)
-        return await _handle(
-            identity, principal, _try(principal, proof.factor), provenance, alongside=proof.use
-        )
+        async with identity.guesses.code(principal.person):
+            proof = prove(identity, principal.person, row, code)
+            return await _handle(
+                identity, principal, _try(principal, proof.factor), provenance, alongside=proof.use
+            )
     except InvalidCode:
         failed = Provenance(
             actor=provenance.actor,

@@ -152,6 +152,11 @@ ACCESS_STREAM: Final = StreamName(f"access-{UUID(int=1)}")
 """The one stream of the rules of coming in."""
 
 
+def login_stream(person: PersonId) -> StreamName:
+    """Name the stream of somebody's failed logins, apart from the account's own."""
+    return StreamName(f"login-{person}")
+
+
 def session_stream(session: SessionId) -> StreamName:
     """Name a session's stream; session ids are random and opaque already."""
     return StreamName(f"session-{session}")

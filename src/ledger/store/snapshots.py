@@ -19,6 +19,7 @@ from ledger.domain.decider import Decider
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.event import Event
 from ledger.domain.ids import Position, StreamName, Version
+from ledger.domain.login.decide import LOGIN
 from ledger.domain.operations.decide import OPERATIONS
 from ledger.domain.session.decide import SESSION
 from ledger.store.pool import LOST, Pool
@@ -73,6 +74,7 @@ def _fingerprints() -> dict[str, str]:
         DECISION.category: fingerprint(DECISION),
         SESSION.category: fingerprint(SESSION),
         ACCOUNT.category: fingerprint(ACCOUNT),
+        LOGIN.category: fingerprint(LOGIN),
         OPERATIONS.category: fingerprint(OPERATIONS),
         ACCESS.category: fingerprint(ACCESS),
     }

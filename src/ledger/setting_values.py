@@ -1,0 +1,58 @@
+"""How single settings are written: lists, URLs, origins; each refusal says what to write instead."""
+
+import re
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+import msgspec
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+
+ORIGIN: Final = re.compile(
+    r"https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.IGNORECASE
+)
+"""RFC 6454, section 6.2: scheme, host and perhaps a port, nothing after it."""
+
+
+def lower(value: object) -> object:
+    """Let names be written in capitals."""
+    return value.lower() if isinstance(value, str) else value
+
+
+def _list(value: object) -> object:
+    """Split a list written with commas or as JSON."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        try:
+            return msgspec.json.decode(value, type=list[str])
+        except msgspec.DecodeError as reason:
+            raise ValueError('must be a list, like ["first","second"] or first,second') from reason
+    return [entry.strip() for entry in value.split(",") if entry.strip()]
+
+
+def _exact_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+    for origin in origins:
+        if "*" in origin:
+            raise ValueError("a wildcard would let every web site act for whoever is logged in; list them")
+        if not ORIGIN.fullmatch(origin):
+            raise ValueError(f"{origin!r} is no origin; write it like https://console.example.org")
+    return origins
+
+
+def _postgres_url(url: SecretStr) -> SecretStr:
+    if urlsplit(url.get_secret_value()).scheme not in {"postgresql", "postgres"}:
+        raise ValueError("must be a URL like postgresql://user:password@host:5432/database")
+    return url
+
+
+def _redis_url(url: SecretStr) -> SecretStr:
+    if urlsplit(url.get_secret_value()).scheme not in {"redis", "rediss"}:
+        raise ValueError("must be a URL like redis://:password@host:6379/0, or rediss:// for TLS")
+    return url
+
+
+PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
+RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
+Origins = Annotated[tuple[str, ...], BeforeValidator(_list), AfterValidator(_exact_origins)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_list)]
