@@ -57,8 +57,9 @@ def _object(parent: Json, name: str) -> Json:
 def _handlers(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
     for route in app.routes:
         if isinstance(route, HTTPRoute):
-            for method, (handler, _) in route.route_handler_map.items():
-                yield route.path_format, method.lower(), handler
+            # In a fixed order: the framework collects the handlers of one path in a set.
+            for method in sorted(route.route_handler_map):
+                yield route.path_format, method.lower(), route.route_handler_map[method][0]
 
 
 def _operations(app: Litestar, document: Json) -> Iterator[tuple[str, str, Json, HTTPRouteHandler]]:
