@@ -11,7 +11,6 @@ from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Self
-from urllib.parse import urlsplit
 
 import msgspec
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError

@@ -121,7 +121,15 @@ class AccountController(Controller):
         )
         return await call.answer(body)
 
-    @post("/2fa/setup", status_code=200, opt={"answer": SecondFactor})
+    @post(
+        "/2fa/setup",
+        status_code=200,
+        opt={
+            "answer": SecondFactor,
+            "bearer": True,
+            "also": {400: "A second factor is enabled already", 401: "The token is wrong"},
+        },
+    )
     async def set_up_second_factor(self, request: HttpRequest) -> Response[bytes]:
         """Make a second factor; it counts once a code of it has been verified."""
         call = Call(request)
