@@ -1,58 +1,39 @@
 """What cannot be applied is parked with its sequence: in order, on the record, and without harm to anything else."""
 
-from collections.abc import AsyncIterator, Sequence
-from uuid import UUID
+from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from ledger.domain.event import Event
-from ledger.domain.ids import Position, StreamName
+from ledger.domain.ids import Position
 from ledger.projections import failures
+from ledger.projections.batch import run_singly
 from ledger.projections.checkpoints import Checkpoint, read_checkpoint
 from ledger.projections.failures import Failure, FailureState, Resolution
 from ledger.projections.health import State
 from ledger.projections.views.decisions import DECISIONS
 from ledger.projections.views.queue import QUEUE
 from ledger.store.ledger import LEDGER_ID, Ledger
-from ledger.store.streams import Stream, append, draft
 from tests.projections.counting import stored_as
-from tests.projections.given import Service, rows_of, service, until
-from tests.projections.histories import History, Move
+from tests.projections.given import Service, service, until
+from tests.projections.scenes import (
+    CLAIM,
+    ESCALATE,
+    ONE,
+    SUBMIT,
+    THREE,
+    THREE_ITEMS,
+    TWO,
+    clean_rows,
+    counted,
+    happen,
+    moves,
+    rows,
+    versions,
+)
 from tests.support.chaos import Chaos, at_every_await_point, transient
 from tests.support.databases import Database
-from tests.support.events import by_somebody
-
-ONE, TWO, THREE = (StreamName(f"decision-{UUID(int=number)}") for number in range(3))
-SUBMIT, CLAIM, ESCALATE, APPROVE = 0, 1, 5, 7
-
-
-def moves(*tried: tuple[int, int]) -> list[tuple[StreamName, Event]]:
-    """Events of decisions, each ``(what, which)`` by somebody else than the submitter."""
-    played = [Move(what, which, 0 if what == SUBMIT else 1, 1) for what, which in tried]
-    return History(played).events
-
-
-async def happen(ledger: Ledger, events: Sequence[tuple[StreamName, Event]]) -> Position:
-    """Append events one by one, so that their positions are their order; return the last one."""
-    streams: dict[StreamName, Stream] = {}
-    head = 0
-    for name, event in events:
-        stream = streams.get(name, Stream(name=name, events=()))
-        drafted = draft(stream, [event], by_somebody())
-        landed = await append(ledger, drafted)
-        head = landed.first_position
-        stored = await ledger.pool.fetchrow("select * from ledger.events where position = $1", head)
-        assert stored is not None
-        streams[name] = await _read(ledger, name)
-    return Position(head)
-
-
-async def _read(ledger: Ledger, name: StreamName) -> Stream:
-    from ledger.store.streams import read_stream
-
-    return await read_stream(ledger, name)
 
 
 async def failures_of(ledger: Ledger, feed: Chaos, *, with_resolved: bool = False) -> tuple[Failure, ...]:
@@ -63,23 +44,6 @@ async def failures_of(ledger: Ledger, feed: Chaos, *, with_resolved: bool = Fals
 async def checkpoint_of(ledger: Ledger, feed: Chaos) -> Checkpoint:
     async with ledger.pool.acquire() as conn:
         return await read_checkpoint(conn, LEDGER_ID, feed)
-
-
-async def counted(ledger: Ledger, name: str) -> tuple[int, ...]:
-    """Position, applied, not wanted, parked, skipped."""
-    row = await ledger.pool.fetchrow(
-        "select position, events_applied, events_not_wanted, events_parked, events_skipped"
-        " from views.checkpoints where projection = $1",
-        name,
-    )
-    assert row is not None
-    return tuple(row)
-
-
-async def versions(ledger: Ledger) -> dict[StreamName, int]:
-    """How far each decision has come in the view."""
-    rows = await ledger.pool.fetch("select stream, version from views.decisions_v1 order by stream")
-    return {row["stream"]: row["version"] for row in rows}
 
 
 @pytest.fixture
@@ -103,9 +67,6 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """The five retries come without a wait."""
     monkeypatch.setattr(failures, "RETRY_WAITS", (0.0,) * 5)
-
-
-THREE_ITEMS = moves((SUBMIT, 0), (SUBMIT, 1), (CLAIM, 0), (CLAIM, 1), (ESCALATE, 0), (SUBMIT, 2), (CLAIM, 2))
 
 
 @pytest.mark.usefixtures("patient")
@@ -153,18 +114,12 @@ async def test_what_comes_later_to_a_parked_sequence_waits_behind_it(
     events = moves((SUBMIT, 0), (CLAIM, 0), (SUBMIT, 1), (ESCALATE, 0), (CLAIM, 1))
     chaos.fail_on(2)
     for event in events:
-        head = await happen_next(ledger, event)
+        head = await happen(ledger, [event])
         await running.level(head, "decisions")
 
     assert await versions(ledger) == {ONE: 1, TWO: 2}
     assert await counted(ledger, "decisions") == (6, 3, 0, 3, 0)
     assert [failure.followers for failure in await failures_of(ledger, chaos)] == [2]
-
-
-async def happen_next(ledger: Ledger, event: tuple[StreamName, Event]) -> Position:
-    name, fact = event
-    landed = await append(ledger, draft(await _read(ledger, name), [fact], by_somebody()))
-    return Position(landed.first_position)
 
 
 async def test_once_the_handler_is_mended_the_sequence_is_applied_in_order_and_in_full(
@@ -183,27 +138,6 @@ async def test_once_the_handler_is_mended_the_sequence_is_applied_in_order_and_i
     assert (failure.state, failure.resolution) == (FailureState.RESOLVED, Resolution.AUTO_RETRY)
     assert failure.resolved_by == "system"
     assert await rows(ledger) == await clean_rows(ledger)
-
-
-async def rows(ledger: Ledger) -> list[tuple[object, ...]]:
-    async with ledger.pool.acquire() as conn:
-        return await rows_of(conn, DECISIONS)
-
-
-async def clean_rows(ledger: Ledger) -> list[tuple[object, ...]]:
-    """What a clean rebuild gives."""
-    from ledger.store.streams import read_log
-
-    async with ledger.pool.acquire() as conn:
-        transaction = conn.transaction()
-        await transaction.start()
-        try:
-            await conn.execute("set local search_path = views; delete from views.decisions_v1")
-            log = await read_log(conn, LEDGER_ID, after=Position(0), wanted=DECISIONS.wanted(), limit=10_000)
-            await DECISIONS.feed(conn, LEDGER_ID, log)
-            return await rows_of(conn, DECISIONS)
-        finally:
-            await transaction.rollback()
 
 
 @pytest.mark.usefixtures("hasty")
@@ -353,8 +287,6 @@ async def test_a_process_killed_at_any_await_point_of_a_batch_has_passed_nothing
     database: Database, ledger: Ledger, chaos: Chaos, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With something parked, something to park and something to apply in it."""
-    from ledger.projections.batch import run_singly
-
     monkeypatch.setattr(failures, "RETRY_WAITS", (3600.0,) * 5)
     chaos.fail_on(2, 5)
     await happen(ledger, THREE_ITEMS)

@@ -1,15 +1,20 @@
 """Read models over HTTP: how they are doing, and what administrators do about it."""
 
 from typing import Annotated
+from uuid import UUID
 
-from litestar import Controller, Response, get
+from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
 
 from ledger.api import projection_wire as wire
 from ledger.api.call import Call, json_response
 from ledger.api.types import HttpRequest
+from ledger.domain.ids import FailureId
+from ledger.operations import mending, pausing, replaying
+from ledger.operations.acting import Actor
 from ledger.projections import failures
 from ledger.projections.reports import Report, named, report
+from ledger.projections.retries import FailureNotFound
 from ledger.store.pool import reading
 
 
@@ -24,6 +29,73 @@ class ProjectionAdminController(Controller):
         """Sum up how all projections are doing."""
         call = Call(request)
         return json_response(wire.status_of(await _reports(call), call.services.clock()))
+
+    @post(
+        "/{name:str}/pause",
+        status_code=200,
+        opt={"body": wire.WithReason, "answer": wire.Switched, "keyed": True},
+    )
+    async def pause_projection(self, request: HttpRequest, name: FromPath[str]) -> Response[bytes]:
+        """Let a projection stand where it is."""
+        call, feed = Call(request), named(name)
+        given = await _given(request, call)
+        ledger = call.services.ledger
+        handled = await pausing.pause(ledger, feed, reason=given.reason, actor=await _actor(call))
+        body = wire.Switched(status="paused", message="Projection paused", projection_name=name)
+        return await call.answer(body, handled=handled)
+
+    @post(
+        "/{name:str}/resume",
+        status_code=200,
+        opt={"body": wire.WithReason, "answer": wire.Switched, "keyed": True},
+    )
+    async def resume_projection(self, request: HttpRequest, name: FromPath[str]) -> Response[bytes]:
+        """Let a projection go on."""
+        call, feed = Call(request), named(name)
+        given = await _given(request, call)
+        ledger = call.services.ledger
+        handled = await pausing.resume(ledger, feed, reason=given.reason, actor=await _actor(call))
+        body = wire.Switched(status="running", message="Projection resumed", projection_name=name)
+        return await call.answer(body, handled=handled)
+
+    @post(
+        "/{name:str}/replay",
+        status_code=200,
+        opt={"body": wire.ReplayAsked, "answer": wire.Replayed, "keyed": True},
+    )
+    async def replay_projection(self, request: HttpRequest, name: FromPath[str]) -> Response[bytes]:
+        """Fold anew whatever has events in a range; with dry_run, only show what would change."""
+        call, feed = Call(request), named(name)
+        given, ledger = await call.json(wire.ReplayAsked), call.services.ledger
+        asked, head = await replaying.range_of(
+            ledger, first=given.from_sequence, last=given.to_sequence, skip_failed=given.skip_failed
+        )
+        if given.dry_run:
+            began = call.services.clock()
+            tried = await replaying.rehearse_replay(ledger, feed, asked)
+            ended = call.services.clock()
+            return json_response(wire.would_replay(name, tried, started_at=began, completed_at=ended))
+        actor = await _actor(call)
+        done = await replaying.replay_range(ledger, feed, asked, head=head, reason=given.reason, actor=actor)
+        return json_response(wire.replayed(done))
+
+    @post(
+        "/failures/{failure_id:str}/resolve",
+        status_code=200,
+        opt={"body": wire.ResolutionAsked, "answer": wire.Resolved, "keyed": True},
+    )
+    async def resolve_failure(self, request: HttpRequest, failure_id: FromPath[str]) -> Response[bytes]:
+        """Try a parked event again, skip it, or take it as mended by hand; with dry_run, only show it."""
+        call = Call(request)
+        given, ledger = await call.json(wire.ResolutionAsked), call.services.ledger
+        wish = mending.Wish(
+            failure=_failure_id(failure_id),
+            way=mending.WAYS[given.compensation_strategy],
+            reason=given.reason,
+        )
+        if given.dry_run:
+            return json_response(wire.would_resolve(wish, await mending.rehearse_mend(ledger, wish)))
+        return json_response(wire.resolved(await mending.mend(ledger, wish, await _actor(call))))
 
 
 class ProjectionHealthController(Controller):
@@ -71,3 +143,20 @@ async def _reports(call: Call, name: str | None = None) -> tuple[Report, ...]:
         if name is None:
             return await report(conn, ledger.ledger_id)
         return await report(conn, ledger.ledger_id, [named(name)])
+
+
+async def _actor(call: Call) -> Actor:
+    return Actor(principal=call.principal, provenance=await call.provenance(), clock=call.services.clock)
+
+
+async def _given(request: HttpRequest, call: Call) -> wire.WithReason:
+    """Read a body that may be left out."""
+    return await call.json(wire.WithReason) if await request.body() else wire.WithReason()
+
+
+def _failure_id(text: str) -> FailureId:
+    """Read an id as this service gave it; anything else names no failure."""
+    try:
+        return FailureId(UUID(text))
+    except ValueError as odd:
+        raise FailureNotFound(failure=text) from odd

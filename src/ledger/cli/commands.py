@@ -54,3 +54,11 @@ projections.command(
 projections.command(
     "ledger.cli.rebuilding:verify", name="verify", help="Prove that projections are complete and right."
 )
+projections.command(
+    "ledger.cli.mending:retry", name="retry", help="Try one failure, one sequence or all of them again."
+)
+projections.command("ledger.cli.mending:skip", name="skip", help="Never apply a failure's event; say why.")
+projections.command("ledger.cli.mending:fix", name="fix", help="Take a failure as mended by hand; say why.")
+projections.command("ledger.cli.mending:replay", name="replay", help="Fold a range of positions anew.")
+projections.command("ledger.cli.mending:pause", name="pause", help="Let a projection stand where it is.")
+projections.command("ledger.cli.mending:resume", name="resume", help="Let a projection go on.")

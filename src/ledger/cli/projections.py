@@ -17,8 +17,9 @@ from ledger.projections import failures as records
 from ledger.projections.catalog import ALL
 from ledger.projections.reports import Report, named, report
 from ledger.projections.retries import FailureNotFound
+from ledger.store.excerpts import read_positions
 from ledger.store.pool import reading
-from ledger.store.streams import Stored, read_positions
+from ledger.store.streams import Stored
 
 Json: TypeAlias = Annotated[bool, Parameter(negative="", help="As JSON, for programs.")]
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypedDict, TypeVar
 
 import msgspec
 
 from ledger.command_handler import Alongside, Facts, Handled, handle, handle_after
 from ledger.domain.authority import Authority
+from ledger.domain.event import Utc
 from ledger.domain.operations.commands import OperationsCommand
 from ledger.domain.operations.decide import OPERATIONS
 from ledger.domain.operations.events import OperationsEvent
@@ -27,6 +28,25 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     by: Authority | None
     projection: str
     projection_version: int
+
+
+class About(TypedDict):
+    """What every command says first."""
+
+    now: Utc
+    by: Authority | None
+    projection: str
+    projection_version: int
+
+
+def about(asked: Asked) -> About:
+    """Take what every command says first from what is asked."""
+    return About(
+        now=asked.now,
+        by=asked.by,
+        projection=asked.projection,
+        projection_version=asked.projection_version,
+    )
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,16 +4,18 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ledger.domain.errors import NotFound, RuleViolation
+from ledger.domain.errors import NotFound
 from ledger.domain.ids import FailureId, Position
+from ledger.domain.operations.decide import ProjectionState
 from ledger.projections import failures
 from ledger.projections.checkpoints import lock, reckon
 from ledger.projections.failures import UNASKED, Ending, Failure, FailureState
 from ledger.projections.isolation import Blocked, attempt, tell
 from ledger.projections.parking import release, skip, waiting_in
 from ledger.projections.projection import Feed
+from ledger.store.excerpts import read_positions
 from ledger.store.pool import Connection
-from ledger.store.streams import Stored, read_positions
+from ledger.store.streams import Stored
 
 
 class FailureNotFound(NotFound):
@@ -23,7 +25,7 @@ class FailureNotFound(NotFound):
     advice = "'ledger projections failures' lists those there are."
 
 
-class FailureResolved(RuleViolation):
+class FailureResolved(ProjectionState):
     """This failure has been resolved."""
 
     code = "failure-resolved"

@@ -17,8 +17,9 @@ from ledger.projections.comparing import Comparison, compare
 from ledger.projections.isolation import apply_singly
 from ledger.projections.projection import Feed
 from ledger.projections.tables import LIVE
+from ledger.store.excerpts import read_log_of
 from ledger.store.pool import DirectConnection, connect
-from ledger.store.streams import Stored, read_log, read_log_of
+from ledger.store.streams import Stored, read_log
 
 WHOLE: Final = 10_000
 """Up to so many positions, everything is compared, whatever the size of the sample."""

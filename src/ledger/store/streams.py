@@ -92,21 +92,6 @@ order by position
 limit $4
 """
 
-# $1 ledger, $2 positions
-READ_POSITIONS: Final = """
-select position, stream, version, type, schema_version, event_id, recorded_at, actor, command_id, leaf_hash, payload
-from ledger.events
-where ledger_id = $1 and position = any($2)
-order by position
-"""
-# $1 ledger, $2 streams, $3 up to this position, $4 wanted types
-READ_LOG_OF: Final = """
-select position, stream, version, type, schema_version, event_id, recorded_at, actor, command_id, leaf_hash, payload
-from ledger.events
-where ledger_id = $1 and stream = any($2) and position <= $3 and type = any($4)
-order by position
-"""
-
 
 class Recorded(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
     """An event with its place in the log; ``leaf`` is its leaf hash."""
@@ -208,7 +193,7 @@ async def read_until(
 ) -> tuple[Stored, ...]:
     """Read a stream's events up to ``version``."""
     rows = await conn.fetch(READ_UNTIL, ledger_id, name, version)
-    return tuple(_stored(row) for row in rows)
+    return tuple(stored_in(row) for row in rows)
 
 
 async def load_streams(ledger: Ledger, names: Sequence[StreamName]) -> dict[StreamName, Stream]:
@@ -228,7 +213,7 @@ async def load_streams(ledger: Ledger, names: Sequence[StreamName]) -> dict[Stre
         if row["state"] is not None:
             snapshots[name] = _snapshot(name, row)
         if row["position"] is not None:
-            events[name].append(_stored(row))
+            events[name].append(stored_in(row))
     return {
         name: Stream(name=name, events=tuple(events[name]), snapshot=snapshots.get(name)) for name in names
     }
@@ -244,32 +229,17 @@ async def read_log(
 ) -> tuple[Stored, ...]:
     """Read the next ``limit`` positions after ``after``: every one, with the payload of ``wanted`` types only."""
     rows = await conn.fetch(READ_LOG, ledger_id, after, list(wanted), limit)
-    return tuple(_stored(row) for row in rows)
-
-
-async def read_positions(
-    conn: Connection, ledger_id: int, positions: Sequence[Position]
-) -> tuple[Stored, ...]:
-    """Read the events at these positions, in order."""
-    rows = await conn.fetch(READ_POSITIONS, ledger_id, list(positions))
-    return tuple(_stored(row) for row in rows)
-
-
-async def read_log_of(
-    conn: Connection, ledger_id: int, streams: Sequence[str], *, upto: Position, wanted: Sequence[str]
-) -> tuple[Stored, ...]:
-    """Read the ``wanted`` events of some streams up to a position, in the order of the log."""
-    rows = await conn.fetch(READ_LOG_OF, ledger_id, list(streams), upto, list(wanted))
-    return tuple(_stored(row) for row in rows)
+    return tuple(stored_in(row) for row in rows)
 
 
 async def _fetch(ledger: Ledger, statement: str, argument: list[StreamName] | EventId) -> tuple[Stored, ...]:
     async with reading(ledger.pool) as conn:
         rows = await conn.fetch(statement, ledger.ledger_id, argument)
-    return tuple(_stored(row) for row in rows)
+    return tuple(stored_in(row) for row in rows)
 
 
-def _stored(row: asyncpg.Record) -> Stored:
+def stored_in(row: asyncpg.Record) -> Stored:
+    """Take an event from a row of the log."""
     return Stored(
         position=row["position"],
         stream=row["stream"],

@@ -1,0 +1,206 @@
+"""``ledger projections``: what an operator does about read models; every act is on the record."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated, Final, TypeAlias
+from uuid import UUID
+
+from cyclopts import Parameter
+
+from ledger.api.projection_wire import (
+    Replayed,
+    Resolved,
+    Switched,
+    replayed,
+    resolved,
+    would_replay,
+    would_resolve,
+)
+from ledger.cli.operating import by_operator, overseeing
+from ledger.cli.progress import Bar
+from ledger.cli.tables import print_changes, print_json
+from ledger.domain.errors import Invalid
+from ledger.domain.ids import FailureId
+from ledger.identity.identity import utc_now
+from ledger.operations import mending, pausing, replaying
+from ledger.operations.acting import Actor
+from ledger.operations.mending import Wish
+from ledger.projections import failures as records
+from ledger.projections.catalog import ALL
+from ledger.projections.failures import Resolution
+from ledger.projections.reports import named
+from ledger.store.ledger import Ledger
+from ledger.store.pool import reading
+
+Json: TypeAlias = Annotated[bool, Parameter(negative="", help="As JSON, for programs.")]
+DryRun: TypeAlias = Annotated[
+    bool, Parameter(negative="", help="Show which rows would change, and change none.")
+]
+Why: TypeAlias = Annotated[str, Parameter(help="Why; it is kept in the ledger.")]
+
+DONE, STILL_BROKEN = 0, 2
+RESOLVED: Final = frozenset({"resolved", "would_resolve"})
+
+
+class SayWhich(Invalid):
+    """Name one failure, or a sequence, or all."""
+
+    code = "say-which"
+    advice = "'ledger projections failures' lists them."
+
+
+def retry(
+    failure: UUID | None = None,
+    *,
+    sequence: Annotated[str | None, Parameter(help="Those of this stream, in every projection.")] = None,
+    all: Annotated[bool, Parameter(name="--all", negative="", help="All of them.")] = False,  # noqa: A002 - the option's name
+    reason: Why = "",
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> int:
+    """Try FAILURE again, with what waits behind it.
+
+    Exit codes: 0 nothing of it is left parked, 2 something is.
+    """
+    if sum((failure is not None, sequence is not None, all)) != 1:
+        raise SayWhich
+    answers = asyncio.run(_retry(failure, sequence, reason=reason, dry_run=dry_run))
+    return _tell(answers, json=json, is_single=failure is not None)
+
+
+def skip(failure: UUID, *, reason: Why, dry_run: DryRun = False, json: Json = False) -> int:
+    """Never apply the event of FAILURE; what waits behind it is applied without it."""
+    return _give_up(failure, Resolution.MANUAL_SKIP, reason=reason, dry_run=dry_run, json=json)
+
+
+def fix(failure: UUID, *, reason: Why, dry_run: DryRun = False, json: Json = False) -> int:
+    """Take FAILURE as mended by hand; what waits behind it is applied."""
+    return _give_up(failure, Resolution.MANUAL_FIX, reason=reason, dry_run=dry_run, json=json)
+
+
+def replay(
+    name: str,
+    *,
+    first: Annotated[int | None, Parameter(name="--from", help="The first position; else 1.")] = None,
+    last: Annotated[int | None, Parameter(name="--to", help="The last position; else the head.")] = None,
+    again: Annotated[
+        bool, Parameter(name="--skipped-too", negative="", help="Try again what was given up before.")
+    ] = False,
+    reason: Why = "",
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> int:
+    """Remove the rows of everything with an event in the range, and fold it anew in full.
+
+    Exit codes: 0 all of it could be applied, 2 something is parked.
+    """
+    done = asyncio.run(_replay(name, first, last, again=again, reason=reason, dry_run=dry_run))
+    if json:
+        print_json(done)
+    else:
+        print(
+            f"{'Would replay' if dry_run else 'Replayed'} {done.events_replayed} events of "
+            f"{done.sequences} sequences; {done.events_skipped} skipped, {done.events_failed} parked."
+        )
+        print_changes(done.rows_changed, done.changes)
+    return STILL_BROKEN if done.events_failed else DONE
+
+
+def pause(name: str, *, reason: Why = "", json: Json = False) -> int:
+    """Let projection NAME stand where it is, in every process. Commands go on."""
+    asyncio.run(_switch(name, to_pause=True, reason=reason))
+    return _switched(Switched(status="paused", message="Projection paused", projection_name=name), json=json)
+
+
+def resume(name: str, *, reason: Why = "", json: Json = False) -> int:
+    """Let projection NAME go on."""
+    asyncio.run(_switch(name, to_pause=False, reason=reason))
+    return _switched(
+        Switched(status="running", message="Projection resumed", projection_name=name), json=json
+    )
+
+
+def _give_up(failure: UUID, way: Resolution, *, reason: str, dry_run: bool, json: bool) -> int:
+    wish = Wish(failure=FailureId(failure), way=way, reason=reason)
+    return _tell([asyncio.run(_mend_one(wish, dry_run=dry_run))], json=json, is_single=True)
+
+
+def _tell(answers: Sequence[Resolved], *, json: bool, is_single: bool) -> int:
+    if json:
+        print_json(answers[0] if is_single else answers)
+    else:
+        for answer in answers:
+            print(f"{answer.failure_id} {answer.projection_name}: {answer.message}.")
+            print_changes(answer.rows_changed, answer.changes)
+        if not answers:
+            print("Nothing is parked.")
+    return DONE if all(answer.status in RESOLVED for answer in answers) else STILL_BROKEN
+
+
+def _switched(answer: Switched, *, json: bool) -> int:
+    if json:
+        print_json(answer)
+    else:
+        print(f"{answer.message}: {answer.projection_name}.")
+    return DONE
+
+
+def _operator() -> Actor:
+    return Actor(principal=None, provenance=by_operator(), clock=utc_now)
+
+
+async def _mend_one(wish: Wish, *, dry_run: bool) -> Resolved:
+    async with overseeing() as ledger:
+        return await _mend(ledger, wish, dry_run=dry_run)
+
+
+async def _mend(ledger: Ledger, wish: Wish, *, dry_run: bool) -> Resolved:
+    if dry_run:
+        return would_resolve(wish, await mending.rehearse_mend(ledger, wish))
+    return resolved(await mending.mend(ledger, wish, _operator()))
+
+
+async def _retry(failure: UUID | None, sequence: str | None, *, reason: str, dry_run: bool) -> list[Resolved]:
+    async with overseeing() as ledger:
+        chosen = [FailureId(failure)] if failure is not None else await _active(ledger, sequence)
+        answers: list[Resolved] = []
+        with Bar("Retrying") as bar:
+            for one in chosen:
+                wish = Wish(failure=one, way=Resolution.MANUAL_REPLAY, reason=reason)
+                answers.append(await _mend(ledger, wish, dry_run=dry_run))
+                bar.to(len(answers), len(chosen))
+        return answers
+
+
+async def _active(ledger: Ledger, sequence: str | None) -> list[FailureId]:
+    async with reading(ledger.pool) as conn:
+        return [
+            one.failure_id
+            for feed in ALL
+            for one in await records.list_of(conn, ledger.ledger_id, feed)
+            if sequence in (None, one.sequence)
+        ]
+
+
+async def _replay(
+    name: str, first: int | None, last: int | None, *, again: bool, reason: str, dry_run: bool
+) -> Replayed:
+    feed = named(name)
+    async with overseeing() as ledger:
+        asked, head = await replaying.range_of(ledger, first=first, last=last, skip_failed=not again)
+        if dry_run:
+            began = utc_now()
+            tried = await replaying.rehearse_replay(ledger, feed, asked)
+            return would_replay(name, tried, started_at=began, completed_at=utc_now())
+        with Bar("Replaying") as bar:
+            done = await replaying.replay_range(
+                ledger, feed, asked, head=head, reason=reason, actor=_operator(), told=bar.to
+            )
+        return replayed(done)
+
+
+async def _switch(name: str, *, to_pause: bool, reason: str) -> None:
+    feed = named(name)
+    do = pausing.pause if to_pause else pausing.resume
+    async with overseeing() as ledger:
+        await do(ledger, feed, reason=reason, actor=_operator())

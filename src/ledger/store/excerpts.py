@@ -1,0 +1,62 @@
+"""Pieces of the log by where they lie: single positions, and parts of several streams at once."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from ledger.domain.ids import Position, StreamName
+from ledger.store.pool import Connection
+from ledger.store.streams import Stored, stored_in
+
+# $1 ledger, $2 positions
+READ_POSITIONS: Final = """
+select position, stream, version, type, schema_version, event_id, recorded_at, actor, command_id, leaf_hash,
+       payload
+from ledger.events
+where ledger_id = $1 and position = any($2)
+order by position
+"""
+# $1 ledger, $2 streams, $3 up to this position, $4 wanted types
+READ_LOG_OF: Final = """
+select position, stream, version, type, schema_version, event_id, recorded_at, actor, command_id, leaf_hash,
+       payload
+from ledger.events
+where ledger_id = $1 and stream = any($2) and position <= $3 and type = any($4)
+order by position
+"""
+# $1 ledger, $2 from this position, $3 to this one, $4 types, $5 at most this many
+STREAMS_BETWEEN: Final = """
+select distinct stream from ledger.events
+where ledger_id = $1 and position between $2 and $3 and type = any($4)
+order by stream
+limit $5
+"""
+
+
+async def read_positions(
+    conn: Connection, ledger_id: int, positions: Sequence[Position]
+) -> tuple[Stored, ...]:
+    """Read the events at these positions, in order."""
+    rows = await conn.fetch(READ_POSITIONS, ledger_id, list(positions))
+    return tuple(stored_in(row) for row in rows)
+
+
+async def read_log_of(
+    conn: Connection, ledger_id: int, streams: Sequence[str], *, upto: Position, wanted: Sequence[str]
+) -> tuple[Stored, ...]:
+    """Read the ``wanted`` events of some streams up to a position, in the order of the log."""
+    rows = await conn.fetch(READ_LOG_OF, ledger_id, list(streams), upto, list(wanted))
+    return tuple(stored_in(row) for row in rows)
+
+
+async def streams_between(
+    conn: Connection,
+    ledger_id: int,
+    *,
+    first: Position,
+    last: Position,
+    types: Sequence[str],
+    limit: int,
+) -> list[StreamName]:
+    """Name up to ``limit`` streams that have events of ``types`` from ``first`` to ``last``, both included."""
+    rows = await conn.fetch(STREAMS_BETWEEN, ledger_id, first, last, list(types), limit)
+    return [StreamName(row["stream"]) for row in rows]
