@@ -6,6 +6,7 @@ import json
 import pytest
 
 from ledger.cli import user
+from ledger.cli.refusals import explain
 from ledger.cli.user import AccountRefused
 from ledger.domain.account.decide import AccountNotFound, LastAdmin
 from ledger.domain.authority import Role
@@ -67,8 +68,11 @@ def test_who_is_deactivated_once_is_so(installed: Database, capsys: pytest.Captu
 def test_the_last_administrator_stays(installed: Database):
     add("boss", Role.ADMIN)
     add("sam")
-    with pytest.raises(LastAdmin):
+    with pytest.raises(LastAdmin) as refused:
         user.deactivate("boss", reason="left")
+    said = explain(refused.value)
+    assert len(said) == 1  # and no id, which nobody could make anything of
+    assert "person" not in said[0]
 
 
 def test_nobody_cannot_be_deactivated(installed: Database):

@@ -1,6 +1,11 @@
 """Refusals in sentences, for whoever sits at the terminal."""
 
+from typing import Final
+
 from ledger.domain.errors import LedgerError
+
+UNTOLD: Final = frozenset({"person"})
+"""Opaque ids mean nothing at a terminal; whoever sits there has named the person."""
 
 
 def explain(refused: LedgerError) -> list[str]:
@@ -10,7 +15,8 @@ def explain(refused: LedgerError) -> list[str]:
     if isinstance(refused, SettingsRefused):
         return refused.lines()
     sentences = " ".join(part for part in (refused.title(), refused.advice) if part)
-    return [sentences, *(line for name, fact in refused.context.items() for line in _fact(name, fact))]
+    facts = {name: fact for name, fact in refused.context.items() if name not in UNTOLD}
+    return [sentences, *(line for name, fact in facts.items() for line in _fact(name, fact))]
 
 
 def _fact(name: str, fact: object) -> list[str]:

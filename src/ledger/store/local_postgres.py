@@ -76,7 +76,8 @@ class LocalPostgres:
 
     async def wait_exit(self) -> None:
         """Return when the server's process has ended, asked for or not."""
-        await processes.until(lambda: not self.is_alive)
+        if self.is_alive:
+            await processes.ended(self.pid)
 
     async def restart(self) -> None:
         """Leave it to the process that keeps the server."""

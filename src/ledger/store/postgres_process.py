@@ -6,6 +6,7 @@ import os
 import pwd
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -197,6 +198,32 @@ async def until(claim: Callable[[], bool], seconds: float = math.inf) -> bool:
             return False
         await asyncio.sleep(POLL_SECONDS)
     return True
+
+
+async def ended(pid: int) -> None:
+    """Return when the process has ended, whosever it is; told by the kernel where it can (Linux)."""
+    if sys.platform == "linux":
+        try:
+            handle = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return
+        except OSError:  # an old kernel, or a sandbox that forbids it
+            await until(lambda: not is_running(pid))
+        else:
+            await _readable(handle)
+    else:
+        await until(lambda: not is_running(pid))
+
+
+async def _readable(handle: int) -> None:
+    """Wait until there is something to read; closes the handle."""
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(handle, told.set)
+    try:
+        await told.wait()
+    finally:
+        loop.remove_reader(handle)
+        os.close(handle)
 
 
 async def exit_of(process: subprocess.Popen[bytes]) -> int:
