@@ -101,6 +101,10 @@ test-long: $(DEV) ## what takes longer: torture, faults, attacks
 test-container: $(DEV) ## the tests on a PostgreSQL in a container (needs a container engine)
 	LEDGER_TEST_CONTAINER=1 $(BIN)/pytest $(PYTEST_OPTIONS) -m "not long" $(ARGS)
 
+.PHONY: mutate
+mutate: $(DEV) ## change the upcasters in every small way, and see a test fail (FLOOR=domain: the domain, an hour)
+	$(BIN)/python -m tools.mutate $(or $(FLOOR),upcasters)
+
 .PHONY: audit
 audit: $(DEV) ## look for known weaknesses in the pinned packages
 	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements/service.txt

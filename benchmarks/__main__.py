@@ -19,7 +19,7 @@ from benchmarks import chart, machine, render
 from benchmarks.progress import Progress
 from benchmarks.result import Part, Report
 from benchmarks.scale import FULL, QUICK, Scale
-from benchmarks.scenarios import growth, http, latency, processes, projecting, reading, throughput
+from benchmarks.scenarios import growth, http, latency, processes, projecting, reading, throughput, upcasting
 from benchmarks.server import Server, throw_away
 
 Scenario: TypeAlias = Callable[[Server, Scale, Progress], Awaitable[Part]]
@@ -30,6 +30,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "latency": latency.measure,
     "reading": reading.measure,
     "projecting": projecting.measure,
+    "upcasting": upcasting.measure,
     "http": http.measure,
     "growth": growth.measure,
 }

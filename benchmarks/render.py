@@ -17,6 +17,7 @@ TITLES: Final = {
     "growth": "Growth",
     "reading": "Reading",
     "projecting": "Projecting",
+    "upcasting": "Reading older versions",
     "http": "Over HTTP",
 }
 INTRODUCTION: Final = """# Performance

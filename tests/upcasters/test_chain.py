@@ -44,6 +44,10 @@ def test_a_step_is_named_after_its_function():
     assert FIRST.name() == "a_v1_to_v2"
 
 
+def test_steps_are_found_by_the_type_and_version_that_they_begin_at():
+    assert linked([FIRST, SECOND]) == {("a", 1): FIRST, ("a", 2): SECOND}
+
+
 def test_two_steps_from_one_version_are_refused():
     with pytest.raises(BrokenChain) as refusal:
         linked([FIRST, SECOND, FIRST])

@@ -88,6 +88,15 @@ def test_a_golden_file_reads_as_recorded(name, version):
     )
 
 
+@pytest.mark.parametrize(("name", "version"), sorted(CHAIN))
+def test_each_step_gives_the_json_of_the_next_version(name, version):
+    payload = msgspec.json.decode(GOLDEN.stored(name, version))
+    stepped = CHAIN[name, version].lift(payload)
+
+    assert stepped["type"] == name
+    assert msgspec.json.encode(payload) == GOLDEN.stored(name, version)
+
+
 async def test_every_golden_file_reads_alike_when_loaded_logged_and_travelled_to(ledger):
     for name, version in FILES:
         stored = await laid_down(ledger, category_of(name), story_of(name, version))

@@ -1,6 +1,6 @@
 """Bytes to events and back; the one place where stored payloads are decoded and lifted."""
 
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
@@ -10,6 +10,8 @@ from ledger.upcasters import chain
 from ledger.upcasters.step import Step
 
 E = TypeVar("E", bound=Event)
+
+PAST: Final = msgspec.json.Decoder(dict[str, object])
 
 
 class UnreadableEvent(Corrupt):
@@ -71,8 +73,7 @@ def decode(event_types: tuple[type[E], ...], name: str, schema_version: int, pay
         if schema_version == event_type.schema_version:
             return msgspec.json.decode(payload, type=event_type)
         steps = _way(event_type, name, schema_version)
-        past = msgspec.json.decode(payload, type=dict[str, object])
-        return msgspec.convert(chain.lifted(past, steps), type=event_type)
+        return msgspec.convert(chain.lifted(PAST.decode(payload), steps), type=event_type)
     except (msgspec.MsgspecError, ArithmeticError, LookupError, ValueError) as broken:
         raise UnreadableEvent(type=name, schema_version=schema_version, reason=str(broken)) from broken
 

@@ -39,8 +39,13 @@ CHAIN: Final[Chain] = linked(ALL)
 
 def way(event_type: str, version: int, current: int, chain: Chain = CHAIN) -> tuple[Step, ...] | None:
     """Find the steps from ``version`` to ``current``; ``None``: there is no way between them."""
-    found = tuple(step for at in range(version, current) if (step := chain.get((event_type, at))) is not None)
-    return found if 0 <= current - version == len(found) else None
+    steps = []
+    for at in range(version, current):
+        step = chain.get((event_type, at))
+        if step is None:
+            return None
+        steps.append(step)
+    return tuple(steps) if version <= current else None
 
 
 def lifted(payload: Json, steps: Iterable[Step]) -> Json:

@@ -130,14 +130,14 @@ def read(payload: Json, record: type[R]) -> R:
 
 
 def moment(local: str, field: str, reading: Reading) -> str:
-    """Read a time as UTC: by its own offset, else by the one that the import found for ``field``, else as UTC.
+    """Read a time as UTC: by the offset that the import found for ``field``, else by its own, else as UTC.
 
     Raises:
         ValueError: it is no time.
     """
-    read_as = datetime.fromisoformat(local)
+    read_as = datetime.fromisoformat(local + reading.offsets.get(field, ""))
     if read_as.tzinfo is None:
-        read_as = datetime.fromisoformat(f"{read_as.isoformat()}{reading.offsets.get(field, '+00:00')}")
+        read_as = read_as.replace(tzinfo=UTC)
     return read_as.astimezone(UTC).isoformat()
 
 
