@@ -11,10 +11,10 @@ from ledger.domain.ids import START, Position, Version
 from ledger.domain.session.events import ExpiryCause, SessionExpired
 from ledger.store.history import follow, position_at, read_page, read_stream_until
 from ledger.store.ledger import Ledger
-from ledger.store.streams import Stored, Stream, append, draft, read_stream
+from ledger.store.streams import MAX_LOG_BYTES, Stored, Stream, append, draft, read_stream
 from tests.store.test_appender import kill_others
 from tests.support.databases import Database
-from tests.support.events import an_event, by_somebody, new_stream
+from tests.support.events import a_large_append, an_event, by_somebody, new_stream
 
 HANG = 20.0
 ENDED, EXPIRED = "session-ended", "session-expired"
@@ -91,6 +91,17 @@ async def test_pages_hold_the_wanted_types_and_go_on_where_they_ended(ledger: Le
 
     assert ([event.position for event in first.events], first.after, first.is_last) == ([1], 3, False)
     assert ([event.position for event in second.events], second.after, second.is_last) == ([4], 5, True)
+
+
+async def test_a_page_that_large_events_have_cut_short_is_not_the_last(ledger: Ledger) -> None:
+    await append(ledger, a_large_append(MAX_LOG_BYTES))
+    await append(ledger, a_large_append(1))
+
+    first = await read_page(ledger, after=START, types=[ENDED])
+    second = await read_page(ledger, after=first.after, types=[ENDED])
+
+    assert (first.after, first.is_last) == (1, False)
+    assert (second.after, second.is_last) == (2, True)
 
 
 async def test_a_page_past_the_end_is_empty_and_stays_where_it_is(ledger: Ledger) -> None:

@@ -13,6 +13,7 @@ from ledger.store.envelope import Provenance
 from ledger.store.ledger import Ledger
 from ledger.store.pool import DatabaseUnreachable
 from ledger.store.streams import (
+    MAX_LOG_BYTES,
     append,
     append_in,
     draft,
@@ -26,7 +27,7 @@ from ledger.store.streams import (
     recorded,
 )
 from tests.support.databases import Database
-from tests.support.events import an_event, by_somebody, new_stream, with_key
+from tests.support.events import a_large_append, an_event, by_somebody, new_stream, with_key
 
 
 async def test_several_streams_come_in_one_round_trip_and_a_new_one_is_empty(ledger: Ledger) -> None:
@@ -79,6 +80,21 @@ async def test_the_log_accounts_for_every_position_and_carries_only_wanted_paylo
     assert [stored.payload for stored in unwanted] == [None, None]
     with pytest.raises(Corrupt):
         recorded(unwanted[0], (SessionEnded,))
+
+
+async def test_a_piece_of_the_log_is_bounded_by_bytes_but_never_empty(ledger: Ledger) -> None:
+    for size in (MAX_LOG_BYTES + 1, 1000, MAX_LOG_BYTES - 1000, 10):
+        await append(ledger, a_large_append(size))
+
+    async def positions(after: int, wanted: str) -> list[int]:
+        async with ledger.pool.acquire() as conn:
+            log = await read_log(conn, ledger.ledger_id, after=Position(after), wanted=[wanted], limit=500)
+        return [stored.position for stored in log]
+
+    assert await positions(0, "session-ended") == [1]
+    assert await positions(1, "session-ended") == [2, 3]
+    assert await positions(3, "session-ended") == [4]
+    assert await positions(0, "another type") == [1, 2, 3, 4], "what is not wanted is not read"
 
 
 async def test_the_second_door_rolls_back_with_its_transaction(ledger: Ledger) -> None:

@@ -3,11 +3,14 @@
 from datetime import UTC, datetime
 from uuid import uuid4
 
+import msgspec
+
 from ledger.domain.ids import SessionId
 from ledger.domain.session.events import EndCause, SessionEnded
+from ledger.store.appends import Append
 from ledger.store.envelope import Provenance
 from ledger.store.ledger import session_stream
-from ledger.store.streams import Stream, keyed_command_id, new_command_id
+from ledger.store.streams import Stream, draft, keyed_command_id, new_command_id
 
 
 def an_event() -> SessionEnded:
@@ -20,6 +23,13 @@ def new_stream() -> Stream:
 
 def by_somebody() -> Provenance:
     return Provenance(actor="system", command_id=new_command_id())
+
+
+def a_large_append(size: int) -> Append:
+    """Draft one event with a payload of ``size`` bytes."""
+    plain = draft(new_stream(), [an_event()], by_somebody())
+    large = msgspec.structs.replace(plain.events[0], payload=b"x" * size)
+    return msgspec.structs.replace(plain, events=(large,))
 
 
 def with_key(key: str, request: str = "") -> Provenance:

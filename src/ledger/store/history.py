@@ -9,7 +9,7 @@ import msgspec
 from ledger.domain.ids import Position, StreamName, Version
 from ledger.store.ledger import Ledger
 from ledger.store.pool import DatabaseUnreachable, reading
-from ledger.store.streams import Stored, Stream, read_log, read_stream
+from ledger.store.streams import MAX_LOG_BYTES, Stored, Stream, read_log, read_stream
 
 PAGE: Final = 500
 POLL_EVERY: Final = 0.5
@@ -66,17 +66,18 @@ async def read_stream_until(
 
 
 async def read_page(ledger: Ledger, *, after: Position, types: Sequence[str], limit: int = PAGE) -> Page:
-    """Look through the next ``limit`` positions for events of ``types``: its cost does not grow with the log.
+    """Look through the next positions, at most ``limit``, for events of ``types``; see ``read_log``.
 
     Raises:
         DatabaseUnreachable: the connection is lost, or none is free.
     """
     async with reading(ledger.pool) as conn:
         log = await read_log(conn, ledger.ledger_id, after=after, wanted=types, limit=limit)
+    size = sum(len(stored.payload or b"") for stored in log)
     return Page(
         events=tuple(stored for stored in log if stored.payload is not None),
         after=log[-1].position if log else after,
-        is_last=len(log) < limit,
+        is_last=len(log) < limit and size < MAX_LOG_BYTES,
     )
 
 

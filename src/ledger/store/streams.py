@@ -82,14 +82,25 @@ cross join lateral (
 ) e
 order by e.version
 """
-# $1 ledger, $2 after this position, $3 types whose payload is wanted, $4 at most this many
+MAX_LOG_BYTES: Final = 16 * 1024 * 1024
+# $1 ledger, $2 after this position, $3 types whose payload is wanted, $4 at most this many positions,
+# $5 none behind this many bytes
 READ_LOG: Final = """
-select position, stream, version, type, schema_version, event_id, recorded_at, actor, command_id,
-       leaf_hash, case when type = any($3) then payload end as payload
-from ledger.events
-where ledger_id = $1 and position > $2
+select position, stream, version, type, schema_version, event_id, recorded_at, actor, command_id, leaf_hash, payload
+from (
+    select *, sum(octet_length(payload)) over (
+        order by position rows between unbounded preceding and 1 preceding) as bytes_before
+    from (
+        select position, stream, version, type, schema_version, event_id, recorded_at, actor, command_id,
+               leaf_hash, case when type = any($3) then payload end as payload
+        from ledger.events
+        where ledger_id = $1 and position > $2
+        order by position
+        limit $4
+    ) page
+) sized
+where coalesce(bytes_before, 0) < $5
 order by position
-limit $4
 """
 
 
@@ -227,8 +238,11 @@ async def read_command(ledger: Ledger, first_event: EventId) -> tuple[Stored, ..
 async def read_log(
     conn: Connection, ledger_id: int, *, after: Position, wanted: Sequence[str], limit: int
 ) -> tuple[Stored, ...]:
-    """Read the next ``limit`` positions after ``after``: every one, with the payload of ``wanted`` types only."""
-    rows = await conn.fetch(READ_LOG, ledger_id, after, list(wanted), limit)
+    """Read the next positions after ``after``: every one, with the payload of ``wanted`` types only.
+
+    They are ``limit``, or fewer where the log ends or their payloads come to 16 MiB; the last may exceed that.
+    """
+    rows = await conn.fetch(READ_LOG, ledger_id, after, list(wanted), limit, MAX_LOG_BYTES)
     return tuple(stored_in(row) for row in rows)
 
 
