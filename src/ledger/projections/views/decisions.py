@@ -61,6 +61,7 @@ from unnest($2::text[], $3::integer[], $4::uuid[], $5::uuid[], $6::integer[], $7
          decided_by, decided_at, escalation_reason, version, analysis_id, submission, submitted_by,
          submitted_at)
 """
+# "any" says once more what the join says: a plan made while the table is empty would else read all of it.
 # $1 ledger; arrays, a decision each: $2 to $15 as in OPEN
 MOVE: Final = """
 update decisions_v1 as d
@@ -72,7 +73,7 @@ from unnest($2::text[], $3::integer[], $4::uuid[], $5::uuid[], $6::integer[], $7
             $9::text[], $10::text[], $11::text[], $12::uuid[], $13::timestamptz[], $14::text[], $15::integer[])
     as m(stream, level, lease_id, holder, fencing_token, expires_at, is_resolved, status, actions, notes,
          decided_by, decided_at, escalation_reason, version)
-where d.ledger_id = $1 and d.stream = m.stream
+where d.ledger_id = $1 and d.stream = any($2) and d.stream = m.stream
 """
 # $1 ledger, $2 stream
 FIND: Final = """

@@ -56,6 +56,7 @@ from unnest($2::text[], $3::text[], $4::text[], $5::smallint[], $6::bigint[], $7
     as o(stream, analysis_id, priority, rank, position, submission, submitted_by, submitted_at, level,
          lease_id, holder, fencing_token, expires_at, version)
 """
+# "any" says once more what the join says: a plan made while the table is empty would else read all of it.
 # $1 ledger; arrays, a decision each: $2 stream, $3 level, $4 lease, $5 holder, $6 fencing token,
 # $7 expires at, $8 version
 MOVE: Final = """
@@ -65,7 +66,7 @@ set level = m.level, lease_id = m.lease_id, holder = m.holder, fencing_token = m
 from unnest($2::text[], $3::integer[], $4::uuid[], $5::uuid[], $6::integer[], $7::timestamptz[],
             $8::integer[])
     as m(stream, level, lease_id, holder, fencing_token, expires_at, version)
-where q.ledger_id = $1 and q.stream = m.stream
+where q.ledger_id = $1 and q.stream = any($2) and q.stream = m.stream
 """
 # $1 ledger, $2 streams
 CLOSE: Final = "delete from queue_v1 where ledger_id = $1 and stream = any($2)"
