@@ -19,7 +19,19 @@ from benchmarks import chart, machine, render
 from benchmarks.progress import Progress
 from benchmarks.result import Part, Report
 from benchmarks.scale import FULL, QUICK, Scale
-from benchmarks.scenarios import growth, http, latency, processes, projecting, reading, throughput, upcasting
+from benchmarks.scenarios import (
+    batching,
+    growth,
+    http,
+    latency,
+    processes,
+    projecting,
+    reading,
+    rebuilding,
+    throughput,
+    upcasting,
+    visibility,
+)
 from benchmarks.server import Server, throw_away
 
 Scenario: TypeAlias = Callable[[Server, Scale, Progress], Awaitable[Part]]
@@ -29,8 +41,11 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "processes": processes.measure,
     "latency": latency.measure,
     "reading": reading.measure,
-    "projecting": projecting.measure,
     "upcasting": upcasting.measure,
+    "projecting": projecting.measure,
+    "batching": batching.measure,
+    "visibility": visibility.measure,
+    "rebuilding": rebuilding.measure,
     "http": http.measure,
     "growth": growth.measure,
 }

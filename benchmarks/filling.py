@@ -4,11 +4,11 @@ import asyncio
 from typing import Final
 
 import asyncpg
+import msgspec
 
 from benchmarks.server import Database
 from ledger.store.ledger import LEDGER_ID
 
-PER_STREAM: Final = 10
 WRITERS: Final = 2
 PIECE: Final = 100_000
 # What would be kept level row by row is made once, at the end.
@@ -26,13 +26,15 @@ MAKE: Final = (
     "vacuum (analyze, freeze) ledger.events",
 )
 SESSION: Final = "set synchronous_commit = off; set maintenance_work_mem = '512MB'"
-# $1 ledger, $2 first position, $3 last position, $4 events a stream. Ids count up as time-ordered ones do.
+# $1 ledger, $2 first position, $3 last position; arrays, an event of a stream each: $4 types, $5 schema versions,
+# $6 payloads, in which % stands for the stream's number. Ids count up as time-ordered ones do.
 FILL: Final = """
 insert into ledger.events (
     ledger_id, position, stream, version, type, schema_version, event_id, recorded_at, actor, command_id,
     causation_id, correlation_id, envelope, salt, payload)
 select
-    $1, n, stream, version, 'decision-submitted', 2, id, recorded_at, actor, id, null, md5(n::text),
+    $1, n, stream, version, ($4::text[])[version], ($5::smallint[])[version], id, recorded_at, actor, id, null,
+    md5(n::text),
     convert_to(concat(
         '{"v":1,"event_id":"', id, '","ledger":1,"stream":"', stream, '","version":', version,
         ',"type":"decision-submitted","schema_version":2,"recorded_at":"2026-01-01T00:00:00.000000Z","actor":"',
@@ -40,23 +42,40 @@ select
         '","request":"","data":"', md5(n::text), md5(stream), '","prev":"', md5(actor), md5(n::text), '"}'),
         'UTF8'),
     decode(md5(n::text), 'hex'),
-    convert_to(concat(
-        '{"type":"decision-submitted","at":"2026-01-01T00:00:00Z","text":"', md5(n::text), md5(actor), '"}'),
-        'UTF8')
+    convert_to(replace(($6::text[])[version], '%', number::text), 'UTF8')
 from (
     select
-        n, concat('decision-', md5(((n - 1) / $4)::text)::uuid) as stream,
-        ((n - 1) % $4 + 1)::integer as version,
+        n, number, concat('decision-', md5(number::text)::uuid) as stream,
+        ((n - 1) % cardinality($4::text[]) + 1)::integer as version,
         concat('01980000', right(to_hex(n + 4294967296), 8), '7000', left(md5(n::text), 12))::uuid as id,
         timestamptz '2026-01-01' + n * interval '1 millisecond' as recorded_at,
         md5((n % 1000)::text)::uuid::text as actor
-    from generate_series($2::bigint, $3::bigint) n
+    from (select n, (n - 1) / cardinality($4::text[]) as number from generate_series($2::bigint, $3::bigint) n) counted
 ) made
 """
 
 
-async def fill(database: Database, events: int) -> None:
-    """Give an empty ledger ``events`` events in streams of ten."""
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+    """The events of one stream, in order: types, schema versions, payloads with ``%`` for the stream's number."""
+
+    types: tuple[str, ...]
+    schema_versions: tuple[int, ...]
+    payloads: tuple[str, ...]
+
+
+LIKE_ANY: Final = Recipe(
+    types=("decision-submitted",) * 10,
+    schema_versions=(2,) * 10,
+    payloads=(
+        '{"type":"decision-submitted","at":"2026-01-01T00:00:00Z","text":"% is only here to be there"}',
+    )
+    * 10,
+)
+"""Ten events a stream that nobody will decode."""
+
+
+async def fill(database: Database, events: int, recipe: Recipe = LIKE_ANY) -> None:
+    """Give an empty ledger ``events`` events."""
     if not events:
         return
     await database.execute(DROP)
@@ -67,7 +86,8 @@ async def fill(database: Database, events: int) -> None:
         try:
             await conn.execute(SESSION)
             for first, last in pieces:
-                await conn.execute(FILL, LEDGER_ID, first, last, PER_STREAM)
+                made_of = (recipe.types, recipe.schema_versions, recipe.payloads)
+                await conn.execute(FILL, LEDGER_ID, first, last, *made_of)
         finally:
             await conn.close()
 

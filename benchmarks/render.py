@@ -16,8 +16,11 @@ TITLES: Final = {
     "latency": "Latency",
     "growth": "Growth",
     "reading": "Reading",
-    "projecting": "Projecting",
     "upcasting": "Reading older versions",
+    "projecting": "Projecting",
+    "batching": "Batches",
+    "visibility": "From commit to visible",
+    "rebuilding": "Rebuilding",
     "http": "Over HTTP",
 }
 INTRODUCTION: Final = """# Performance

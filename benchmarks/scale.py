@@ -20,6 +20,7 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     stored: tuple[int, ...]  # events in the log, for growth
     lengths: tuple[int, ...]  # events in a stream, for reading
     projected: int  # events
+    rebuilt: int  # events
     http_rounds: int
     http_load_seconds: float
 
@@ -35,6 +36,7 @@ FULL: Final = Scale(
     stored=(0, 1_000_000, 5_000_000),
     lengths=(10, 100, 1000, 10_000),
     projected=20_000,
+    rebuilt=1_000_000,
     http_rounds=3,
     http_load_seconds=6.0,
 )
@@ -49,6 +51,7 @@ QUICK: Final = Scale(
     stored=(0, 50_000),
     lengths=(10, 1000),
     projected=5000,
+    rebuilt=100_000,
     http_rounds=1,
     http_load_seconds=2.0,
 )
@@ -62,7 +65,8 @@ TINY: Final = Scale(
     pool_sizes=(2,),
     stored=(0, 10),
     lengths=(2,),
-    projected=10,
+    projected=40,
+    rebuilt=20,
     http_rounds=1,
     http_load_seconds=0.1,
 )

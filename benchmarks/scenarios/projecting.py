@@ -2,21 +2,18 @@
 
 import asyncio
 import time
-from datetime import UTC, datetime
 from typing import Final
-from uuid import UUID
 
+from benchmarks.decisions import submission
 from benchmarks.peers.ours import GroupCommit
 from benchmarks.progress import Progress
 from benchmarks.result import Part, Table, per_second
 from benchmarks.scale import Scale
 from benchmarks.server import Server
 from benchmarks.subject import LostOrDoubled
-from ledger.domain.authority import Authority, Role
-from ledger.domain.decision.commands import SubmitDecision
-from ledger.domain.decision.decide import DECISION, KIND_VERSION, THREAT_ANALYSIS_POLICY
-from ledger.domain.decision.events import Priority, ThreatAnalysis
-from ledger.domain.ids import DecisionId, PersonId, SessionId
+from ledger.domain.decision.decide import DECISION
+from ledger.domain.decision.events import Priority
+from ledger.domain.ids import DecisionId
 from ledger.projections.batch import run_batch
 from ledger.projections.catalog import ALL
 from ledger.projections.checkpoints import read_position
@@ -27,24 +24,6 @@ from ledger.store.ledger import Ledger
 from ledger.store.streams import Stream, append, draft, new_command_id
 
 WRITERS: Final = 64
-ENGINE: Final = Authority(
-    person=PersonId(UUID(int=1)),
-    session=SessionId(UUID(int=2)),
-    role=Role.SERVICE,
-    is_lead=False,
-    is_active=True,
-    session_is_live=True,
-    stepped_up_at=None,
-)
-ITEM: Final = ThreatAnalysis(
-    threat_level="TARGETED",
-    source_ip="203.0.113.9",
-    confidence=89.5,
-    iocs=("cdn-update.example.net",),
-    ttps=("T1071.001",),
-    recommended_actions=("Block the address",),
-    forensic_summary="Beacon every 61 seconds from a build host to a domain registered yesterday.",
-)
 
 
 async def measure(server: Server, scale: Scale, progress: Progress) -> Part:
@@ -52,7 +31,7 @@ async def measure(server: Server, scale: Scale, progress: Progress) -> Part:
     rates: dict[str, float] = {}
     async with GroupCommit(server) as ours:
         progress.say(f"projecting: submitting {scale.projected:,} decisions")
-        await _submit(ours.ledger, scale.projected)
+        await submit(ours.ledger, scale.projected)
         for feed in ALL:
             progress.say(f"projecting: {feed.name}")
             rates[feed.name] = await _follow(ours.ledger, feed)
@@ -66,7 +45,8 @@ async def measure(server: Server, scale: Scale, progress: Progress) -> Part:
     )
 
 
-async def _submit(ledger: Ledger, count: int) -> None:
+async def submit(ledger: Ledger, count: int) -> None:
+    """Submit ``count`` decisions, 64 at once."""
     numbers = iter(range(count))
 
     async def writer() -> None:
@@ -77,7 +57,7 @@ async def _submit(ledger: Ledger, count: int) -> None:
 
 
 async def _append(ledger: Ledger, number: int) -> None:
-    command = _command(number)
+    command = submission(DecisionId(f"BENCH-{number}"), tuple(Priority)[number % len(Priority)])
     stream = Stream(name=ledger.decision_stream(command.decision_id), events=())
     events = DECISION.decide(command, DECISION.initial)
     by_us = Provenance(actor=str(command.by.person), command_id=new_command_id())
@@ -94,17 +74,3 @@ async def _follow(ledger: Ledger, feed: Feed) -> float:
     if position != head:
         raise LostOrDoubled(f"{feed.name} ended at {position} of {head}")
     return head / (time.perf_counter() - began)
-
-
-def _command(number: int) -> SubmitDecision:
-    now = datetime.now(UTC)
-    return SubmitDecision(
-        now=now,
-        by=ENGINE,
-        decision_id=DecisionId(f"BENCH-{number}"),
-        item=ITEM,
-        kind_version=KIND_VERSION,
-        priority=tuple(Priority)[number % len(Priority)],
-        created_at=now,
-        policy=THREAT_ANALYSIS_POLICY,
-    )
