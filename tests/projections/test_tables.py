@@ -50,6 +50,7 @@ async def shape(conn: Connection, feed: Feed, schema: str) -> list[tuple[object,
 @pytest.mark.parametrize("feed", ALL, ids=lambda feed: feed.name)
 async def test_a_copy_has_every_name_of_its_original(conn: Connection, feed: Feed) -> None:
     await tables.copy_empty(conn, feed)
+    await tables.make_readable(conn, feed)
 
     original = await shape(conn, feed, "views")
     assert await shape(conn, feed, "views_build") == original
@@ -62,17 +63,35 @@ async def test_a_copy_has_the_options_and_rights_of_its_original(conn: Connectio
     await conn.execute("grant update on views.queue_v1 to pg_monitor with grant option")
 
     await tables.copy_empty(conn, QUEUE)
+    await tables.make_readable(conn, QUEUE)
 
     assert await shape(conn, QUEUE, "views_build") == await shape(conn, QUEUE, "views")
 
 
 async def test_indexes_whose_made_up_names_cross_get_the_right_ones(conn: Connection) -> None:
-    await conn.execute("create index queue_v1_ledger_id_level_idx on views.queue_v1 (ledger_id, version)")
-    await conn.execute("create index queue_v1_ledger_id_version_idx on views.queue_v1 (ledger_id, level)")
+    await conn.execute("create unique index queue_v1_stream_level_idx on views.queue_v1 (stream, version)")
+    await conn.execute("create unique index queue_v1_stream_version_idx on views.queue_v1 (stream, level)")
+    await conn.execute(
+        "create index queue_v1_rare_idx on views.queue_v1 (ledger_id, lower(priority) desc) include (level)"
+        " where level > 1"
+    )
 
     await tables.copy_empty(conn, QUEUE)
+    await tables.make_readable(conn, QUEUE)
 
     assert await shape(conn, QUEUE, "views_build") == await shape(conn, QUEUE, "views")
+
+
+async def test_indexes_for_reading_come_last_and_once(conn: Connection) -> None:
+    await tables.copy_empty(conn, QUEUE)
+    names = [name for _, name, _ in await shape(conn, QUEUE, "views_build")]
+    assert "queue_v1_order_idx" not in names
+    assert "queue_v1_pkey" in names
+
+    await tables.make_readable(conn, QUEUE)
+    await tables.make_readable(conn, QUEUE)
+    names = [name for _, name, _ in await shape(conn, QUEUE, "views_build")]
+    assert names.count("queue_v1_order_idx") == 1
 
 
 async def test_a_copy_replaces_one_that_was_left_behind(conn: Connection) -> None:
@@ -90,6 +109,7 @@ async def test_a_projection_without_tables_is_not_copied(conn: Connection) -> No
 async def test_tables_change_places_with_everything_that_belongs_to_them(conn: Connection) -> None:
     before = await shape(conn, QUEUE, "views")
     await tables.copy_empty(conn, QUEUE)
+    await tables.make_readable(conn, QUEUE)
     async with conn.transaction():
         await tables.lock(conn, QUEUE, schema="views")
         await tables.move(conn, QUEUE, origin="views", to="views_old")

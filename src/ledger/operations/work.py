@@ -25,6 +25,7 @@ from ledger.projections.rebuild import (
     begin,
     compare_level,
     exchange,
+    make_readable,
     stand,
     throw_away,
 )
@@ -93,6 +94,8 @@ class Work:
                 await self._begin()
             case RebuildState.BUILDING:
                 await self._build()
+                async with self._pool.acquire() as conn, conn.transaction():
+                    await make_readable(conn, self._feed)
                 is_compared = self._task.kind is Kind.REBUILD
                 await self._enter(RebuildState.COMPARING if is_compared else RebuildState.SWITCHING)
             case RebuildState.COMPARING:

@@ -122,6 +122,12 @@ async def advance(
         return await run_singly(conn, ledger_id, build, after=after, limit=min(limit, MAX_SINGLY))
 
 
+async def make_readable(conn: Connection, feed: Feed) -> None:
+    """Prepare the filled new rows for readers, in the caller's transaction; nobody waits for that but the rebuild."""
+    await conn.execute(ALONE)
+    await tables.make_readable(conn, feed)
+
+
 async def stand(conn: Connection, ledger_id: int, feed: Feed) -> Stand:
     """Read where the rows that serve are, and those that are built.
 

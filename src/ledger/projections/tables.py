@@ -68,6 +68,34 @@ select format('alter index %I.%I rename to %I', $1::text, 'copy_' || indexrelid,
 from pairs
 order by step
 """
+# What only speeds reading up is made once, when there is something to read.
+# $1 schema of the copies, $2 tables
+DROP_INDEXES: Final = """
+select format('drop index %I.%I', $1::text, i.relname) as statement
+from pg_index x
+join pg_class i on i.oid = x.indexrelid
+join pg_class t on t.oid = x.indrelid
+where t.relnamespace = $1::text::regnamespace and t.relname = any($2) and not x.indisunique
+order by i.relname
+"""
+# $1 schema of the copies, $2 tables
+MAKE_INDEXES: Final = """
+select format('create index %I on %I.%I using %s', i.relname, $1::text, t.relname,
+              split_part(pg_get_indexdef(x.indexrelid), ' USING ', 2)) as statement
+from pg_index x
+join pg_class i on i.oid = x.indexrelid
+join pg_class t on t.oid = x.indrelid
+where t.relnamespace = 'views'::regnamespace and t.relname = any($2) and not x.indisunique
+  and not exists (
+      select from pg_class there where there.relnamespace = $1::text::regnamespace and there.relname = i.relname)
+order by i.relname
+"""
+# $1 schema, $2 tables
+ANALYZE: Final = """
+select format('analyze %I.%I', schemaname, tablename) as statement
+from pg_tables where schemaname = $1 and tablename = any($2)
+order by tablename
+"""
 # $1 schema, $2 tables
 DROP: Final = """
 select format('drop table if exists %I.%I', schemaname, tablename) as statement
@@ -113,6 +141,8 @@ class NoTables(RuleViolation):
 async def copy_empty(conn: Connection, feed: Feed, *, to: str = BUILD) -> None:
     """Make empty copies of a projection's tables in the caller's transaction, in place of any that are there.
 
+    They have what keeps rows right; ``make_readable`` adds the rest.
+
     Raises:
         NoTables: it has none.
     """
@@ -122,6 +152,14 @@ async def copy_empty(conn: Connection, feed: Feed, *, to: str = BUILD) -> None:
     if not made:
         raise NoTables(projection=feed.name)
     await _run(conn, await conn.fetch(RENAME, to, tables))
+    await _run(conn, await conn.fetch(DROP_INDEXES, to, tables))
+
+
+async def make_readable(conn: Connection, feed: Feed, *, schema: str = BUILD) -> None:
+    """Give filled copies the indexes that they lack beside the originals, and the planner a picture of them."""
+    tables = list(feed.tables)
+    await _run(conn, await conn.fetch(MAKE_INDEXES, schema, tables))
+    await _run(conn, await conn.fetch(ANALYZE, schema, tables))
 
 
 async def drop(conn: Connection, feed: Feed, *, schema: str) -> None:
