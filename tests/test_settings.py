@@ -359,6 +359,18 @@ def test_production_refuses_a_key_that_is_easy_to_guess(key):
     assert Settings.load({"LEDGER_SECRET_KEY": key}).secret_key == SecretStr(key)  # development may
 
 
+def test_previous_keys_are_a_list_of_keys_that_could_have_been_current():
+    other = STRONG_KEY[::-1]
+    settings = Settings.load({"LEDGER_PREVIOUS_SECRET_KEYS": f"{STRONG_KEY},{other}"})
+
+    assert [key.get_secret_value() for key in settings.previous_secret_keys] == [STRONG_KEY, other]
+    assert STRONG_KEY not in repr(settings)
+    assert "fewer than 32" in only_line(LEDGER_PREVIOUS_SECRET_KEYS=f"{STRONG_KEY},short")
+    easy = only_line(**PRODUCTION, LEDGER_PREVIOUS_SECRET_KEYS="change-me-" * 4)
+    assert "easy to guess" in easy
+    assert "change-me" not in easy
+
+
 @pytest.mark.parametrize(
     "key", [STRONG_KEY, "8f14e45fceea167a5a36dedd4bea2543", "dGhlIHF1aWNrIGJyb3duIGZveCBqdW1wcw"]
 )

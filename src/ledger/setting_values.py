@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
+SECRET_KEY_CHARACTERS: Final = 32
 ORIGIN: Final = re.compile(
     r"https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.IGNORECASE
 )
@@ -54,5 +55,14 @@ def _redis_url(url: SecretStr) -> SecretStr:
 
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
+
+
+def _long_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    if any(len(key.get_secret_value()) < SECRET_KEY_CHARACTERS for key in keys):
+        raise ValueError(f"holds a key of fewer than {SECRET_KEY_CHARACTERS} characters; none was ever taken")
+    return keys
+
+
+SecretKeys = Annotated[tuple[SecretStr, ...], BeforeValidator(_list), AfterValidator(_long_keys)]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_list), AfterValidator(_exact_origins)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_list)]

@@ -20,10 +20,17 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from ledger.domain.errors import Invalid
 from ledger.identity.guessable import is_guessable_key, is_guessable_password
 from ledger.identity.secret_key import SecretKeyUnusable, kept_secret_key
-from ledger.setting_values import Networks, Origins, PostgresUrl, RedisUrl, lower
+from ledger.setting_values import (
+    SECRET_KEY_CHARACTERS,
+    Networks,
+    Origins,
+    PostgresUrl,
+    RedisUrl,
+    SecretKeys,
+    lower,
+)
 
 PREFIX: Final = "LEDGER_"
-SECRET_KEY_CHARACTERS: Final = 32
 KIBIBYTE: Final = 1024
 MEBIBYTE: Final = 1024 * KIBIBYTE
 MANY: Final = 100_000_000
@@ -138,6 +145,10 @@ class Settings(BaseSettings):
     db_pool_max_size: int = Field(8, ge=1, le=1000, description="a whole number from 1 to 1000")
     secret_key: SecretStr | None = Field(
         None, min_length=SECRET_KEY_CHARACTERS, description=f"at least {SECRET_KEY_CHARACTERS} characters"
+    )
+    previous_secret_keys: SecretKeys = Field(
+        (),
+        description=f"keys of at least {SECRET_KEY_CHARACTERS} characters, separated by commas or as a JSON list",
     )
     admin_username: str = Field("admin", min_length=3, max_length=50, description="3 to 50 characters")
     admin_password: SecretStr | None = Field(None, min_length=8, description="at least 8 characters")
@@ -319,6 +330,8 @@ def _production(settings: Settings) -> Iterator[Problem]:
         )
     elif is_guessable_key(key.get_secret_value()):
         yield Problem("LEDGER_SECRET_KEY", f"is easy to guess; {advice}")
+    if any(is_guessable_key(previous.get_secret_value()) for previous in settings.previous_secret_keys):
+        yield Problem("LEDGER_PREVIOUS_SECRET_KEYS", "holds a key that is easy to guess; leave it out")
     if password is not None and is_guessable_password(password.get_secret_value(), settings.admin_username):
         yield Problem(
             "LEDGER_ADMIN_PASSWORD", "is easy to guess; choose another, or none to have a random one made"
@@ -328,6 +341,9 @@ def _production(settings: Settings) -> Iterator[Problem]:
 RULES: Final = (
     (("db_pool_min_size", "db_pool_max_size"), _pool),
     (("database_url", "owner_database_url"), _owner),
-    (("environment", "secret_key", "admin_username", "admin_password"), _production),
+    (
+        ("environment", "secret_key", "previous_secret_keys", "admin_username", "admin_password"),
+        _production,
+    ),
 )
 """What settings owe each other; a rule is left out when one of its fields could not be read."""

@@ -93,7 +93,7 @@ async def test_what_is_too_short_too_long_or_unprintable_is_refused(
 
 @together
 @pytest.mark.parametrize(
-    ("username", "password"), [("abc", "12345678"), ("m" * 50, "p" * 1000), ("Zoë 🦉 'Ω", "pässwörd")]
+    ("username", "password"), [("abc", "zu 8 hoch"), ("m" * 50, "pqvx " * 200), ("Zoë 🦉 'Ω", "pässwörd")]
 )
 async def test_lengths_at_their_limits_are_taken(
     shared: Api, admin: dict[str, str], username: str, password: str
@@ -152,3 +152,32 @@ async def test_a_refused_registration_leaves_no_event(api: Api) -> None:
     await api.client.post("/api/auth/register", headers=admin, json=registration("morgan", role="king"))
 
     assert await api.ledger.head() == before
+
+
+@pytest.mark.parametrize("password", ["12345678", "Password1!", "qwertyui", "newcomer7", "aaaaaaaab"])
+@together
+async def test_what_anybody_would_try_first_is_no_password(
+    shared: Api, admin: dict[str, str], password: str
+) -> None:
+    body = registration("newcomer", password=password)
+    answer = await shared.client.post("/api/auth/register", headers=admin, json=body)
+    assert wrong_fields(answer) == {"password"}
+
+    change = {"new_password": password if "newcomer" not in password else "admin-77", "reason": "x"}
+    answer = await shared.client.post("/api/auth/users/admin/password", headers=admin, json=change)
+    assert wrong_fields(answer) == {"new_password"}
+
+
+@pytest.mark.parametrize(
+    "unseen", ["\u200b", "\u202e", "\u2066", "\u00ad", "\u2028", "\u2029", "\u0085", "\ufeff"]
+)
+@pytest.mark.parametrize("field", ["username", "full_name"])
+@together
+async def test_no_name_holds_what_nobody_sees(
+    shared: Api, admin: dict[str, str], field: str, unseen: str
+) -> None:
+    body = registration("newcomer") | {field: f"new{unseen}comer"}
+
+    answer = await shared.client.post("/api/auth/register", headers=admin, json=body)
+
+    assert wrong_fields(answer) == {field}

@@ -299,3 +299,13 @@ async def test_text_comes_back_verbatim(shared: Api, admin: dict[str, str], text
     assert (item["forensic_summary"], item["iocs"], item["attributed_actor"]) == (text, [text], text)
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", "\u202e", "\u2066", "\u2028", "\u0085", "\ufeff"])
+@together
+async def test_no_id_holds_what_nobody_sees(shared: Api, admin: dict[str, str], unseen: str) -> None:
+    body = submission(f"A{unseen}1")
+
+    answer = await shared.client.post("/api/decisions/submit", headers=admin, json=body)
+
+    assert wrong_fields(answer) == {"analysis_id"}

@@ -381,3 +381,33 @@ async def test_a_new_key_still_opens_what_the_old_one_sealed(identity: Identity,
     halfway = await logged_in(rotated, "sam")
 
     await complete(rotated, halfway.access_token, code_of(factor, clock()))
+
+
+async def test_a_secret_of_a_previous_key_is_sealed_anew_and_outlives_that_key(
+    identity: Identity, clock: MovingClock
+) -> None:
+    _, factor = await with_factor(identity, clock)
+    ledger, new = identity.ledger, "a new secret of the settings"
+    both, last = Keyring([new, SECRET], "second-factor"), Keyring([new], "second-factor")
+
+    assert await factor_rows.reseal(ledger.pool, ledger.ledger_id, last, 10) == 0
+    assert await factor_rows.reseal(ledger.pool, ledger.ledger_id, both, 10) == 0
+
+    without_the_old = msgspec.structs.replace(identity, factor_keys=last)
+    halfway = await logged_in(without_the_old, "sam")
+    done = await complete(without_the_old, halfway.access_token, code_of(factor, clock()))
+    assert done.requires_2fa is False
+
+
+async def test_what_cannot_be_opened_is_counted_and_left_alone(
+    identity: Identity, clock: MovingClock
+) -> None:
+    sam, _ = await with_factor(identity, clock)
+    ledger = identity.ledger
+    await ledger.pool.execute("update work.second_factors set secret = secret || '\\x00'")
+    before = await factor_rows.read(ledger.pool, ledger.ledger_id, sam.person)
+
+    both = Keyring(["a new secret of the settings", SECRET], "second-factor")
+    assert await factor_rows.reseal(ledger.pool, ledger.ledger_id, both, 10) == 1
+
+    assert await factor_rows.read(ledger.pool, ledger.ledger_id, sam.person) == before

@@ -8,9 +8,13 @@ import msgspec
 from ledger.api.problems import FieldError, InvalidRequest
 from ledger.domain.authority import Role
 from ledger.domain.event import Utc
+from ledger.identity.guessable import is_guessable_password
+from ledger.identity.people import holds_unseen
 
 EMAIL: Final = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f.]+(?:\.[^@\s\x00-\x1f.]+)+")
 USER_NAME: Final = re.compile(r"[^\s/\x00-\x1f\x7f](?:[^/\x00-\x1f\x7f]*[^\s/\x00-\x1f\x7f])?")
+
+EASY: Final = "is easy to guess; choose another"
 
 Secret = Annotated[str, msgspec.Meta(min_length=8, max_length=1_000)]
 Reason = Annotated[str, msgspec.Meta(max_length=65_536)]
@@ -112,7 +116,8 @@ def check_registration(wanted: Registration) -> None:
     """Check what a type cannot say.
 
     Raises:
-        InvalidRequest: the user name could not stand in a path, or the address is none.
+        InvalidRequest: the user name could not stand in a path, the address is none, a name holds what nobody
+            sees, or the password is easy to guess.
     """
     wrong = []
     if not USER_NAME.fullmatch(wanted.username):
@@ -121,5 +126,22 @@ def check_registration(wanted: Registration) -> None:
         )
     if not EMAIL.fullmatch(wanted.email):
         wrong.append(FieldError("email", "is not an address"))
+    wrong += [
+        FieldError(field, "holds a character that nobody sees")
+        for field in ("username", "email", "full_name")
+        if holds_unseen(getattr(wanted, field))
+    ]
+    if is_guessable_password(wanted.password, wanted.username):
+        wrong.append(FieldError("password", EASY))
     if wrong:
         raise InvalidRequest(*wrong)
+
+
+def check_new_password(wanted: NewPassword, username: str) -> None:
+    """Check what a type cannot say.
+
+    Raises:
+        InvalidRequest: the new password is easy to guess.
+    """
+    if is_guessable_password(wanted.new_password, username):
+        raise InvalidRequest(FieldError("new_password", EASY))

@@ -18,6 +18,7 @@ from ledger.api.account_wire import (
     SecondFactor,
     TokenPair,
     WithReason,
+    check_new_password,
     check_registration,
 )
 from ledger.api.auth import bearer_of, client_of
@@ -230,6 +231,7 @@ class AccountController(Controller):
         """Change one's own password, or anybody's (administrators); the person's sessions end."""
         call = Call(request)
         given = await call.json(NewPassword)
+        check_new_password(given, username)
         handled = await administering.change_password(
             call.services.identity,
             username,

@@ -15,17 +15,23 @@ from ledger.api.arrival import check_arrival
 from ledger.api.decisions import DecisionController
 from ledger.api.docs import docs_asset, docs_page, openapi_document
 from ledger.api.door import Door
+from ledger.api.factors import FactorController
 from ledger.api.health import HealthController, metrics_text, status
+from ledger.api.keys import KeyController
 from ledger.api.openapi import describe
 from ledger.api.permissions import check_permissions, permit
 from ledger.api.problems import on_framework_error, on_ledger_error, on_unforeseen
 from ledger.api.projections import ProjectionAdminController, ProjectionHealthController
 from ledger.api.rebuilding import RebuildController
 from ledger.api.services import Services
+from ledger.api.sessions import SessionController
 from ledger.domain.errors import LedgerError
 
 ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     AccountController,
+    FactorController,
+    SessionController,
+    KeyController,
     DecisionController,
     HealthController,
     ProjectionAdminController,

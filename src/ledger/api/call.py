@@ -66,7 +66,7 @@ class Call:
                 target,
                 build,
                 clock=self.services.clock,
-                provenance=await self.provenance(),
+                provenance=await self._provenance(),
                 reads=reads_of(self.principal),
                 if_match=self._if_match(),
             )
@@ -82,7 +82,18 @@ class Call:
         return type(refusal)(**facts)
 
     async def provenance(self) -> Provenance:
-        """Say where the command comes from; with an Idempotency-Key the caller and the key name it."""
+        """Say where a command comes from whose target has no version that clients know.
+
+        With an Idempotency-Key the caller and the key name it.
+
+        Raises:
+            InvalidRequest: it comes with an If-Match, which must not be passed over in silence.
+        """
+        if self._if_match() is not None:
+            raise InvalidRequest(FieldError("If-Match", "is not taken by this call: it gives out no ETag"))
+        return await self._provenance()
+
+    async def _provenance(self) -> Provenance:
         actor = self.principal.person
         key = self._request.headers.get("idempotency-key")
         if key is None:

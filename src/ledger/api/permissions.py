@@ -10,6 +10,7 @@ from litestar.routes import HTTPRoute
 from ledger.api.auth import bearer_of, services_of
 from ledger.api.quota import spend_as, spend_from_address
 from ledger.api.types import HttpConnection
+from ledger.domain.account.events import Scope
 from ledger.domain.authority import AdminRequired, InsufficientPermissions, Role
 from ledger.domain.errors import LedgerError, Unauthenticated
 from ledger.identity.sessions import authenticate
@@ -43,10 +44,24 @@ PERMISSIONS: Final[Mapping[str, frozenset[Role] | None]] = {
     "GET /api/auth/me": EVERYBODY,
     "POST /api/auth/2fa/setup": PUBLIC,
     "POST /api/auth/2fa/verify": PUBLIC,
+    "POST /api/auth/2fa/backup-codes": EVERYBODY,
+    "POST /api/auth/2fa/disable": EVERYBODY,
+    "GET /api/auth/2fa/required": OVERSEERS,
+    "POST /api/auth/2fa/required": ADMINS,
+    "POST /api/auth/step-up": EVERYBODY,
+    "POST /api/auth/users/{username}/2fa/disable": ADMINS,
     "POST /api/auth/users/{username}/deactivate": ADMINS,
     "POST /api/auth/users/{username}/reactivate": ADMINS,
     "POST /api/auth/users/{username}/role": ADMINS,
     "POST /api/auth/users/{username}/password": EVERYBODY,
+    "GET /api/sessions": EVERYBODY,
+    "GET /api/sessions/current": EVERYBODY,
+    "POST /api/sessions/current/pause": EVERYBODY,
+    "POST /api/sessions/current/resume": EVERYBODY,
+    "POST /api/sessions/{session_id}/revoke": EVERYBODY,
+    "POST /api/keys": ADMINS,
+    "GET /api/keys": OVERSEERS,
+    "DELETE /api/keys/{key_id}": ADMINS,
     "POST /api/decisions/submit": SUBMITTERS,
     "GET /api/decisions/pending": QUEUE_READERS,
     "GET /api/decisions/stats/summary": EVERYBODY,
@@ -72,6 +87,23 @@ PERMISSIONS: Final[Mapping[str, frozenset[Role] | None]] = {
 }
 
 
+SCOPES: Final[Mapping[str, Scope]] = {
+    "POST /api/decisions/submit": Scope.SUBMIT,
+    "GET /api/decisions/{analysis_id}": Scope.READ,
+    "GET /api/decisions/{analysis_id}/response": Scope.READ,
+    "GET /api/decisions/stats/summary": Scope.READ,
+    "GET /api/status": Scope.READ,
+}
+"""What an API key can call, and the scope it needs for it; everything else is for people who have logged in."""
+
+
+class KeyNotForThis(InsufficientPermissions):
+    """Insufficient permissions: this API key is not good for this call."""
+
+    code = "key-not-for-this"
+    advice = "Issue a key with the scope it needs; what has none needs a login."
+
+
 class RoutesAndPermissionsDiffer(LedgerError):
     """Routes and the table of permissions differ."""
 
@@ -84,12 +116,13 @@ async def permit(connection: HttpConnection, _handler: BaseRouteHandler) -> None
 
     Raises:
         Unauthenticated: there is no token, or no good one.
-        InsufficientPermissions: the role is not among those of the route.
+        InsufficientPermissions: the role is not among those of the route, or the API key is not good for it.
         TooManyRequests: the caller asks too often.
     """
     if connection.scope.get("method") == "OPTIONS":  # tells which methods there are, to anybody
         return
-    roles = PERMISSIONS[call_of(connection)]
+    call = call_of(connection)
+    roles = PERMISSIONS[call]
     if roles is PUBLIC:
         await spend_from_address(connection)
         return
@@ -101,6 +134,8 @@ async def permit(connection: HttpConnection, _handler: BaseRouteHandler) -> None
     await spend_as(connection, principal.person)
     if principal.role not in roles:
         raise (AdminRequired if roles == ADMINS else InsufficientPermissions)(role=principal.role.value)
+    if principal.key is not None and SCOPES.get(call) not in principal.key.scopes:
+        raise KeyNotForThis(scopes=", ".join(principal.key.scopes))
     connection.scope["user"] = principal
 
 

@@ -97,7 +97,7 @@ class FailureState(msgspec.Struct, frozen=True, kw_only=True):
     code_version: str
 
 
-class WithReason(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class OptionalReason(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Why it is done."""
 
     reason: Why = ""

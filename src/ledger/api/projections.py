@@ -33,7 +33,7 @@ class ProjectionAdminController(Controller):
     @post(
         "/{name:str}/pause",
         status_code=200,
-        opt={"body": wire.WithReason, "answer": wire.Switched, "keyed": True},
+        opt={"body": wire.OptionalReason, "answer": wire.Switched, "keyed": True},
     )
     async def pause_projection(self, request: HttpRequest, name: FromPath[str]) -> Response[bytes]:
         """Let a projection stand where it is."""
@@ -47,7 +47,7 @@ class ProjectionAdminController(Controller):
     @post(
         "/{name:str}/resume",
         status_code=200,
-        opt={"body": wire.WithReason, "answer": wire.Switched, "keyed": True},
+        opt={"body": wire.OptionalReason, "answer": wire.Switched, "keyed": True},
     )
     async def resume_projection(self, request: HttpRequest, name: FromPath[str]) -> Response[bytes]:
         """Let a projection go on."""
@@ -149,9 +149,9 @@ async def _actor(call: Call) -> Actor:
     return Actor(principal=call.principal, provenance=await call.provenance(), clock=call.services.clock)
 
 
-async def _given(request: HttpRequest, call: Call) -> wire.WithReason:
+async def _given(request: HttpRequest, call: Call) -> wire.OptionalReason:
     """Read a body that may be left out."""
-    return await call.json(wire.WithReason) if await request.body() else wire.WithReason()
+    return await call.json(wire.OptionalReason) if await request.body() else wire.OptionalReason()
 
 
 def _failure_id(text: str) -> FailureId:

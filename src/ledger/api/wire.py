@@ -1,6 +1,5 @@
 """The decision calls' bodies, in and out; names and limits are the wire contract."""
 
-import unicodedata
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
@@ -11,6 +10,7 @@ from ledger.domain.decision.events import Action, Priority, ThreatAnalysis
 from ledger.domain.decision.state import Status
 from ledger.domain.event import Utc
 from ledger.domain.ids import DecisionId
+from ledger.identity.people import holds_unseen, is_storable
 from ledger.projections import submission
 
 RESERVED: Final = frozenset({"pending", "submit", "next", "stats", ".", ".."})
@@ -92,12 +92,12 @@ def decision_id(text: str, field: str = "analysis_id") -> DecisionId:
     """Check an id chosen by a client.
 
     Raises:
-        InvalidRequest: it is empty, too long, reserved, or holds a slash or a control character.
+        InvalidRequest: it is empty, too long, reserved, or holds a slash, a control or a format character.
     """
     if not 1 <= len(text) <= MAX_ID:
         raise InvalidRequest(FieldError(field, f"has 1 to {MAX_ID} characters"))
     if text in RESERVED:
         raise InvalidRequest(FieldError(field, f"{text!r} is reserved"))
-    if "/" in text or any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
-        raise InvalidRequest(FieldError(field, "holds a slash or a control character"))
+    if "/" in text or holds_unseen(text) or not is_storable(text):
+        raise InvalidRequest(FieldError(field, "holds a slash, or a character that nobody sees"))
     return DecisionId(text)

@@ -48,12 +48,12 @@ def _mode(folder: Path) -> Finding:
 def known_secret_keys(settings: Settings) -> list[str]:
     """List the secrets that a start would use; where it would have to make one up, nothing stored fits the answer."""
     if settings.secret_key is not None:
-        return secret_keys_of(settings.secret_key)
+        return secret_keys_of(settings.secret_key, settings)
     try:
         kept = (settings.data_dir.absolute() / "secret_key").read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         kept = ""
-    return secret_keys_of(SecretStr(kept))
+    return secret_keys_of(SecretStr(kept), settings)
 
 
 def _secret_key(path: Path, *, is_chosen: bool) -> Finding:

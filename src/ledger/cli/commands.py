@@ -10,6 +10,7 @@ app: Final = App(
     help="A decision ledger: machines ask, people decide, anyone can prove it.",
     version=lambda: version("decision-ledger"),
 )
+key: Final = App(name="key", help="Issue, list and revoke API keys of service accounts.")
 user: Final = App(name="user", help="Add, list and deactivate accounts, also beside a running service.")
 projections: Final = App(
     name="projections", help="See how read models are doing, and mend them, also beside a running service."
@@ -18,6 +19,7 @@ projections: Final = App(
 app.command("ledger.cli.serve:serve", name="serve", help="Run the service: HTTP, projections, reactions.")
 app.command("ledger.cli.migrate:migrate", name="migrate", help="Bring the database to this release's shape.")
 app.command(user)
+app.command(key)
 app.command(projections)
 app.command(
     "ledger.cli.importing:import_file",
@@ -32,6 +34,9 @@ app.command(
 app.command("ledger.cli.doctor:doctor", name="doctor", help="Check this installation and say what to do.")
 app.command("ledger.cli.demo:demo", name="demo", help="Play the whole story on a throw-away instance.")
 
+key.command("ledger.cli.key:issue", name="issue", help="Issue a key for a service account; shown once.")
+key.command("ledger.cli.key:show", name="list", help="Show the keys that were not revoked.")
+key.command("ledger.cli.key:revoke", name="revoke", help="Take a key away; it stops working at once.")
 user.command("ledger.cli.user:add", name="add", help="Let somebody in.")
 user.command("ledger.cli.user:show", name="list", help="Show everybody.")
 user.command("ledger.cli.user:deactivate", name="deactivate", help="Keep somebody out; their sessions end.")

@@ -57,9 +57,9 @@ def check_event_types() -> None:
     validate({type_name(event_type): event_type.schema_version for event_type in types})
 
 
-def secret_keys_of(secret_key: SecretStr) -> list[str]:
-    """List the secrets that sign and seal, the current one first."""
-    return [secret_key.get_secret_value()]
+def secret_keys_of(secret_key: SecretStr, settings: Settings) -> list[str]:
+    """List the secrets that sign and seal, the current one first, and those that still read."""
+    return [key.get_secret_value() for key in (secret_key, *settings.previous_secret_keys)]
 
 
 def rates_of(settings: Settings) -> Rates:
@@ -93,7 +93,7 @@ def identity_of(
     """Prepare the room of people with the choices of this installation."""
     return Identity.of(
         ledger,
-        secret_keys=secret_keys_of(secret_key),
+        secret_keys=secret_keys_of(secret_key, settings),
         limits=Limits(max_sessions=settings.max_sessions),
         following=following,
         limiter=limiter,

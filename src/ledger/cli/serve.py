@@ -114,7 +114,7 @@ async def _running(settings: Settings, only: Part | None, stopping: Stopping) ->
             await database.migrate()
             ledger = await database.open(settings)
             async with composed(ledger, settings, secret_key, only=only) as services:
-                await _warn_of_another_key(ledger, secret_keys_of(secret_key))
+                await _warn_of_another_key(ledger, secret_keys_of(secret_key, settings))
                 await _first_admin(services, settings)
                 if not await level(services):
                     log.warning("service.started.not_level")

@@ -20,6 +20,7 @@ from ledger.domain.authority import Role
 from ledger.domain.errors import Invalid
 from ledger.domain.event import Utc
 from ledger.identity import administering, people, registering
+from ledger.identity.guessable import is_guessable_password
 from ledger.identity.people import Person, Record
 from ledger.store.ledger import Ledger, account_stream
 from ledger.store.streams import read_streams
@@ -69,6 +70,8 @@ def add(
     if problems:
         raise AccountRefused(**problems)
     password = _password(from_stdin=password_stdin, generate=generate)
+    if is_guessable_password(password, username):
+        raise AccountRefused(password="is easy to guess; choose another")  # noqa: S106 - a sentence
     record = Record(username=username, email=email, full_name=full_name)
     asyncio.run(_add(record, password, role))
     print(f"{username} is in, as {role.value}.")
@@ -125,6 +128,9 @@ def _problems(username: str, email: str, full_name: str) -> Iterator[tuple[str, 
         yield "email", "is an address like name@example.org"
     if len(full_name) > 200:  # noqa: PLR2004 - said in the text
         yield "full_name", "has at most 200 characters"
+    for field, text in (("username", username), ("email", email), ("full_name", full_name)):
+        if people.holds_unseen(text):
+            yield field, "holds a character that nobody sees"
 
 
 def _password(*, from_stdin: bool, generate: bool) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+import asyncpg
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -37,6 +38,17 @@ insert into work.backup_codes (ledger_id, person_id, code_hash) select $1, $2, h
 READ: Final = """
 select secret, key_id, last_step, enabled_at is not null as is_enabled
 from work.second_factors where ledger_id = $1 and person_id = $2
+"""
+# $1 ledger, $2 ids of the keys, $3 at most this many
+SEALED_BY: Final = """
+select person_id, secret, key_id, last_step, enabled_at is not null as is_enabled
+from work.second_factors where ledger_id = $1 and key_id = any($2)
+limit $3
+"""
+# $1 ledger, $2 person, $3 secret as it was sealed, $4 sealed anew, $5 its key id
+RESEAL: Final = """
+update work.second_factors set secret = $4, key_id = $5
+where ledger_id = $1 and person_id = $2 and secret = $3
 """
 # $1 ledger, $2 person, $3 now, $4 the code's step, $5 the sealed secret it was proven against
 ENABLE: Final = """
@@ -110,12 +122,35 @@ async def read(pool: Pool, ledger_id: int, person: PersonId) -> FactorRow | None
         row = await conn.fetchrow(READ, ledger_id, person)
     if row is None:
         return None
+    return _row(row)
+
+
+def _row(row: asyncpg.Record) -> FactorRow:
     return FactorRow(
         secret=row["secret"],
         key_id=row["key_id"],
         last_step=row["last_step"],
         is_enabled=row["is_enabled"],
     )
+
+
+async def reseal(pool: Pool, ledger_id: int, keys: Keyring, limit: int) -> int:
+    """Seal up to ``limit`` secrets of earlier keys anew under the current one; return how many could not be opened.
+
+    Those stay as they are: whoever names their key again can still open them.
+    """
+    unreadable = 0
+    async with reading(pool) as conn:
+        for row in await conn.fetch(SEALED_BY, ledger_id, keys.previous_ids(), limit):
+            person = PersonId(row["person_id"])
+            try:
+                secret = unseal(keys, person, _row(row))
+            except UnreadableSecret:
+                unreadable += 1
+                continue
+            sealed = seal(keys, person, secret)
+            await conn.execute(RESEAL, ledger_id, person, row["secret"], sealed, keys.current.key_id)
+    return unreadable
 
 
 async def enable(

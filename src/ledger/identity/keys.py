@@ -30,6 +30,10 @@ class Keyring:
         self.current = keys[0]
         self._by_id = {key.key_id: key for key in keys}
 
+    def previous_ids(self) -> list[str]:
+        """Name the keys that only read."""
+        return [key_id for key_id in self._by_id if key_id != self.current.key_id]
+
     def find(self, key_id: str) -> Key | None:
         """Find a key by its name; ``None``: it is none of ours, or no longer."""
         return self._by_id.get(key_id)

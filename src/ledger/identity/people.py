@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
-from unicodedata import normalize
+from unicodedata import category, normalize
 
 import asyncpg
 import msgspec
@@ -15,6 +15,7 @@ from ledger.domain.ids import Digest, PersonId
 from ledger.store.pool import Connection, Pool, reading
 
 SALT_BYTES: Final = 32
+UNSEEN: Final = frozenset({"Cc", "Cf", "Zl", "Zp"})
 
 # $1 ledger, $2 person, $3 user name, $4 folded user name, $5 address, $6 full name, $7 salt, $8 now
 INSERT: Final = """
@@ -85,6 +86,14 @@ def folded(username: str) -> str:
 def is_storable(text: str) -> bool:
     """Tell whether PostgreSQL takes it: no NUL, no half of a surrogate pair."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def holds_unseen(text: str) -> bool:
+    """Tell whether a text holds what nobody sees: control and format characters, line and paragraph separators.
+
+    They make one name look like another (Unicode Technical Report 36, section 2).
+    """
+    return any(category(character) in UNSEEN for character in text)
 
 
 def new_salt() -> bytes:

@@ -16,6 +16,7 @@ from ledger.identity.identity import writing
 from ledger.store.pool import Connection, Pool, reading
 
 MAX_CLIENT_CHARACTERS: Final = 512
+MOST_SHOWN: Final = 1_000
 
 # $1 ledger, $2 session, $3 person, $4 epoch, $5 now, $6 idle seconds, $7 expires at, $8 salt, $9 address,
 # $10 user agent
@@ -43,6 +44,12 @@ update work.sessions set last_seen = $3 where ledger_id = $1 and session_id = $2
 OPEN: Final = """
 select session_id, person_id, epoch, last_seen, idle_seconds, expires_at from work.sessions
 where ledger_id = $1 and person_id = any($2) and closed_at is null
+"""
+# $1 ledger, $2 person, $3 at most this many
+USED_BY: Final = """
+select session_id, last_seen, address, user_agent from work.sessions
+where ledger_id = $1 and person_id = $2 and closed_at is null
+order by last_seen desc, session_id limit $3
 """
 # $1 ledger, $2 person, $3 how many may stay open
 EXCESS: Final = """
@@ -91,6 +98,14 @@ class OpenRow(msgspec.Struct, frozen=True, kw_only=True):
     last_seen: datetime
     idle_seconds: int
     expires_at: datetime
+
+
+class Used(msgspec.Struct, frozen=True, kw_only=True):
+    """From where an open session was opened, and when it was last used, to the minute."""
+
+    session: SessionId
+    last_seen: datetime
+    client: Client
 
 
 class NewRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,6 +162,20 @@ async def open_of(pool: Pool, ledger_id: int, persons: Sequence[PersonId]) -> tu
     """List these people's open sessions."""
     async with reading(pool) as conn:
         return tuple(_open(row) for row in await conn.fetch(OPEN, ledger_id, list(persons)))
+
+
+async def used_by(pool: Pool, ledger_id: int, person: PersonId) -> tuple[Used, ...]:
+    """List a person's open sessions, the last used one first, a thousand at most."""
+    async with reading(pool) as conn:
+        rows = await conn.fetch(USED_BY, ledger_id, person, MOST_SHOWN)
+    return tuple(
+        Used(
+            session=row["session_id"],
+            last_seen=row["last_seen"],
+            client=Client(address=row["address"], user_agent=row["user_agent"]),
+        )
+        for row in rows
+    )
 
 
 async def beyond(pool: Pool, ledger_id: int, person: PersonId, allowed: int) -> tuple[SessionId, ...]:

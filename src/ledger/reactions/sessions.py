@@ -16,7 +16,7 @@ from ledger.domain.ids import PersonId
 from ledger.domain.session.commands import ExpireSession
 from ledger.domain.session.decide import SESSION
 from ledger.domain.session.events import ExpiryCause
-from ledger.identity import instance_rows, limited_rows, refresh_rows, session_rows
+from ledger.identity import factor_rows, instance_rows, limited_rows, refresh_rows, session_rows
 from ledger.identity.ending import revoke_lapsed, unasked
 from ledger.identity.identity import Identity
 from ledger.identity.session_rows import OpenRow
@@ -47,7 +47,8 @@ async def run_forever(identity: Identity, *, every: float = SWEEP_SECONDS) -> No
 
 
 async def sweep(identity: Identity) -> None:
-    """Expire what has run out, record what accounts no longer keep, forget rows that are good for nothing.
+    """Expire what has run out, record what accounts no longer keep, forget rows that are good for nothing,
+    and seal second factors anew whose key is a previous one.
 
     Raises:
         Unavailable: the database cannot be reached.
@@ -59,6 +60,9 @@ async def sweep(identity: Identity) -> None:
     await limited_rows.forget(ledger.pool, ledger.ledger_id, now)
     await session_rows.forget(ledger.pool, ledger.ledger_id, now)
     await instance_rows.bury(ledger.pool, ledger.ledger_id)
+    unreadable = await factor_rows.reseal(ledger.pool, ledger.ledger_id, identity.factor_keys, PAGE)
+    if unreadable:
+        log.warning("second_factors.unreadable", count=unreadable)
 
 
 async def _expire_overdue(identity: Identity) -> None:

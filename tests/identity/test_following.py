@@ -1,0 +1,183 @@
+"""What an instance holds of sessions is as exact as the log, and asks the log when in doubt."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from ledger.domain.authority import SessionNotLive
+from ledger.domain.ids import Position, SessionId, StreamName
+from ledger.identity import instance_rows
+from ledger.identity.ending import dismiss, logout
+from ledger.identity.following import Following
+from ledger.identity.identity import Identity
+from ledger.identity.passwords import Passwords
+from ledger.identity.sessions import Principal, authenticate, own_session
+from ledger.store.ledger import Ledger, session_stream
+from tests.identity.house import SECRET, MovingClock, admitted, asked_by, logged_in
+from tests.support.databases import Database
+
+HANG_GUARD = 30.0
+
+
+@asynccontextmanager
+async def instance(database: Database, clock: MovingClock) -> AsyncIterator[tuple[Identity, Following]]:
+    """An instance of the service, as far as it knows people."""
+    ledger = await Ledger.open(database.service_url)
+    following = Following(ledger)
+    passwords = Passwords(memory_kib=64, passes=1)
+    async with ledger:
+        following.start()
+        try:
+            await current(following)
+            yield (
+                Identity.of(
+                    ledger, secret_keys=[SECRET], passwords=passwords, clock=clock, following=following
+                ),
+                following,
+            )
+        finally:
+            await following.stop()
+
+
+async def current(following: Following) -> None:
+    async with asyncio.timeout(HANG_GUARD):
+        while not following.is_current():
+            await asyncio.sleep(0.01)
+
+
+async def held(identity: Identity, following: Following, token: str) -> Principal:
+    """Authenticate so that what it takes stays in memory: the log's head is followed before."""
+    assert await following.settled(await identity.ledger.head())
+    return await authenticate(identity, token)
+
+
+def no_database(following: Following) -> None:
+    """From now on a question to the database fails."""
+
+    async def refuse(names: object) -> None:
+        raise AssertionError(f"the database was asked for {names}")
+
+    following._fetch = refuse  # type: ignore[method-assign, assignment]
+
+
+async def test_who_is_known_is_not_asked_for_again(database: Database, clock: MovingClock) -> None:
+    async with instance(database, clock) as (identity, following):
+        await admitted(identity, "sam")
+        token = (await logged_in(identity, "sam")).access_token
+        first = await held(identity, following, token)
+        await current(following)
+        no_database(following)
+
+        assert await authenticate(identity, token) == first
+
+
+async def test_a_revoked_session_is_gone_everywhere_when_the_call_answers(
+    database: Database, clock: MovingClock
+) -> None:
+    async with instance(database, clock) as (here, _), instance(database, clock) as (there, _):
+        await admitted(here, "sam")
+        for _ in range(5):
+            token = (await logged_in(here, "sam")).access_token
+            sam = await authenticate(there, token)
+            await authenticate(here, token)
+
+            await logout(here, sam, asked_by(sam))
+
+            for identity in (there, here):
+                with pytest.raises(SessionNotLive):
+                    await authenticate(identity, token)
+
+
+async def test_nobody_reads_a_session_back_in_that_is_revoked_meanwhile(
+    database: Database, clock: MovingClock
+) -> None:
+    """Reads and the revocation race; whoever asks after the answer is refused."""
+    chance = random.Random(3)  # noqa: S311 - where in the crowd the revocation sets out
+    async with instance(database, clock) as (here, _), instance(database, clock) as (there, _):
+        await admitted(here, "sam")
+        for _ in range(6):
+            token = (await logged_in(here, "sam")).access_token
+            sam = await authenticate(here, token)
+
+            async def revoke(sam: Principal = sam) -> None:
+                for _ in range(chance.randrange(30)):
+                    await asyncio.sleep(0)
+                await dismiss(here, own_session(sam), reason="", by=sam, provenance=asked_by(sam))
+
+            readers = [authenticate(there, token) for _ in range(20)]
+            await asyncio.gather(revoke(), *readers, return_exceptions=True)
+
+            with pytest.raises(SessionNotLive):
+                await authenticate(there, token)
+
+
+async def test_an_instance_that_lost_the_log_asks_the_database(
+    database: Database, clock: MovingClock
+) -> None:
+    async with instance(database, clock) as (here, following), instance(database, clock) as (there, _):
+        await admitted(here, "sam")
+        token = (await logged_in(here, "sam")).access_token
+        sam = await held(here, following, token)
+        assert following._task is not None
+        following._task.cancel()
+        await asyncio.gather(following._task, return_exceptions=True)
+        assert session_stream(own_session(sam)) in following._held
+
+        await logout(there, sam, asked_by(sam))
+
+        assert not following.is_current()
+        with pytest.raises(SessionNotLive):
+            await authenticate(here, token)
+
+
+async def test_an_instance_that_stops_is_not_waited_for(database: Database, clock: MovingClock) -> None:
+    async with instance(database, clock) as (here, following):
+        async with instance(database, clock):
+            pass
+        live = await instance_rows.live(here.ledger.pool, here.ledger.ledger_id)
+
+        assert set(live) == {following.instance}
+
+
+async def test_an_instance_that_hangs_is_waited_for_as_long_as_it_may_trust_itself(
+    database: Database, clock: MovingClock
+) -> None:
+    async with instance(database, clock) as (here, following):
+        hanging = Following(here.ledger).instance
+        async with here.ledger.pool.acquire() as conn:
+            await instance_rows.tell(conn, here.ledger.ledger_id, hanging, Position(0))
+
+        assert await following.settled(Position(1)) is False
+        assert await following.settled(Position(0)) is True
+
+
+async def test_without_the_database_nobody_answers_before_all_have_lost_their_trust(
+    database: Database, clock: MovingClock
+) -> None:
+    async with instance(database, clock) as (here, following):
+        await here.ledger.pool.close()
+
+        assert await following.settled(Position(1)) is False
+
+
+async def test_what_does_not_exist_is_not_held(database: Database, clock: MovingClock) -> None:
+    async with instance(database, clock) as (_, following):
+        nobody = StreamName(f"session-{SessionId(following.instance)}")
+
+        assert (await following.read([nobody]))[nobody].version() == 0
+        assert nobody not in following._held
+
+
+async def test_no_more_is_held_than_fits(
+    database: Database, clock: MovingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.identity.following.MAX_HELD", 3)
+    async with instance(database, clock) as (identity, following):
+        await admitted(identity, "sam")
+        for _ in range(5):
+            await held(identity, following, (await logged_in(identity, "sam")).access_token)
+
+        assert len(following._held) == 3
