@@ -121,7 +121,11 @@ def test_a_rebuild_that_cannot_be_done_says_why(
     )
 
     assert run("rebuild", "queue", "--wait") == 2
-    assert "events that cannot be applied, and those behind them: 1" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "events that cannot be applied, and those behind them: 1" in said
+    assert (
+        "4 decision-submitted of decision-00000000-0000-0000-0000-000000000001: CheckViolationError" in said
+    )
 
 
 def test_every_projection_is_verified(filled: Database, capsys: pytest.CaptureFixture[str]) -> None:

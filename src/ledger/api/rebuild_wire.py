@@ -1,12 +1,15 @@
 """The bodies of the calls that rebuild and verify projections, in and out."""
 
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
 import msgspec
 
+from ledger.api.projection_wire import FailureState, failure_of
 from ledger.domain.event import Utc
 from ledger.projections.comparing import Comparison
+from ledger.projections.failures import Failure
 from ledger.projections.rebuilds import RebuildProgress
 from ledger.projections.verifying import Verification
 
@@ -91,7 +94,7 @@ class Diff(msgspec.Struct, frozen=True, kw_only=True):
 class RebuildState(msgspec.Struct, frozen=True, kw_only=True):
     """The latest rebuild, reset or rollback of a projection.
 
-    ``target`` is where the rows that serve are; ``events_per_second`` and ``seconds_left`` are ``None`` while nobody
+    ``failures`` are the first events that could not be applied to rows that do not serve (yet). ``target`` is where the rows that serve are; ``events_per_second`` and ``seconds_left`` are ``None`` while nobody
     knows, ``diff`` until it has been made; ``is_worked_on``: a process is at it right now.
     """
 
@@ -110,6 +113,7 @@ class RebuildState(msgspec.Struct, frozen=True, kw_only=True):
     seconds_left: float | None
     is_worked_on: bool
     error: str | None
+    failures: list[FailureState]
     diff: Diff | None
 
 
@@ -143,7 +147,7 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     diff: Diff
 
 
-def progress_of(name: str, progress: RebuildProgress) -> RebuildState:
+def progress_of(name: str, progress: RebuildProgress, failures: Sequence[Failure]) -> RebuildState:
     """Tell how far a rebuild has come."""
     return RebuildState(
         projection_name=name,
@@ -161,6 +165,7 @@ def progress_of(name: str, progress: RebuildProgress) -> RebuildState:
         seconds_left=_rounded(progress.seconds_left),
         is_worked_on=progress.is_worked_on,
         error=progress.error,
+        failures=[failure_of(failure) for failure in failures],
         diff=None if progress.comparison is None else diff_of(progress.comparison),
     )
 

@@ -154,9 +154,10 @@ async def _show(name: str) -> RebuildState:
 async def _progress(ledger: Ledger, feed: Feed) -> RebuildState:
     async with reading(ledger.pool) as conn:
         found = await rebuilds.find(conn, ledger.ledger_id, feed)
+        failures = await rebuilds.failures_in(conn, ledger.ledger_id, feed)
     if found is None:
         raise rebuilding.NeverRebuilt(projection=feed.name)
-    return progress_of(feed.name, found)
+    return progress_of(feed.name, found, failures)
 
 
 async def _watch(ledger: Ledger, feed: Feed) -> RebuildState:
@@ -222,7 +223,10 @@ def _print_state(found: RebuildState) -> None:
         print("No process is at work on it yet: a running service takes it up, or --wait does.")
     if found.error is not None:
         print(f"{'given up':<16} {printable(found.error)}")
-        print("The old rows go on serving; the service's log has what was tried.")
+        print("The old rows go on serving.")
+    for failure in found.failures:
+        words = f"{failure.error_type}: {failure.error_message}".splitlines()[0]
+        print(f"  {failure.event_sequence} {failure.event_type} of {failure.stream}: {printable(words)}")
     if found.diff is not None:
         _print_diff(found.diff, before="old", after="new")
 

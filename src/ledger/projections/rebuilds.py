@@ -12,10 +12,12 @@ from ledger.domain.event import Utc
 from ledger.domain.ids import Position, RebuildId
 from ledger.projections.accounts import built
 from ledger.projections.comparing import Comparison
+from ledger.projections.failures import Failure, list_of
 from ledger.projections.projection import Feed
 from ledger.store.pool import Connection
 
 LEASE_SECONDS: Final = 5.0
+TOLD: Final = 20
 
 # $1 ledger, $2 projection, $3 version, $4 rebuild, $5 kind, $6 accept failures
 ASK: Final = """
@@ -237,6 +239,11 @@ async def find(conn: Connection, ledger_id: int, feed: Feed) -> RebuildProgress 
         },
         RebuildProgress,
     )
+
+
+async def failures_in(conn: Connection, ledger_id: int, feed: Feed) -> tuple[Failure, ...]:
+    """List the first events that could not be applied to rows that are built, or were and never served."""
+    return await list_of(conn, ledger_id, built(feed), limit=TOLD)
 
 
 def _comparison(row: asyncpg.Record) -> Comparison | None:
