@@ -100,3 +100,35 @@ async def test_a_projection_that_is_not_there_is_not_found(api: Api, path: str) 
     answer = await api.client.get(f"{HEALTH}/nothing{path}", headers=await api.login())
 
     assert (answer.status_code, answer.json()["code"]) == (404, "projection-not-found")
+
+
+async def test_lists_say_when_they_are_not_whole(api: Api) -> None:
+    stream = api.ledger.decision_stream("one")
+    for table in ("queue_v1", "statistics_v1"):
+        await api.ledger.pool.execute(
+            f"alter table views.{table} add constraint broken check (stream <> '{stream}')"
+        )
+    admin = await api.login()
+    for path, view in (("/api/decisions/pending", "queue"), ("/api/decisions/stats/summary", "statistics")):
+        assert "Ledger-View-Stale" not in (await api.client.get(path, headers=admin)).headers
+        await submit(api, f"{view}-good")
+    await submit(api, "one")
+    for path, view in (("/api/decisions/pending", "queue"), ("/api/decisions/stats/summary", "statistics")):
+        assert (await api.client.get(path, headers=admin)).headers["Ledger-View-Stale"] == view
+
+
+async def test_a_loop_that_dies_is_red_everywhere(api: Api) -> None:
+    """Readiness at once; health and metrics once its lease has run out, in every process."""
+    await until(api.services.runner.is_ready)
+    assert (await api.client.get("/health/ready")).status_code == 200
+
+    api.services.runner._loops["queue"].cancel()
+    await until(lambda: not api.services.runner.is_ready())
+
+    ready = await api.client.get("/health/ready")
+    assert (ready.status_code, ready.json()["failing"]) == (503, ["projections"])
+    while (found := await get(api, f"{HEALTH}/queue"))["is_alive"]:
+        assert found["projection_name"] == "queue"
+    assert (found["health_status"], found["state"]) == ("offline", "nobody feeds it")
+    assert (await get(api, f"{ADMIN}/status"))["overall_status"] == "offline"
+    assert await get(api, f"{HEALTH}/decisions") != found

@@ -12,6 +12,7 @@ from ledger.api import wire
 from ledger.api.bodies import as_utc
 from ledger.api.call import ERASED, Call, etag, json_response, own_only
 from ledger.api.problems import FieldError, InvalidRequest
+from ledger.api.services import Services
 from ledger.api.types import HttpRequest
 from ledger.api.wire import Submitted, Verdict, decision_id
 from ledger.command_handler import Facts, Handled
@@ -38,6 +39,7 @@ from ledger.projections.views.queue import Cursor
 from ledger.store.pool import reading
 
 FEEDS: Final = ("queue", "decisions", "statistics")
+STALE: Final = "Ledger-View-Stale"
 CURSOR: Final = re.compile(r"([0-3])\.(\d{1,18})")
 
 
@@ -83,7 +85,7 @@ class DecisionController(Controller):
         body = Submitted(message="Decision submitted successfully", analysis_id=new_id)
         return await call.answer(body, handled=handled, feeds=FEEDS, is_tagged=True)
 
-    @get("/pending", opt={"answer": list[wire.Item], "tells": ("Link",)})
+    @get("/pending", opt={"answer": list[wire.Item], "tells": ("Link", STALE)})
     async def pending(
         self,
         request: HttpRequest,
@@ -100,10 +102,11 @@ class DecisionController(Controller):
             )
         page, now = found[:limit], services.clock()
         more = _next_page(page[-1].cursor(), limit, priority) if len(found) > limit else {}
+        more |= _staleness(services, "queue")
         items = [msgspec.Raw(_shown(item.submission, item.status_at(now))) for item in page]
         return json_response(items, headers=more)
 
-    @get("/stats/summary", opt={"answer": statistics_view.Summary})
+    @get("/stats/summary", opt={"answer": statistics_view.Summary, "tells": (STALE,)})
     async def summary(self, request: HttpRequest) -> Response[bytes]:
         """Count open and completed decisions."""
         call = Call(request)
@@ -112,7 +115,7 @@ class DecisionController(Controller):
             summary = await statistics_view.summary(
                 conn, services.ledger.ledger_id, services.clock(), submitted_by=own_only(call.principal)
             )
-        return json_response(summary)
+        return json_response(summary, headers=_staleness(services, "statistics"))
 
     @get("/{analysis_id:str}", opt={"answer": wire.Item, "tagged": True})
     async def item(self, request: HttpRequest, analysis_id: FromPath[str]) -> Response[bytes]:
@@ -260,6 +263,12 @@ def _cursor(text: str | None) -> Cursor | None:
     if match is None:
         raise InvalidRequest(FieldError("cursor", "is what the Link header of the page before said"))
     return Cursor(int(match[1]), Position(int(match[2])))
+
+
+def _staleness(services: Services, *names: str) -> dict[str, str]:
+    """Say which of the views behind a list are late, paused, or lack something that is parked."""
+    stale = services.progress.stale(names)
+    return {STALE: ",".join(stale)} if stale else {}
 
 
 def _next_page(last: Cursor, limit: int, priority: Priority | None) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from datetime import datetime
 from functools import cache
 
+import asyncpg
 import msgspec
 from litestar import Controller, Response, get
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -10,6 +11,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from ledger.api.call import Call, json_response, own_only
 from ledger.api.types import HttpRequest
 from ledger.domain.errors import Unavailable
+from ledger.projections.catalog import ALL
+from ledger.projections.gauges import measure, measure_unreachable
+from ledger.projections.reports import report
 from ledger.projections.views import directory, statistics
 from ledger.store.ledger import Ledger
 from ledger.store.migrate import Migration, MigrationChanged, all_migrations, pending
@@ -144,10 +148,19 @@ async def status(request: HttpRequest) -> Response[bytes]:
     return json_response(body)
 
 
-@get("/metrics", tags=["System"], opt={"media": "text/plain"}, sync_to_thread=False)
-def metrics_text() -> Response[bytes]:
+@get("/metrics", tags=["System"], opt={"media": "text/plain"})
+async def metrics_text(request: HttpRequest) -> Response[bytes]:
     """Give the metrics as Prometheus text."""
+    await _measure_projections(Call(request).services.ledger)
     return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def _measure_projections(ledger: Ledger) -> None:
+    try:
+        async with reading(ledger.pool) as conn:
+            measure(await report(conn, ledger.ledger_id))
+    except (Unavailable, asyncpg.PostgresError):
+        measure_unreachable([feed.name for feed in ALL])
 
 
 async def _answers(ledger: Ledger) -> bool:

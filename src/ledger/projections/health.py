@@ -39,6 +39,7 @@ class ProjectionHealth(msgspec.Struct, frozen=True, kw_only=True):
     head: Position
     is_alive: bool
     is_leader: bool
+    is_paused: bool
     was_level: bool
 
     def lag_events(self) -> int:

@@ -75,6 +75,10 @@ class Progress:
         """Count the events of a view that wait for a repair, as last heard."""
         return self._views[name].at.parked
 
+    def is_paused(self, name: str) -> bool:
+        """Say whether somebody has paused a view, as last heard."""
+        return self._views[name].at.is_paused
+
     def head(self) -> Position:
         """Say where the log ends, at least."""
         return self._head

@@ -55,8 +55,11 @@ class Runner:
         return tuple(self._health(follower) for follower in self._followers.values())
 
     def is_ready(self) -> bool:
-        """Say whether every loop lives and every view has once been level since start or reconnect."""
-        return all(projection.is_alive and projection.was_level for projection in self.health())
+        """Say whether every loop lives and every view has once been level since start or reconnect.
+
+        A view that somebody has paused need not be.
+        """
+        return all(one.is_alive and (one.was_level or one.is_paused) for one in self.health())
 
     async def _run(self) -> None:
         pool = await open_pool(self._ledger.url, min_size=0, max_size=MAX_CONNECTIONS)
@@ -114,5 +117,6 @@ class Runner:
             head=self._progress.head(),
             is_alive=votes and self._can_lead(feed.name),
             is_leader=self._election.leads(feed.name),
+            is_paused=self._progress.is_paused(feed.name),
             was_level=self._progress.was_level(feed.name),
         )
