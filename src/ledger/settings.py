@@ -31,6 +31,7 @@ from ledger.setting_values import (
 )
 
 PREFIX: Final = "LEDGER_"
+UNUSABLE_KEY_ADVICE: Final = "set LEDGER_SECRET_KEY, or make the file readable, or remove it"
 KIBIBYTE: Final = 1024
 MEBIBYTE: Final = 1024 * KIBIBYTE
 MANY: Final = 100_000_000
@@ -267,7 +268,8 @@ def ensure_secret_key(settings: Settings) -> SecretStr:
     try:
         key = kept_secret_key(path)
     except SecretKeyUnusable as unusable:
-        raise SettingsRefused([Problem(str(path), str(unusable).rstrip("."))]) from unusable
+        advice = f"cannot be used ({unusable.context['reason']}); {UNUSABLE_KEY_ADVICE}"
+        raise SettingsRefused([Problem(str(path), advice)]) from unusable
     if len(key) < SECRET_KEY_CHARACTERS:
         raise SettingsRefused([Problem(str(path), "is too short for a secret key; remove it")])
     return SecretStr(key)

@@ -98,7 +98,7 @@ def test_an_id_that_stands_for_something_else_in_the_ledger_is_told(
     summary = json.loads(shown.out)
     assert (summary["imported"], summary["already_there"], summary["different"]) == (1, 0, 1)
     assert summary["different_lines"] == [{"line": 3, "fields": ["confidence", "ttps"]}]
-    assert "line 3: the ledger holds another item of this id: confidence, ttps differ" in shown.err
+    assert "line 3: the ledger holds another item of this id, with another confidence, ttps" in shown.err
 
 
 @pytest.mark.usefixtures("client_settings")

@@ -105,6 +105,8 @@ def _judge_snapshots(sample: SnapshotSample) -> Finding:
             f"{len(sample.wrong)} of {sample.looked_at} looked at are not what their events say: {named}",
             "stop the service, delete them from work.snapshots (they are made anew), and find out who wrote them",
         )
+    if not sample.stored:
+        return good("snapshots", "there are none yet")
     return good("snapshots", f"{sample.looked_at} of {sample.stored} looked at: each is what its events say")
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Final, assert_never
 
 import msgspec
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from ledger.cli.client import client_of
 from ledger.cli.client_settings import ClientSettings
@@ -68,8 +69,13 @@ def import_file(
     file: Path,
     *,
     url: Annotated[str | None, Parameter(help="The service; else LEDGER_URL, else this machine's.")] = None,
-    at_once: Annotated[int, Parameter(help="How many lines are under way at the same time.")] = AT_ONCE,
-    patience: Annotated[float, Parameter(help="Seconds to try again while the service is away.")] = PATIENCE,
+    at_once: Annotated[
+        int,
+        Parameter(validator=Number(gte=1, lte=1000), help="How many lines are under way at the same time."),
+    ] = AT_ONCE,
+    patience: Annotated[
+        float, Parameter(validator=Number(gte=0), help="Seconds to try again while the service is away.")
+    ] = PATIENCE,
     json: Annotated[bool, Parameter(negative="", help="The summary as JSON, for programs.")] = False,
 ) -> int:
     """Submit each line of FILE (NDJSON) to a running service.
@@ -80,7 +86,7 @@ def import_file(
 
     Exit codes: 0 all lines are in the ledger, 2 some were refused or differ, 1 it could not go on.
     """
-    summary = asyncio.run(_import(file, ClientSettings.load(url=url), max(1, at_once), patience))
+    summary = asyncio.run(_import(file, ClientSettings.load(url=url), at_once, patience))
     if json:
         print(msgspec.json.format(msgspec.json.encode(summary), indent=2).decode())
     else:
@@ -137,7 +143,9 @@ async def _work(submitter: Submitter, lines: Iterator[Line], summary: Summary, p
                 if summary.different <= KEPT_REASONS:
                     summary.different_lines.append(DifferentLine(line.number, outcome.fields))
                 fields = ", ".join(outcome.fields)
-                progress.say(f"line {line.number}: the ledger holds another item of this id: {fields} differ")
+                progress.say(
+                    f"line {line.number}: the ledger holds another item of this id, with another {fields}"
+                )
             case Refused():
                 summary.refused += 1
                 if summary.refused <= KEPT_REASONS:

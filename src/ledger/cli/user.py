@@ -32,7 +32,7 @@ PAGE: Final = 100
 
 
 class AccountRefused(Invalid):
-    """This account cannot be made."""
+    """What was said about the account is not right, or not all."""
 
     code = "account-refused"
 

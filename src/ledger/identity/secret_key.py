@@ -28,7 +28,8 @@ def kept_secret_key(path: Path) -> str:
             _make(path)
         return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as reason:
-        raise SecretKeyUnusable(path=str(path), reason=str(reason)) from reason
+        told = reason.strerror if isinstance(reason, OSError) else "it holds no text"
+        raise SecretKeyUnusable(path=str(path), reason=told) from reason
 
 
 def _make(path: Path) -> None:
