@@ -21,6 +21,7 @@ from benchmarks.result import Part, Report
 from benchmarks.scale import FULL, QUICK, Scale
 from benchmarks.scenarios import (
     batching,
+    flood,
     growth,
     http,
     latency,
@@ -47,6 +48,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "visibility": visibility.measure,
     "rebuilding": rebuilding.measure,
     "http": http.measure,
+    "flood": flood.measure,
     "growth": growth.measure,
 }
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"

@@ -22,6 +22,7 @@ TITLES: Final = {
     "visibility": "From commit to visible",
     "rebuilding": "Rebuilding",
     "http": "Over HTTP",
+    "flood": "A flood of logins",
 }
 INTRODUCTION: Final = """# Performance
 
