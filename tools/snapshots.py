@@ -15,12 +15,14 @@ import msgspec
 from ledger.domain.event import Event
 from ledger.upcasters.chain import CHAIN
 from tools.event_types import ROOT, aggregate_of, event_types
+from tools.shapes import shape_of
 
+IN_EACH: Final = ("", "type", "at")
 PREAMBLE: Final = """# Events
 
 Every event type of this release with its schema version and its fields, as they are stored (`at`, the moment of
 the command, is in each of them), and each earlier version with what its upcaster makes of it. The links show the
-bytes of an example. Made from the code by `make events`; `make check` fails when it differs. How the formats may
+bytes of an example; a field that is optional may be absent, and then has its default. Made from the code by `make events`; `make check` fails when it differs. How the formats may
 change: [Evolving events](evolving-events.md).
 """
 
@@ -50,7 +52,12 @@ SNAPSHOTS: Final[dict[str, tuple[Path, Callable[[], str]]]] = {
 
 
 def _event(name: str, event: type[Event]) -> str:
-    rows = [f"| `{field}` | `{kind}` |" for field, kind in _fields(event)]
+    kinds = dict(_fields(event))
+    rows = [
+        f"| `{path}` | {_code(kinds.get(path))} | {words.replace(' | ', ', ')} |"
+        for path, words in shape_of(event).items()
+        if path not in IN_EACH
+    ]
     lines = [
         f"### {name} (version {event.schema_version})",
         "",
@@ -58,10 +65,14 @@ def _event(name: str, event: type[Event]) -> str:
         "",
         _example(name, event.schema_version),
     ]
-    lines += ["", "| field | type |", "| --- | --- |", *rows, ""]
+    lines += ["", "| field | type | stored as |", "| --- | --- | --- |", *rows, ""]
     for version in range(event.schema_version - 1, 0, -1):
         lines += [_past(name, version), ""]
     return "\n".join(lines)
+
+
+def _code(kind: str | None) -> str:
+    return "" if kind is None else f"`{kind}`"
 
 
 def _past(name: str, version: int) -> str:

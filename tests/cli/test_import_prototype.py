@@ -24,8 +24,10 @@ from ledger.identity.identity import Identity
 from ledger.identity.login import WrongCredentials, login
 from ledger.identity.session_rows import Client
 from ledger.store.ledger import LEDGER_ID, Ledger, account_stream
-from ledger.store.streams import read_stream
+from ledger.store.streams import Stream, append, draft, read_stream
+from tests.builders import submitted
 from tests.support.dumps import a_decision, a_dump, a_user, an_answer, an_entry, an_escalation
+from tests.support.events import by_somebody
 from tests.support.service import PASSWORD
 
 EVERY_EVENT = "select type, schema_version, actor, payload, envelope from ledger.events order by position"
@@ -221,6 +223,7 @@ def test_a_bad_record_is_told_with_its_place_and_the_rest_goes_in(installed, imp
             {"username": "no"},
             a_user("ed", role="king"),
             a_user("fay", created_at="2025-01-01"),
+            a_user("ANA", role="admin"),
         ],
         decisions=[
             a_decision(),
@@ -244,7 +247,7 @@ def test_a_bad_record_is_told_with_its_place_and_the_rest_goes_in(installed, imp
 
     assert (exit_code, report["proven"]) == (2, True)
     assert counts(report) == {
-        "users": (1, 0, 0, 3),
+        "users": (1, 0, 0, 4),
         "decisions": (1, 0, 0, 6),
         "responses": (1, 0, 0, 5),
         "audit_log": (0, 0, 0, 1),
@@ -256,7 +259,7 @@ def test_a_bad_record_is_told_with_its_place_and_the_rest_goes_in(installed, imp
     assert told["/decisions/2"] == "it holds a character that cannot be stored"
     assert "lies outside the years 1970 to 2199" in told["/decisions/3"]
     assert "unknown field `colour`" in told["/decisions/5"]
-    assert told["/decisions/6"] == "it was imported before, and said something else then"
+    assert told["/decisions/6"] == "the dump has another one of this name before it"
     assert told["/responses/0"] == "it answers no decision that is in the ledger"
     assert told["/responses/1"] == "decided_at is no time: 'soon'"
     assert told["/responses/3"] == "the decision has been made already"
@@ -279,6 +282,7 @@ def test_a_dry_run_says_the_same_and_writes_nothing(installed, imported):
         "responses": [
             an_escalation(decided_by="zoe"),
             an_answer(),
+            an_answer(),
             an_answer(notes="Again."),
             an_answer("CANDI-9"),
         ],
@@ -294,7 +298,7 @@ def test_a_dry_run_says_the_same_and_writes_nothing(installed, imported):
     assert reasons(dry) == reasons(real)
     assert dry["by_name_only"] == real["by_name_only"] == 2
     again, _ = imported(**sections, dry_run=True)
-    assert counts(again)["responses"] == (0, 2, 0, 2)
+    assert counts(again)["responses"] == (0, 3, 0, 2)
 
 
 def test_without_a_backup_nothing_is_imported(installed, tmp_path):
@@ -369,7 +373,19 @@ def test_a_decision_that_is_here_already_is_left_alone(installed, imported):
     report, _ = imported(decisions=[a_decision(priority="low")])
 
     assert counts(report)["decisions"] == (0, 0, 0, 1)
+    assert reasons(report) == {"/decisions/0": "it was imported before, and said something else then"}
     assert decision(installed).case.priority == "high"
+
+
+def test_a_decision_that_somebody_else_submitted_is_not_written_over(installed, imported):
+    async def submit(ledger):
+        stream = Stream(name=ledger.decision_stream(DecisionId("CANDI-1")), events=())
+        await append(ledger, draft(stream, [submitted(decision_id="CANDI-1")], by_somebody()))
+
+    in_ledger(installed, submit)
+    report, _ = imported(decisions=[a_decision()])
+
+    assert reasons(report) == {"/decisions/0": "another decision of this id is in the ledger"}
 
 
 def test_a_name_without_an_account_can_become_one(installed, imported):

@@ -22,7 +22,7 @@ from ledger.domain.errors import VersionConflict
 from ledger.domain.ids import DecisionId
 from ledger.identity import credentials, people
 from ledger.identity.identity import Identity
-from ledger.identity.people import Person, Record
+from ledger.identity.people import Person, Record, folded
 from ledger.store.appends import Append, Duplicate
 from ledger.store.envelope import open_envelope
 from ledger.store.streams import Stream, append, append_in, read_command, read_stream
@@ -30,6 +30,7 @@ from ledger.store.streams import Stream, append, append_in, read_command, read_s
 R = TypeVar("R", bound=msgspec.Struct)
 
 AT_ONCE: Final = 128
+NAMED_BEFORE: Final = "the dump has another one of this name before it"
 ALREADY_MADE: Final = "the decision has been made already"
 
 
@@ -54,6 +55,7 @@ class Import:
         self._ledgered = Ledgered()
         self._nobodys_hash = ""
         self._would_be_made: set[str] = set()
+        self._would_be_said: set[Answer] = set()
 
     async def run(self, dump: Dump) -> None:
         """Import everything, then prove it."""
@@ -61,9 +63,13 @@ class Import:
             self._report.strays += 1
             self._report.note(stray)
         self._nobodys_hash = await self._identity.passwords.hash(people.new_salt().hex())
-        for user in self._good("users", dump.users):
+        for user in self._once("users", self._good("users", dump.users), lambda user: folded(user.username)):
             await self._counted("users", user.place, self._user(user))
-        await self._decide(self._good("decisions", dump.decisions), self._good("responses", dump.responses))
+        decisions = self._good("decisions", dump.decisions)
+        await self._decide(
+            self._once("decisions", decisions, lambda decision: decision.analysis_id),
+            self._good("responses", dump.responses),
+        )
         await self._note(self._good("audit_log", dump.audit_log))
         self._report.by_name_only = self._names.by_name_only
         if not self._report.dry_run:
@@ -75,6 +81,14 @@ class Import:
             if isinstance(record, Bad):
                 self._report.refuse(kind, record)
         return [record for record in records if isinstance(record, Good)]
+
+    def _once(self, kind: str, records: list[Good[R]], name_of: Callable[[R], str]) -> list[Good[R]]:
+        """Refuse all but the first of those that have one name."""
+        first: dict[str, Good[R]] = {}
+        for good in records:
+            if first.setdefault(name_of(good.record), good) is not good:
+                self._report.refuse(kind, Bad(place=good.place, reason=NAMED_BEFORE))
+        return list(first.values())
 
     async def _counted(self, kind: str, place: str, work: Coroutine[None, None, Outcome]) -> None:
         count: Count = self._report.kinds[kind]
@@ -124,13 +138,11 @@ class Import:
 
     async def _decide(self, decisions: list[Good[Decision]], answers: list[Good[Answer]]) -> None:
         """Import each decision with its answers; the earliest first, so that the queue keeps its order."""
+        in_order = sorted(decisions, key=lambda good: self._drafting.age(good.record))
+        await _side_by_side(self._counted("decisions", good.place, self._decision(good)) for good in in_order)
         answered: defaultdict[str, list[Good[Answer]]] = defaultdict(list)
         for answer in answers:
             answered[answer.record.decision_id].append(answer)
-        await _side_by_side(
-            self._counted("decisions", good.place, self._decision(good))
-            for good in sorted(decisions, key=lambda good: self._drafting.age(good.record))
-        )
         submitted = {good.record.analysis_id: good for good in decisions}
         await _side_by_side(
             self._answers(mine, submitted.get(decision_id)) for decision_id, mine in answered.items()
@@ -173,10 +185,13 @@ class Import:
     def _would_answer(self, answer: Answer) -> Outcome:
         """Look whether an answer to a decision that is not in the ledger yet could be imported."""
         self._drafting.check_time(answer)
+        if answer in self._would_be_said:
+            return Outcome.ALREADY_THERE
         if answer.decision_id in self._would_be_made:
             raise NotImportable(ALREADY_MADE)
         if answer.status != "escalated":
             self._would_be_made.add(answer.decision_id)
+        self._would_be_said.add(answer)
         return Outcome.IMPORTED
 
     async def _note(self, entries: list[Good[AuditEntry]]) -> None:
