@@ -9,5 +9,5 @@ create role ledger_owner login password :'owner_password';
 create role ledger_service login password :'service_password';
 create database ledger owner ledger_owner encoding 'UTF8' locale_provider builtin locale 'C.UTF-8' template template0;
 revoke all on database ledger from public;
-grant connect on database ledger to ledger_service;
+grant connect, temporary on database ledger to ledger_service;
 SQL

@@ -1,5 +1,7 @@
 """A projection is made anew beside its rows, compared with them, and takes their place."""
 
+import asyncio
+
 import pytest
 
 from ledger.domain.operations.decide import NoRebuildUnderWay, NothingToRollBack, RebuildUnderWay
@@ -18,8 +20,9 @@ from ledger.projections.rebuilds import Kind, RebuildState
 from ledger.projections.views.queue import QUEUE
 from ledger.store.ledger import Ledger
 from tests.operations.rebuilt import history, progress_of, submissions, the_operator, work
+from tests.projections.counting import stored_as
 from tests.projections.given import bring_level, rows_of
-from tests.support.chaos import Chaos
+from tests.support.chaos import Chaos, transient
 
 
 async def rows(ledger: Ledger) -> list[tuple[object, ...]]:
@@ -182,6 +185,112 @@ async def test_an_event_that_cannot_be_applied_ends_the_rebuild(ledger: Ledger) 
     assert failed.reason == "events that cannot be applied, and those behind them: 2"
     names = await ledger.pool.fetch("select projection, position from views.failures order by position")
     assert [tuple(row) for row in names] == [("queue.build", 4), ("queue.build", 5)]
+
+
+async def test_kept_rows_that_somebody_dropped_cannot_come_back(ledger: Ledger) -> None:
+    await submissions(ledger, 5)
+    await ask(ledger, QUEUE, the_operator(), Kind.REBUILD)
+    await work(ledger, QUEUE)
+    await ledger.pool.execute("drop table views_old.queue_v1")
+    before = await rows(ledger)
+    await ask(ledger, QUEUE, the_operator(), Kind.ROLLBACK)
+
+    done = await work(ledger, QUEUE)
+
+    assert (done.state, done.error) == (RebuildState.FAILED, "NothingKept")
+    assert await rows(ledger) == before
+
+
+async def test_tables_of_several_ledgers_are_not_rebuilt(ledger: Ledger) -> None:
+    await submissions(ledger, 5)
+    await bring_level(ledger, QUEUE)
+    await ledger.pool.execute(
+        "insert into views.queue_v1 select 2, stream, analysis_id, priority, rank, position, submission, submitted_by,"
+        " submitted_at, level, lease_id, holder, fencing_token, expires_at, version from views.queue_v1"
+    )
+    await ask(ledger, QUEUE, the_operator(), Kind.RESET)
+
+    done = await work(ledger, QUEUE)
+
+    assert (done.state, done.error) == (RebuildState.FAILED, "SharedTables")
+
+
+async def test_an_event_of_a_newer_release_ends_the_rebuild(ledger: Ledger) -> None:
+    await submissions(ledger, 2)
+    await bring_level(ledger, QUEUE)
+    await ledger.pool.execute("update views.checkpoints set position = 5, events_applied = 5")
+    await stored_as(ledger, "decision-submitted", 99)
+    await ask(ledger, QUEUE, the_operator(), Kind.RESET)
+
+    assert await Rebuilder(ledger, [QUEUE]).work_once()
+
+    done = await progress_of(ledger, QUEUE)
+    assert (done.state, done.error) == (RebuildState.FAILED, "UnknownSchemaVersion")
+
+
+async def test_what_may_pass_by_itself_is_tried_again(ledger: Ledger) -> None:
+    troubled = Chaos(QUEUE)
+    await submissions(ledger, 10)
+    await bring_level(ledger, QUEUE)
+    troubled.fail_on(4, error=transient)
+    await ask(ledger, troubled, the_operator(), Kind.REBUILD)
+
+    working = asyncio.create_task(Rebuilder(ledger, [troubled]).work_once())
+    while not troubled.fed:
+        await asyncio.sleep(0.01)
+    troubled.heal()
+
+    assert await working
+    done = await progress_of(ledger, QUEUE)
+    assert (done.state, done.events_parked) == (RebuildState.SWITCHED, 0)
+
+
+async def test_a_rebuild_is_taken_up_by_itself(ledger: Ledger) -> None:
+    await submissions(ledger, 5)
+    await bring_level(ledger, QUEUE)
+    hands = asyncio.create_task(Rebuilder(ledger, [QUEUE]).run_forever())
+    await ask(ledger, QUEUE, the_operator(), Kind.REBUILD)
+
+    async with asyncio.timeout(15):
+        while not (await progress_of(ledger, QUEUE)).is_over():
+            await asyncio.sleep(0.02)
+    hands.cancel()
+    await asyncio.gather(hands, return_exceptions=True)
+
+    assert (await progress_of(ledger, QUEUE)).state is RebuildState.SWITCHED
+
+
+async def test_whoever_stops_gives_its_work_back_at_once(ledger: Ledger) -> None:
+    slow = Chaos(QUEUE)
+    slow.gate.clear()
+    await submissions(ledger, 5)
+    await bring_level(ledger, QUEUE)
+    await ask(ledger, QUEUE, the_operator(), Kind.REBUILD)
+    hands = asyncio.create_task(Rebuilder(ledger, [slow]).run_forever())
+    while not slow.fed:
+        await asyncio.sleep(0.01)
+    assert (await progress_of(ledger, QUEUE)).is_worked_on
+
+    hands.cancel()
+    await asyncio.gather(hands, return_exceptions=True)
+
+    assert await Rebuilder(ledger, [QUEUE]).work_once()
+    assert (await progress_of(ledger, QUEUE)).state is RebuildState.SWITCHED
+
+
+async def test_a_paused_projection_is_rebuilt_and_stays_paused(ledger: Ledger) -> None:
+    await submissions(ledger, 5)
+    await bring_level(ledger, QUEUE)
+    await ledger.pool.execute("update views.checkpoints set paused_at = now()")
+    await submissions(ledger, 5, start=5)
+    await ask(ledger, QUEUE, the_operator(), Kind.REBUILD)
+
+    assert await Rebuilder(ledger, [QUEUE]).work_once()
+
+    done = await progress_of(ledger, QUEUE)
+    assert (done.state, done.position) == (RebuildState.SWITCHED, 8)
+    paused = await ledger.pool.fetch("select projection from views.checkpoints where paused_at is not null")
+    assert [row["projection"] for row in paused] == ["queue"]
 
 
 async def test_failures_that_are_accepted_are_parked_for_the_new_rows(ledger: Ledger) -> None:

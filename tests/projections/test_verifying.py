@@ -10,9 +10,10 @@ from ledger.domain.operations.events import TableDiff
 from ledger.projections import verifying
 from ledger.projections.catalog import ALL
 from ledger.projections.projection import Feed
-from ledger.projections.verifying import NeverRun, Verification, verify
+from ledger.projections.verifying import NeverRun, NoTemporaryTables, Verification, verify
 from ledger.projections.views.queue import QUEUE
 from ledger.store.ledger import LEDGER_ID, Ledger
+from ledger.store.migrate import migrate
 from tests.builders import claimed
 from tests.operations.rebuilt import submissions, told
 from tests.projections.given import bring_level
@@ -215,6 +216,22 @@ async def test_a_hole_in_the_log_is_told(
 async def test_a_projection_that_never_ran_is_not_found(ledger: Ledger) -> None:
     with pytest.raises(NeverRun):
         await verified(ledger)
+
+
+async def test_a_login_that_may_not_make_temporary_tables_is_told_so(
+    database: Database, ledger: Ledger, streams: list[StreamName]
+) -> None:
+    owner = await asyncpg.connect(database.owner_url)
+    try:
+        await owner.execute(f"revoke all on database {database.name} from public, ledger_service")
+        await owner.execute(f"grant connect on database {database.name} to ledger_service")
+        with pytest.raises(NoTemporaryTables):
+            await verified(ledger)
+
+        await migrate(database.owner_url, database.service_url)
+        assert (await verified(ledger)).is_clean()
+    finally:
+        await owner.close()
 
 
 async def test_verifying_leaves_nothing_behind(ledger: Ledger, streams: list[StreamName]) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from ledger.domain.errors import NotFound
+from ledger.domain.errors import NotFound, Unavailable
 from ledger.domain.ids import Position
 from ledger.projections.comparing import Comparison, compare
 from ledger.projections.isolation import apply_singly
@@ -30,6 +30,7 @@ STREAMS_AT_ONCE: Final = 200
 NO_FAULT: Final[frozenset[str]] = frozenset()
 FRESH: Final = "pg_temp"
 
+MAY_MAKE_TABLES: Final = "select has_database_privilege(current_database(), 'temporary')"
 BEGIN: Final = "set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0"
 FOLD_ALONE: Final = "set local search_path = pg_temp"
 # $1 tables
@@ -84,6 +85,15 @@ class NeverRun(NotFound):
     code = "projection-never-run"
 
 
+class NoTemporaryTables(Unavailable):
+    """The service's login may not make temporary tables, which a verification folds into."""
+
+    code = "no-temporary-tables"
+    advice = (
+        "'ledger migrate' grants them where the owner's login owns the database: GRANT TEMPORARY ON DATABASE."
+    )
+
+
 class Completeness(msgspec.Struct, frozen=True, kw_only=True):
     """What became of every position up to ``position``, of a log that ends at ``head``; and what does not add up."""
 
@@ -130,10 +140,13 @@ async def verify(url: str, ledger_id: int, feed: Feed, *, sample: int | None = S
 
     Raises:
         NeverRun: it has no checkpoint.
+        NoTemporaryTables: the login may not make any.
         DatabaseUnreachable: nothing answers there.
     """
     conn = await connect(url)
     try:
+        if not await conn.fetchval(MAY_MAKE_TABLES):
+            raise NoTemporaryTables
         holds = await conn.fetch(HOLD, list(feed.tables))
         async with conn.transaction(isolation="repeatable_read"):
             await conn.execute(BEGIN)

@@ -45,15 +45,19 @@ RECORD: Final = "insert into ledger.migrations (number, name, sha256) values ($1
 RECORD_SERVICE: Final = "insert into work.migrations (number, name, sha256) values ($1, $2, $3)"
 # $1 a schema-qualified name
 EXISTS: Final = "select to_regclass($1) is not null"
+# Temporary tables are what read models are verified with; an owner of the schema alone cannot grant them.
 # $1 the service's role
 GRANTS: Final = """
-select format(s, $1::text) from unnest(array[
+select format(s, $1::text, current_database()) from unnest(array[
     'grant usage on schema ledger to %1$I',
     'grant select on all tables in schema ledger to %1$I',
     'grant execute on function ledger.append_batch to %1$I',
     'grant execute on function ledger.append_one to %1$I',
-    'grant usage, create on schema views, views_build, views_old, work to %1$I'
+    'grant usage, create on schema views, views_build, views_old, work to %1$I',
+    case when has_database_privilege(current_database(), 'temporary with grant option')
+         then 'grant temporary on database %2$I to %1$I' end
 ]) s
+where s is not null
 """
 WHO: Final = "select current_user"
 
