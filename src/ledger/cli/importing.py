@@ -19,7 +19,7 @@ from ledger.cli.submitting import AlreadyThere, CannotGoOn, Differs, Imported, R
 from ledger.domain.errors import Invalid
 
 AT_ONCE: Final = 16
-PATIENCE: Final = 60.0
+PATIENCE: Final = 120.0
 KEPT_REASONS: Final = 1000
 ALL_THERE, CANNOT_GO_ON, SOME_ARE_NOT = 0, 1, 2
 

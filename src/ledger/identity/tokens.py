@@ -21,6 +21,8 @@ ALGORITHM: Final = "HS256"
 ACCESS_LIFETIME: Final = timedelta(minutes=30)
 LIMITED_LIFETIME: Final = timedelta(minutes=5)
 MAX_TOKEN_CHARACTERS: Final = 2048
+SKEW_SECONDS: Final = 60
+"""How far the clocks of two instances may differ before one refuses what the other has just made."""
 ISSUER: Final = "decision-ledger"
 
 
@@ -37,7 +39,9 @@ class TokenExpired(InvalidToken):
     advice = "Refresh it, or log in again."
 
 
-class AccessClaims(msgspec.Struct, frozen=True, kw_only=True, tag_field="purpose", tag="access"):
+class AccessClaims(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="purpose", tag="access"
+):
     """What an access token says: this person, in this session."""
 
     iss: str
@@ -46,9 +50,12 @@ class AccessClaims(msgspec.Struct, frozen=True, kw_only=True, tag_field="purpose
     iat: int
     exp: int
     jti: str
+    nbf: int = 0
 
 
-class LimitedClaims(msgspec.Struct, frozen=True, kw_only=True, tag_field="purpose", tag="second-factor"):
+class LimitedClaims(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="purpose", tag="second-factor"
+):
     """What a limited token says: this person proved the password while the account was in this epoch."""
 
     iss: str
@@ -57,6 +64,7 @@ class LimitedClaims(msgspec.Struct, frozen=True, kw_only=True, tag_field="purpos
     iat: int
     exp: int
     jti: str
+    nbf: int = 0
 
 
 Claims: TypeAlias = AccessClaims | LimitedClaims
@@ -128,6 +136,8 @@ class Tokens:
             raise InvalidToken
         claims = self._open(token)
         if claims.iss != self._issuer:
+            raise InvalidToken
+        if max(claims.iat, claims.nbf) > now.timestamp() + SKEW_SECONDS:
             raise InvalidToken
         if now.timestamp() >= claims.exp:
             raise TokenExpired
