@@ -310,3 +310,28 @@ async def test_a_process_killed_at_any_await_point_of_a_batch_has_passed_nothing
 
     assert points > 20
     assert await counted(ledger, "decisions") == (8, 4, 0, 4, 0)
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("aim", ["every third", "a type", "several"])
+async def test_wherever_it_fails_everything_can_be_mended_afterwards(
+    ledger: Ledger, running: Service, chaos: Chaos, aim: str
+) -> None:
+    match aim:
+        case "every third":
+            chaos.fail_every(3)
+        case "a type":
+            chaos.fail_on_type("decision-claimed")
+        case _:
+            chaos.fail_on(1, 4, 7)
+    head = await happen(ledger, THREE_ITEMS)
+    await running.level(head, "decisions")
+    parked = (await counted(ledger, "decisions"))[3]
+    assert parked == sum(1 + failure.followers for failure in await failures_of(ledger, chaos)) > 0
+
+    chaos.heal()
+    await ledger.pool.execute("update views.failures set next_retry_at = now()")
+    await until(lambda: running.progress.parked("decisions") == 0)
+
+    assert await counted(ledger, "decisions") == (head, head, 0, 0, 0)
+    assert await rows(ledger) == await clean_rows(ledger)
