@@ -81,6 +81,22 @@ async def test_a_session_in_use_is_left_alone(identity: Identity, clock: MovingC
     assert isinstance(await last_event(identity, sam.session), SessionOpened)
 
 
+async def test_reading_is_a_use_too(identity: Identity, clock: MovingClock) -> None:
+    await admitted(identity, "sam")
+    answer = await logged_in(identity, "sam")
+    sam = await authenticate(identity, answer.access_token)
+    clock.forward(minutes=29)
+    await authenticate(identity, answer.access_token)
+    clock.forward(hours=11, minutes=59)
+
+    await sweep(identity)
+
+    assert isinstance(await last_event(identity, sam.session), SessionOpened)
+    clock.forward(minutes=1)
+    await sweep(identity)
+    assert isinstance(await last_event(identity, sam.session), SessionExpired)
+
+
 async def test_a_session_expires_at_its_absolute_limit_however_busy(
     identity: Identity, clock: MovingClock
 ) -> None:

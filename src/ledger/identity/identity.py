@@ -16,6 +16,7 @@ from ledger.identity.key_rows import KeyMemory
 from ledger.identity.keys import Keyring
 from ledger.identity.passwords import Passwords
 from ledger.identity.tokens import ISSUER, Tokens
+from ledger.identity.uses import Uses
 from ledger.limiting.limiter import Limiter
 from ledger.limiting.rates import Rates
 from ledger.store.envelope import Provenance
@@ -55,6 +56,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     tokens: Tokens
     factor_keys: Keyring
     api_keys: KeyMemory
+    uses: Uses
     label: str
     """How an authenticator names this service."""
     guesses: Guesses
@@ -97,9 +99,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
             passwords=passwords or Passwords(),
             tokens=Tokens(secret_keys, issuer=issuer),
             factor_keys=Keyring(secret_keys, "second-factor"),
-            api_keys=KeyMemory(
-                ledger.pool, ledger.ledger_id, touch_every=timedelta(seconds=limits.seen_every_seconds)
-            ),
+            api_keys=KeyMemory(ledger.pool, ledger.ledger_id),
+            uses=Uses(timedelta(seconds=limits.seen_every_seconds)),
             label=label,
             guesses=guesses,
             failed_logins=failed_logins,

@@ -9,7 +9,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -69,13 +69,11 @@ class _Row(msgspec.Struct, frozen=True):
 class KeyMemory:
     """Keys looked up once: rows never change and ids never come again, so that asking again costs nothing."""
 
-    def __init__(self, pool: Pool, ledger_id: int, *, touch_every: timedelta) -> None:
-        """Look keys up through ``pool``; write their use down at most once every so often."""
+    def __init__(self, pool: Pool, ledger_id: int) -> None:
+        """Look keys up through ``pool``."""
         self._pool = pool
         self._ledger_id = ledger_id
-        self._touch_every = touch_every
         self._rows: dict[KeyId, _Row] = {}
-        self._touched: dict[KeyId, datetime] = {}
 
     async def find(self, bearer: str) -> Held | None:
         """Find whose key it is; ``None``: nobody's."""
@@ -87,14 +85,6 @@ class KeyMemory:
         if row is None or not hmac.compare_digest(row.key_hash, hash_of(bearer)):
             return None
         return Held(key=key, person=row.person)
-
-    async def touch(self, key: KeyId, now: datetime) -> None:
-        """Note that a key is used."""
-        before = self._touched.get(key)
-        if before is None or now - before >= self._touch_every:
-            self._touched[key] = now
-            async with reading(self._pool) as conn:
-                await conn.execute(TOUCH, self._ledger_id, key, now)
 
     async def _look_up(self, key: KeyId) -> _Row | None:
         async with reading(self._pool) as conn:
@@ -130,6 +120,12 @@ async def insert(
 ) -> None:
     """Write a key down, in the transaction that issues it."""
     await conn.execute(INSERT, ledger_id, held.key, held.person, name, hash_of(secret), now)
+
+
+async def touch(pool: Pool, ledger_id: int, key: KeyId, now: datetime) -> None:
+    """Note that a key is used."""
+    async with reading(pool) as conn:
+        await conn.execute(TOUCH, ledger_id, key, now)
 
 
 async def owner_of(pool: Pool, ledger_id: int, key: KeyId) -> PersonId | None:

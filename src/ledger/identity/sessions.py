@@ -1,7 +1,8 @@
 """Who is asking: a bearer token becomes a principal, a principal becomes the authority of a command."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -9,13 +10,16 @@ from ledger.command_handler import Facts, state_of
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.account.state import AccountState, ApiKey, Registered, keeps, live_key
 from ledger.domain.authority import Authority, InsufficientPermissions, Role, SessionNotLive
+from ledger.domain.errors import Unavailable
 from ledger.domain.ids import PersonId, SessionId, StreamName
 from ledger.domain.session.decide import SESSION
 from ledger.domain.session.state import Active, SessionState, is_live
+from ledger.identity import key_rows, session_rows
 from ledger.identity.identity import Identity
 from ledger.identity.key_rows import is_api_key
 from ledger.identity.tokens import InvalidToken
 from ledger.store.ledger import account_stream, session_stream
+from ledger.store.pool import reading
 from ledger.store.streams import Stream, read_streams
 
 
@@ -46,7 +50,10 @@ async def authenticate(identity: Identity, bearer: str) -> Principal:
         return await _machine(identity, bearer, now)
     claims = identity.tokens.read_access(bearer, now)
     names = [session_stream(claims.sid), account_stream(claims.sub)]
-    return _principal(claims.sub, claims.sid, await _read(identity, names), now)
+    principal = _principal(claims.sub, claims.sid, await _read(identity, names), now)
+    if identity.uses.is_due(claims.sid, now):
+        await _note_use(identity, claims.sid, now)
+    return principal
 
 
 async def principal_of(identity: Identity, person: PersonId, session: SessionId, now: datetime) -> Principal:
@@ -92,6 +99,14 @@ async def _read(identity: Identity, names: Sequence[StreamName]) -> Mapping[Stre
     return await identity.following.read(names)
 
 
+async def _note_use(identity: Identity, session: SessionId, now: datetime) -> None:
+    """Note that a session is used; it is as good when that cannot be written down."""
+    stale = now - timedelta(seconds=identity.limits.seen_every_seconds)
+    with suppress(Unavailable):
+        async with reading(identity.ledger.pool) as conn:
+            await session_rows.touch(conn, identity.ledger.ledger_id, session, now=now, unless_since=stale)
+
+
 async def _machine(identity: Identity, bearer: str, now: datetime) -> Principal:
     held = await identity.api_keys.find(bearer)
     if held is None:
@@ -101,7 +116,9 @@ async def _machine(identity: Identity, bearer: str, now: datetime) -> Principal:
     key = live_key(account, held.key, now)
     if key is None:
         raise InvalidToken
-    await identity.api_keys.touch(held.key, now)
+    if identity.uses.is_due(held.key, now):
+        with suppress(Unavailable):
+            await key_rows.touch(identity.ledger.pool, identity.ledger.ledger_id, held.key, now)
     return Principal(person=held.person, session=None, role=Role.SERVICE, is_lead=False, key=key)
 
 
