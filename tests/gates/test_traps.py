@@ -63,9 +63,10 @@ async def owner(database: Database) -> AsyncIterator[asyncpg.Connection]:
     await conn.close()
 
 
-async def test_the_batch_is_planned_once_not_for_every_call(owner: asyncpg.Connection) -> None:
+@pytest.mark.parametrize("function", ["append_batch", "append_one"])
+async def test_an_append_is_planned_once_not_for_every_call(owner: asyncpg.Connection, function: str) -> None:
     settings = await owner.fetchval(
-        "select proconfig from pg_proc where oid = 'ledger.append_batch'::regproc"
+        "select proconfig from pg_proc where oid = $1::text::regproc", f"ledger.{function}"
     )
 
     assert "plan_cache_mode=force_generic_plan" in settings
