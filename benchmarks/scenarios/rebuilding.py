@@ -17,6 +17,7 @@ from benchmarks.server import Server
 from benchmarks.subject import LostOrDoubled
 from ledger.domain.event import type_name
 from ledger.domain.ids import DecisionId
+from ledger.projections.rebuild import BATCH
 from ledger.store.codec import encode
 
 ROUNDS: Final = 5
@@ -63,7 +64,7 @@ def _part(done: Done, events: int) -> Part:
         name="rebuilding",
         tables=(
             Table(
-                title=f"{events:,} events, four a decision, in batches of 5,000, in {ROUNDS} pieces that take turns",
+                title=f"{events:,} events, four a decision, in batches of {BATCH:,}, in {ROUNDS} pieces that take turns",
                 columns=(
                     "what",
                     "seconds in all",

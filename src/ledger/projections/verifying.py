@@ -25,7 +25,7 @@ WHOLE: Final = 10_000
 """Up to so many positions, everything is compared, whatever the size of the sample."""
 SAMPLE: Final = 1_000
 """Streams that are compared unless more are asked for."""
-BATCH: Final = 5_000
+BATCH: Final = 1_000
 STREAMS_AT_ONCE: Final = 200
 NO_FAULT: Final[frozenset[str]] = frozenset()
 FRESH: Final = "pg_temp"
