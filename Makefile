@@ -51,7 +51,7 @@ fmt: $(DEV) ## format the code and mend what the linter can mend
 ##@ Before push
 
 .PHONY: check
-check: format lint types layers repository snapshots coverage ## all of the gate: format, lint, types, layers, tests, coverage
+check: format lint types layers repository snapshots scan coverage ## all of the gate: format, lint, types, layers, scanners, tests, coverage
 
 .PHONY: format
 format: $(DEV)
@@ -77,6 +77,11 @@ repository: $(DEV)
 snapshots: $(DEV)
 	$(BIN)/python -m tools.snapshots --check
 	$(BIN)/python -m tools.event_versions --check
+
+# What bandit finds is excused beside its line or on the one list of everything that a check lets pass.
+.PHONY: scan
+scan: $(DEV)
+	$(BIN)/python -m tools.exclusions
 
 # Not pytest-cov: this way the services that tests start are measured too, each into a file of its own, which
 # some write as another user: hence the folder that everybody may write to.
