@@ -1,6 +1,6 @@
 """What cannot be applied is parked with its sequence: in order, on the record, and without harm to anything else."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 
 import asyncpg
 import pytest
@@ -8,10 +8,11 @@ from structlog.testing import capture_logs
 
 from ledger.domain.ids import Position
 from ledger.projections import failures
-from ledger.projections.batch import run_singly
+from ledger.projections.batch import run_batch, run_singly
 from ledger.projections.checkpoints import Checkpoint, read_checkpoint
 from ledger.projections.failures import Failure, FailureState, Resolution
 from ledger.projections.health import State
+from ledger.projections.retries import retry_due
 from ledger.projections.views.decisions import DECISIONS
 from ledger.projections.views.queue import QUEUE
 from ledger.store.ledger import LEDGER_ID, Ledger
@@ -283,33 +284,60 @@ from views.checkpoints c where c.projection = 'decisions'
 """
 
 
-async def test_a_process_killed_at_any_await_point_of_a_batch_has_passed_nothing_unapplied(
-    database: Database, ledger: Ledger, chaos: Chaos, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def singly(conn: asyncpg.Connection, chaos: Chaos) -> object:
     """With something parked, something to park and something to apply in it."""
-    monkeypatch.setattr(failures, "RETRY_WAITS", (3600.0,) * 5)
+    at = await read_checkpoint(conn, LEDGER_ID, chaos)
+    return await run_singly(conn, LEDGER_ID, chaos, after=at.position, limit=500)
+
+
+async def at_once(conn: asyncpg.Connection, chaos: Chaos) -> object:
+    chaos.heal()
+    at = await read_checkpoint(conn, LEDGER_ID, chaos)
+    return await run_batch(conn, LEDGER_ID, chaos, after=at.position, limit=500)
+
+
+async def again(conn: asyncpg.Connection, chaos: Chaos) -> object:
+    """Of two that are parked, one is mended and the other fails once more."""
+    chaos.heal()
+    chaos.fail_on(2)
+    await conn.execute("update views.failures set next_retry_at = now() where state = 'retrying'")
+    return [await retry_due(conn, LEDGER_ID, chaos) for _ in range(2)]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize(
+    ("work", "done_before", "in_the_end"),
+    [(singly, 2, (8, 4, 0, 4, 0)), (at_once, 2, (8, 6, 0, 2, 0)), (again, 8, (8, 6, 0, 2, 0))],
+)
+async def test_a_process_killed_at_any_await_point_has_passed_nothing_unapplied(
+    *,
+    database: Database,
+    ledger: Ledger,
+    chaos: Chaos,
+    work: Callable[[asyncpg.Connection, Chaos], Coroutine[object, object, object]],
+    done_before: int,
+    in_the_end: tuple[int, ...],
+) -> None:
     chaos.fail_on(2, 5)
     await happen(ledger, THREE_ITEMS)
     async with ledger.pool.acquire() as conn:
         await read_checkpoint(conn, LEDGER_ID, chaos)
-        await run_singly(conn, LEDGER_ID, chaos, after=Position(0), limit=2)
-
-    async def connect() -> asyncpg.Connection:
-        return await asyncpg.connect(database.service_url)
-
-    async def go_on(conn: asyncpg.Connection) -> object:
-        at = await read_checkpoint(conn, LEDGER_ID, chaos)
-        return await run_singly(conn, LEDGER_ID, chaos, after=at.position, limit=500)
+        await run_singly(conn, LEDGER_ID, chaos, after=Position(0), limit=done_before)
 
     async def nothing_is_missing() -> None:
         facts = await ledger.pool.fetchrow(ACCOUNTS)
         assert facts is not None
         assert (facts["applied"], facts["parked"]) == (facts["folded"], facts["waiting"])
 
-    points = await at_every_await_point(go_on, connect, nothing_is_missing)
+    points = await at_every_await_point(
+        lambda conn: work(conn, chaos),
+        lambda: asyncpg.connect(database.service_url),
+        nothing_is_missing,
+    )
 
-    assert points > 20
-    assert await counted(ledger, "decisions") == (8, 4, 0, 4, 0)
+    assert points > 5
+    assert await counted(ledger, "decisions") == in_the_end
 
 
 @pytest.mark.usefixtures("patient")

@@ -77,7 +77,7 @@ class ProjectionAdminController(Controller):
             return json_response(wire.would_replay(name, tried, started_at=began, completed_at=ended))
         actor = await _actor(call)
         done = await replaying.replay_range(ledger, feed, asked, head=head, reason=given.reason, actor=actor)
-        return json_response(wire.replayed(done))
+        return await call.answer(wire.replayed(done), handled=done.handled)
 
     @post(
         "/failures/{failure_id:str}/resolve",
@@ -95,7 +95,8 @@ class ProjectionAdminController(Controller):
         )
         if given.dry_run:
             return json_response(wire.would_resolve(wish, await mending.rehearse_mend(ledger, wish)))
-        return json_response(wire.resolved(await mending.mend(ledger, wish, await _actor(call))))
+        done = await mending.mend(ledger, wish, await _actor(call))
+        return await call.answer(wire.resolved(done), handled=done.handled)
 
 
 class ProjectionHealthController(Controller):

@@ -50,6 +50,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 class Mended(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a repair; ``resolved_at`` is ``None`` while it is not resolved."""
 
+    handled: Handled[OperationsEvent]
     failure: FailureId
     projection: str
     way: Resolution
@@ -146,6 +147,7 @@ def _mended(handled: Handled[OperationsEvent], wish: Wish) -> Mended:
         raise TypeError(type(done))  # a fault of ours
     is_resolved = done.is_resolved if isinstance(done, FailureRetried) else True
     return Mended(
+        handled=handled,
         failure=done.failure,
         projection=done.projection,
         way=wish.way,

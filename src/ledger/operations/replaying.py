@@ -20,6 +20,7 @@ from ledger.store.pool import Connection
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
     """What a replay did, as its event tells it."""
 
+    handled: Handled[OperationsEvent]
     projection: str
     counts: Replay
     started_at: Utc
@@ -104,6 +105,7 @@ def _replayed(handled: Handled[OperationsEvent]) -> Replayed:
         failed=done.events_failed,
     )
     return Replayed(
+        handled=handled,
         projection=done.projection,
         counts=counts,
         started_at=done.at,

@@ -17,6 +17,8 @@ from ledger.store.pool import Connection
 
 CRITICAL_FROM: Final = 10
 OFFLINE_FROM: Final = 50
+STUCK_AFTER: Final = 30.0
+"""Seconds for which a projection may be retrying before that is more than passing trouble."""
 
 # $1 ledger, arrays: $2 projections, $3 their versions
 REPORT: Final = """
@@ -108,14 +110,18 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return State.STARTING.value if self.state is None else self.state.value
 
     def status(self) -> HealthStatus:
-        """Say how bad it is: by active culprits, and offline where nothing is applied though it should be."""
+        """Say how bad it is: by active culprits, and offline where nothing is applied though it should be.
+
+        One that has met nothing but passing trouble for half a minute is degraded.
+        """
         if self.paused_at is None and (not self.is_alive or self.state in STANDING_STILL):
             return HealthStatus.OFFLINE
         if self.active_failures >= OFFLINE_FROM:
             return HealthStatus.OFFLINE
         if self.active_failures >= CRITICAL_FROM:
             return HealthStatus.CRITICAL
-        return HealthStatus.DEGRADED if self.active_failures else HealthStatus.HEALTHY
+        is_stuck = self.state is State.RETRYING and self.lag_seconds > STUCK_AFTER
+        return HealthStatus.DEGRADED if self.active_failures or is_stuck else HealthStatus.HEALTHY
 
 
 async def report(conn: Connection, ledger_id: int, feeds: Sequence[Feed] = ALL) -> tuple[Report, ...]:
