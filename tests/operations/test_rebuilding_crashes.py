@@ -82,6 +82,7 @@ async def test_a_death_after_the_switch_changes_nothing(
     assert not await Rebuilder(ledger, [QUEUE]).work_once()
 
 
+@pytest.mark.long
 @pytest.mark.processes
 async def test_a_claim_runs_out_by_itself(database: Database, ledger: Ledger, before: list[object]) -> None:
     await dies(database, "before a batch")
