@@ -160,19 +160,24 @@ def test_nobody_can_be_the_person_whom_the_prototype_did_not_record():
     assert UUID(UNTOLD).version is None
 
 
-def test_a_moment_is_the_same_wherever_the_machine_stands(monkeypatch):
-    stored = Golden().stored("decision-submitted", 1)
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """A machine whose own clock is not at UTC."""
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
-    try:
-        event = decode((DecisionSubmitted,), "decision-submitted", 1, stored)
-    finally:
-        monkeypatch.delenv("TZ")
-        time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_a_moment_is_the_same_wherever_the_machine_stands():
+    event = decode((DecisionSubmitted,), "decision-submitted", 1, Golden().stored("decision-submitted", 1))
 
     assert event.at.isoformat() == "2025-12-06T20:11:02.649150+00:00"
 
 
+@pytest.mark.usefixtures("elsewhere")
 def test_a_time_of_neither_offset_nor_zone_is_utc():
     payload = msgspec.json.decode(Golden().stored("decision-submitted", 1))
     payload["imported"]["offsets"] = {}
