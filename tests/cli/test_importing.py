@@ -149,6 +149,7 @@ def test_who_set_where_the_service_listens_is_told_how_to_name_it_to_a_client(
 def test_without_a_token_it_names_the_variable(tmp_path: Path):
     refused = ledger("import", str(a_file(tmp_path, line("NEVER"))))
     assert refused.returncode == 1
+    assert refused.stderr.startswith("The command cannot reach a service with what it was told.")
     assert "LEDGER_TOKEN: is needed" in refused.stderr
 
 

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from ledger.cli.client_settings import ClientSettings
-from ledger.settings import Problem, SettingsRefused
+from ledger.cli.client_settings import ClientRefused, ClientSettings
+from ledger.settings import Problem
 
 CONNECT_SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 60.0
@@ -19,7 +19,7 @@ def client_of(settings: ClientSettings, *, connections: int) -> httpx2.AsyncClie
     """Make a client that shows its token; asks for the token on a terminal if there is none.
 
     Raises:
-        SettingsRefused: there is no token, and nobody to ask.
+        ClientRefused: there is no token, and nobody to ask.
     """
     return httpx2.AsyncClient(
         base_url=settings.url,
@@ -35,7 +35,7 @@ def _token(settings: ClientSettings) -> str:
         return settings.token.get_secret_value()
     if not sys.stdin.isatty():
         advice = "is needed: the access_token that POST /api/auth/login answers"
-        raise SettingsRefused([Problem("LEDGER_TOKEN", advice)])
+        raise ClientRefused([Problem("LEDGER_TOKEN", advice)])
     return getpass("Access token (not shown; LEDGER_TOKEN saves the question): ").strip()
 
 

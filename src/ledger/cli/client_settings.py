@@ -13,6 +13,13 @@ from ledger.settings import Problem, SettingsRefused
 OWN_SERVICE: Final = "http://127.0.0.1:8002"
 
 
+class ClientRefused(SettingsRefused):
+    """The command cannot reach a service with what it was told."""
+
+    code = "client-refused"
+    advice = "Change what is listed and try again."
+
+
 class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where a running service is, and the token to show there (``None``: ask for it).
 
@@ -28,14 +35,14 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
         """Take ``url`` if the command was given one, else ``LEDGER_URL``, else this machine's own service.
 
         Raises:
-            SettingsRefused: the URL is none.
+            ClientRefused: the URL is none.
         """
         named = url or environ.get("LEDGER_URL")
         chosen = named or OWN_SERVICE
         split = urlsplit(chosen)
         if split.scheme not in {"http", "https"} or not split.netloc:
             about = "--url" if url else "LEDGER_URL"
-            raise SettingsRefused([Problem(about, f"{chosen!r} is no URL like http://127.0.0.1:8002")])
+            raise ClientRefused([Problem(about, f"{chosen!r} is no URL like http://127.0.0.1:8002")])
         token = environ.get("LEDGER_TOKEN")
         hint = "" if named else _hint(environ)
         return cls(url=chosen.rstrip("/"), token=SecretStr(token) if token else None, hint=hint)
