@@ -82,7 +82,9 @@ class _Pgbench:
         )
         answer = (await process.communicate())[0].decode()
         done, rate = DONE.search(answer), RATE.search(answer)
-        if done is not None and done[1] == "0":  # it had not connected when its time was up, and names no rate
+        if (
+            done is not None and done[1] == "0"
+        ):  # it had not connected when its time was up, and names no rate
             return Sample(acknowledged=0, seconds=seconds)
         if process.returncode != 0 or done is None or rate is None:
             raise NotAvailable(f"pgbench failed: {answer.strip().splitlines()[-1]}")

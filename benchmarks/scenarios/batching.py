@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from statistics import median
 from time import perf_counter
-from typing import Final, get_args
+from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from benchmarks.peers.ours import GroupCommit
 from benchmarks.progress import Progress
@@ -19,7 +20,7 @@ from ledger.domain.ids import START, Position
 from ledger.projections.batch import run_batch
 from ledger.projections.checkpoints import read_position
 from ledger.projections.follower import MAX_BATCH
-from ledger.projections.projection import Feed, Projection
+from ledger.projections.projection import Feed
 from ledger.projections.submission import RANKS, written
 from ledger.projections.views.queue import QUEUE
 from ledger.store.ledger import Ledger
@@ -39,6 +40,7 @@ AGAIN: Final = "truncate views.queue_v1; delete from views.checkpoints where pro
 AS_A_SET: Final = "500 as a set"
 ROW_BY_ROW: Final = "500, a row at a time (executemany)"
 ALONE: Final = "an event in a transaction of its own"
+NOTHING: Final = "500, read and decoded, nothing written"
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -47,6 +49,7 @@ class Way(msgspec.Struct, frozen=True):
     feed: Feed
     limit: int
     upto: Position
+    writes: bool = True
 
 
 async def insert_each(conn: Connection, ledger_id: int, batch: Sequence[Recorded[DecisionEvent]]) -> None:
@@ -62,13 +65,12 @@ async def insert_each(conn: Connection, ledger_id: int, batch: Sequence[Recorded
     await conn.executemany(INSERT, rows)
 
 
-ONE_BY_ONE: Final = Projection[DecisionEvent](
-    name=QUEUE.name,
-    version=QUEUE.version,
-    event_types=get_args(DecisionEvent),
-    tables=QUEUE.tables,
-    apply=insert_each,
-)
+async def look_on(conn: Connection, ledger_id: int, batch: Sequence[Recorded[DecisionEvent]]) -> None:
+    """Write nothing: what is left is the share of the work that every way has."""
+
+
+ONE_BY_ONE: Final = replace(QUEUE, apply=insert_each)
+LOOKING_ON: Final = replace(QUEUE, apply=look_on)
 
 
 async def measure(server: Server, scale: Scale, progress: Progress) -> Part:
@@ -78,6 +80,7 @@ async def measure(server: Server, scale: Scale, progress: Progress) -> Part:
         AS_A_SET: Way(QUEUE, MAX_BATCH, all_of_it),
         ROW_BY_ROW: Way(ONE_BY_ONE, MAX_BATCH, all_of_it),
         ALONE: Way(QUEUE, 1, Position(max(1, scale.projected // SHARE_ALONE))),
+        NOTHING: Way(LOOKING_ON, MAX_BATCH, all_of_it, writes=False),
     }
     rates: dict[str, list[float]] = {name: [] for name in ways}
     async with GroupCommit(server) as ours:
@@ -103,7 +106,7 @@ async def _filled(ledger: Ledger, way: Way) -> float:
             step = await run_batch(conn, ledger.ledger_id, way.feed, after=position, limit=limit)
             position = way.upto if step is None else step.position
         took = perf_counter() - began
-        if await conn.fetchval("select count(*) from views.queue_v1") != way.upto:
+        if await conn.fetchval("select count(*) from views.queue_v1") != (way.upto if way.writes else 0):
             raise LostOrDoubled(f"the queue does not hold {way.upto} rows")
     return way.upto / took
 
