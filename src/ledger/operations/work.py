@@ -37,8 +37,9 @@ from ledger.store.streams import new_command_id
 
 log = structlog.get_logger()
 
-AGAIN_AFTER: Final = 0.2
-"""Seconds until a step is tried again that met somebody else, or a lost connection."""
+AGAIN_AFTER: Final = (0.2, 0.4, 0.8, 1.6, 3.2, 5.0)
+"""Seconds until a step is tried again that met somebody else, or a lost connection: whoever reads for minutes must
+not have all other readers wait behind us again and again."""
 
 
 class Superseded(Exception):
@@ -67,12 +68,14 @@ class Work:
     async def run(self) -> None:
         """Work until it has switched, failed, been cancelled or been taken over by another process.
 
-        What may pass by itself is tried again after a fifth of a second; whatever else goes wrong ends the rebuild,
-        and the old rows go on serving.
+        What may pass by itself is tried again after 0.2, 0.4 … 3.2 and then every 5 seconds; whatever else goes wrong
+        ends the rebuild, and the old rows go on serving.
         """
+        attempts = 0
         while self._state is not RebuildState.SWITCHED:
             try:
                 await self._step()
+                attempts = 0
             except (Superseded, NoRebuildUnderWay):
                 log.info("rebuild.left", **self._facts())
                 return
@@ -85,7 +88,8 @@ class Work:
                     await self._give_up(type(error).__name__)
                     return
                 log.info("rebuild.again", error=type(error).__name__, **self._facts())
-                await asyncio.sleep(AGAIN_AFTER)
+                await asyncio.sleep(AGAIN_AFTER[min(attempts, len(AGAIN_AFTER) - 1)])
+                attempts += 1
         log.info("rebuild.switched", **self._facts())
 
     async def _step(self) -> None:
