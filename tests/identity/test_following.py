@@ -114,6 +114,28 @@ async def test_nobody_reads_a_session_back_in_that_is_revoked_meanwhile(
                 await authenticate(there, token)
 
 
+async def test_what_is_touched_while_it_is_being_read_is_not_kept(
+    database: Database, clock: MovingClock
+) -> None:
+    async with instance(database, clock) as (here, following), instance(database, clock) as (there, _):
+        await admitted(there, "sam")
+        sam = await authenticate(there, (await logged_in(there, "sam")).access_token)
+        stream = session_stream(own_session(sam))
+        assert await following.settled(await there.ledger.head())
+        pool = here.ledger.pool
+        taken = [await pool.acquire() for _ in range(pool.get_max_size())]
+        reading = asyncio.create_task(following.read([stream]))
+        await asyncio.sleep(0)
+        assert len(following._readings) == 1
+
+        await logout(there, sam, asked_by(sam))
+        for conn in taken:
+            await pool.release(conn)
+
+        assert (await reading)[stream].version() == 2
+        assert stream not in following._held
+
+
 async def test_an_instance_that_lost_the_log_asks_the_database(
     database: Database, clock: MovingClock
 ) -> None:
