@@ -11,7 +11,7 @@ import msgspec
 
 from ledger.domain.event import Event, type_name
 from ledger.domain.ids import START, CommandId, EventId, Position, StreamName, Version
-from ledger.projections.batch import VIEWS_ONLY, run_batch
+from ledger.projections.batch import run_batch
 from ledger.projections.catalog import ALL
 from ledger.projections.checkpoints import read_position
 from ledger.projections.progress import Progress
@@ -23,6 +23,7 @@ from ledger.store.pool import Connection
 from ledger.store.streams import Stored
 from tests.support.databases import Database
 
+VIEWS_ONLY = "set local synchronous_commit = off; set local search_path = views"
 HANG = 15.0
 """Seconds after which a test that waits has hung."""
 

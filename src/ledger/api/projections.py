@@ -1,11 +1,13 @@
 """Read models over HTTP: how they are doing, and what administrators do about it."""
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 from uuid import UUID
 
+import msgspec
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
 
+from ledger.api import mending_wire
 from ledger.api import projection_wire as wire
 from ledger.api.call import Call, json_response
 from ledger.api.types import HttpRequest
@@ -16,6 +18,8 @@ from ledger.projections import failures
 from ledger.projections.reports import Report, named, report
 from ledger.projections.retries import FailureNotFound
 from ledger.store.pool import reading
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 class ProjectionAdminController(Controller):
@@ -33,40 +37,40 @@ class ProjectionAdminController(Controller):
     @post(
         "/{name:str}/pause",
         status_code=200,
-        opt={"body": wire.OptionalReason, "answer": wire.Switched, "keyed": True},
+        opt={"body": mending_wire.OptionalReason, "answer": mending_wire.Switched, "keyed": True},
     )
     async def pause_projection(self, request: HttpRequest, name: FromPath[str]) -> Response[bytes]:
         """Let a projection stand where it is."""
         call, feed = Call(request), named(name)
-        given = await _given(request, call)
+        given = await _given(request, call, mending_wire.OptionalReason)
         ledger = call.services.ledger
         handled = await pausing.pause(ledger, feed, reason=given.reason, actor=await _actor(call))
-        body = wire.Switched(status="paused", message="Projection paused", projection_name=name)
+        body = mending_wire.Switched(status="paused", message="Projection paused", projection_name=name)
         return await call.answer(body, handled=handled)
 
     @post(
         "/{name:str}/resume",
         status_code=200,
-        opt={"body": wire.OptionalReason, "answer": wire.Switched, "keyed": True},
+        opt={"body": mending_wire.OptionalReason, "answer": mending_wire.Switched, "keyed": True},
     )
     async def resume_projection(self, request: HttpRequest, name: FromPath[str]) -> Response[bytes]:
         """Let a projection go on."""
         call, feed = Call(request), named(name)
-        given = await _given(request, call)
+        given = await _given(request, call, mending_wire.OptionalReason)
         ledger = call.services.ledger
         handled = await pausing.resume(ledger, feed, reason=given.reason, actor=await _actor(call))
-        body = wire.Switched(status="running", message="Projection resumed", projection_name=name)
+        body = mending_wire.Switched(status="running", message="Projection resumed", projection_name=name)
         return await call.answer(body, handled=handled)
 
     @post(
         "/{name:str}/replay",
         status_code=200,
-        opt={"body": wire.ReplayAsked, "answer": wire.Replayed, "keyed": True},
+        opt={"body": mending_wire.ReplayAsked, "answer": mending_wire.Replayed, "keyed": True},
     )
     async def replay_projection(self, request: HttpRequest, name: FromPath[str]) -> Response[bytes]:
         """Fold anew whatever has events in a range; with dry_run, only show what would change."""
         call, feed = Call(request), named(name)
-        given, ledger = await call.json(wire.ReplayAsked), call.services.ledger
+        given, ledger = await _given(request, call, mending_wire.ReplayAsked), call.services.ledger
         asked, head = await replaying.range_of(
             ledger, first=given.from_sequence, last=given.to_sequence, skip_failed=given.skip_failed
         )
@@ -74,29 +78,29 @@ class ProjectionAdminController(Controller):
             began = call.services.clock()
             tried = await replaying.rehearse_replay(ledger, feed, asked)
             ended = call.services.clock()
-            return json_response(wire.would_replay(name, tried, started_at=began, completed_at=ended))
+            return json_response(mending_wire.would_replay(name, tried, started_at=began, completed_at=ended))
         actor = await _actor(call)
         done = await replaying.replay_range(ledger, feed, asked, head=head, reason=given.reason, actor=actor)
-        return await call.answer(wire.replayed(done), handled=done.handled)
+        return await call.answer(mending_wire.replayed(done), handled=done.handled)
 
     @post(
         "/failures/{failure_id:str}/resolve",
         status_code=200,
-        opt={"body": wire.ResolutionAsked, "answer": wire.Resolved, "keyed": True},
+        opt={"body": mending_wire.ResolutionAsked, "answer": mending_wire.Resolved, "keyed": True},
     )
     async def resolve_failure(self, request: HttpRequest, failure_id: FromPath[str]) -> Response[bytes]:
         """Try a parked event again, skip it, or take it as mended by hand; with dry_run, only show it."""
         call = Call(request)
-        given, ledger = await call.json(wire.ResolutionAsked), call.services.ledger
+        given, ledger = await call.json(mending_wire.ResolutionAsked), call.services.ledger
         wish = mending.Wish(
             failure=_failure_id(failure_id),
             way=mending.WAYS[given.compensation_strategy],
             reason=given.reason,
         )
         if given.dry_run:
-            return json_response(wire.would_resolve(wish, await mending.rehearse_mend(ledger, wish)))
+            return json_response(mending_wire.would_resolve(wish, await mending.rehearse_mend(ledger, wish)))
         done = await mending.mend(ledger, wish, await _actor(call))
-        return await call.answer(wire.resolved(done), handled=done.handled)
+        return await call.answer(mending_wire.resolved(done), handled=done.handled)
 
 
 class ProjectionHealthController(Controller):
@@ -150,9 +154,9 @@ async def _actor(call: Call) -> Actor:
     return Actor(principal=call.principal, provenance=await call.provenance(), clock=call.services.clock)
 
 
-async def _given(request: HttpRequest, call: Call) -> wire.OptionalReason:
+async def _given(request: HttpRequest, call: Call, shape: type[T]) -> T:
     """Read a body that may be left out."""
-    return await call.json(wire.OptionalReason) if await request.body() else wire.OptionalReason()
+    return await call.json(shape) if await request.body() else shape()
 
 
 def _failure_id(text: str) -> FailureId:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from cyclopts import Parameter
 
-from ledger.api.projection_wire import (
+from ledger.api.mending_wire import (
     Replayed,
     Resolved,
     Switched,

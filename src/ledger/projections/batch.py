@@ -1,7 +1,6 @@
 """One batch: read, apply, park what cannot be applied, move the checkpoint, all in one transaction."""
 
 from collections.abc import Sequence
-from typing import Final
 
 import msgspec
 
@@ -15,9 +14,6 @@ from ledger.projections.projection import Feed
 from ledger.store.codec import UnknownSchemaVersion
 from ledger.store.pool import Connection
 from ledger.store.streams import Stored, read_log
-
-VIEWS_ONLY: Final = "set local synchronous_commit = off; set local search_path = views"
-"""Rows and checkpoint are lost together in a crash and made again; a table that is no view is not found."""
 
 
 class GapInLog(Corrupt):
