@@ -321,3 +321,12 @@ async def test_only_administrators_mend(api: Api, role: Role) -> None:
     looked = await api.client.get(f"{HEALTH}/queue", headers=token)
     assert looked.status_code == (200 if role is Role.AUDITOR else 403)
     assert (await api.client.post(f"{ADMIN}/queue/pause", json={})).status_code == 401
+
+
+async def test_what_is_too_much_to_replay_is_to_be_rebuilt(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    await submit(api, "one", "two")
+    monkeypatch.setattr("ledger.projections.replay.MOST_STREAMS", 1)
+    for dry_run in (True, False):
+        status, problem = await post(api, "/decisions/replay", {"dry_run": dry_run})
+        assert (status, problem["code"]) == (409, "use-rebuild")
+    assert await acts(api) == []
