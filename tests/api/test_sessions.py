@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.api.answers import assert_refused, decide, log_in, submit, together, wrong_fields
-from tests.support.http import ADMIN, PASSWORD, Api, bearer
+from tests.api.answers import assert_refused, decide, submit, together, wrong_fields
+from tests.support.http import ADMIN, Api
 
 MINE = "/api/sessions"
 
@@ -135,9 +135,3 @@ async def test_a_precondition_that_nothing_can_meet_is_refused(
     answer = await shared.client.post(path, headers={**admin, "If-Match": '"3"'}, json=body)
 
     assert wrong_fields(answer) == {"If-Match"}
-
-
-async def test_the_sessions_beyond_the_limit_end(api: Api) -> None:
-    pair = (await log_in(api, ADMIN, PASSWORD)).json()
-
-    assert (await api.client.get(f"{MINE}/current", headers=bearer(pair["access_token"]))).status_code == 200
