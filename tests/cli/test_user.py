@@ -1,16 +1,23 @@
 """Accounts from the command line."""
 
+import asyncio
 import io
 import json
 
+import pyotp
 import pytest
 
 from ledger.cli import user
+from ledger.cli.operating import by_operator, operating
 from ledger.cli.refusals import explain
 from ledger.cli.user import AccountRefused
 from ledger.domain.account.decide import AccountNotFound, LastAdmin
 from ledger.domain.authority import Role
+from ledger.identity import people, second_factor
+from ledger.identity.login import login
 from ledger.identity.registering import UsernameTaken
+from ledger.identity.session_rows import Client
+from ledger.identity.sessions import authenticate
 from tests.support.databases import Database
 
 PASSWORD = "correct horse battery staple"
@@ -63,6 +70,43 @@ def test_who_is_deactivated_once_is_so(installed: Database, capsys: pytest.Captu
     user.deactivate("second", reason="left")
     assert capsys.readouterr().out == "second is deactivated.\nsecond was deactivated before.\n"
     assert [row["is_active"] for row in listed(capsys)] == [True, False]
+
+
+def with_factor(username: str) -> None:
+    """Let somebody set a second factor up and prove it."""
+
+    async def enable() -> None:
+        async with operating() as services:
+            identity = services.identity
+            found = await people.find(services.ledger.pool, services.ledger.ledger_id, username)
+            assert found is not None
+            client = Client(address="192.0.2.7", user_agent="a browser")
+            done = await login(identity, username=username, password=PASSWORD, client=client)
+            principal = await authenticate(identity, done.access_token)
+            made = await second_factor.setup(identity, found.person)
+            code = pyotp.TOTP(made.secret).at(services.clock())
+            await second_factor.enable(identity, principal, code, by_operator())
+
+    asyncio.run(enable())
+
+
+def test_a_lost_second_factor_is_taken_away(
+    installed: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{PASSWORD}\n"))
+    user.add("boss", email="boss@example.org", full_name="", password_stdin=True)
+    with_factor("boss")
+    assert [row["second_factor"] for row in listed(capsys)] == [True]
+    user.forget_factor("boss", reason="lost phone")
+    user.forget_factor("boss", reason="lost phone")
+
+    said = capsys.readouterr().out
+    assert said == "boss has no second factor any more.\nboss had no second factor.\n"
+    assert [row["second_factor"] for row in listed(capsys)] == [False]
+    with pytest.raises(AccountNotFound):
+        user.forget_factor("nobody", reason="x")
+    with pytest.raises(AccountRefused, match="says why"):
+        user.forget_factor("boss", reason=" ")
 
 
 def test_the_last_administrator_stays(installed: Database):

@@ -40,6 +40,7 @@ key.command("ledger.cli.key:revoke", name="revoke", help="Take a key away; it st
 user.command("ledger.cli.user:add", name="add", help="Let somebody in.")
 user.command("ledger.cli.user:show", name="list", help="Show everybody.")
 user.command("ledger.cli.user:deactivate", name="deactivate", help="Keep somebody out; their sessions end.")
+user.command("ledger.cli.user:forget_factor", name="forget-factor", help="Take a lost second factor away.")
 
 projections.command("ledger.cli.projections:status", name="status", help="Show how each is doing.")
 projections.command(

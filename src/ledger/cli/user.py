@@ -14,12 +14,12 @@ from ledger.api.account_wire import EMAIL, USER_NAME
 from ledger.cli.operating import by_operator, operating
 from ledger.cli.refusals import printable
 from ledger.command_handler import state_of
-from ledger.domain.account.decide import ACCOUNT
+from ledger.domain.account.decide import ACCOUNT, AccountNotFound
 from ledger.domain.account.state import Registered
 from ledger.domain.authority import Role
 from ledger.domain.errors import Invalid
 from ledger.domain.event import Utc
-from ledger.identity import administering, people, registering
+from ledger.identity import administering, factor_changes, people, registering
 from ledger.identity.guessable import is_guessable_password
 from ledger.identity.people import Person, Record
 from ledger.store.ledger import Ledger, account_stream
@@ -106,6 +106,22 @@ def deactivate(
     return 0
 
 
+def forget_factor(
+    username: str,
+    *,
+    reason: Annotated[
+        str | None, Parameter(help="Why; it is kept in the ledger, and asked for if it is left out.")
+    ] = None,
+) -> int:
+    """Take a lost second factor away: the next login asks for none, or has a new one set up. Sessions end."""
+    (reason,) = _asked_for({"--reason": reason})
+    if not reason.strip():
+        raise AccountRefused(reason="--reason says why")
+    changed = asyncio.run(_forget_factor(username, reason))
+    print(f"{username} has no second factor any more." if changed else f"{username} had no second factor.")
+    return 0
+
+
 def _asked_for(options: Mapping[str, str | None], asked_later: Sequence[str] = ()) -> list[str]:
     """Ask for the options that were left out.
 
@@ -161,6 +177,17 @@ async def _deactivate(username: str, reason: str) -> bool:
     async with operating() as services:
         handled = await administering.deactivate(
             services.identity, username, reason=reason, by=None, provenance=by_operator()
+        )
+    return bool(handled.events)
+
+
+async def _forget_factor(username: str, reason: str) -> bool:
+    async with operating() as services:
+        found = await people.find(services.ledger.pool, services.ledger.ledger_id, username)
+        if found is None:
+            raise AccountNotFound
+        handled = await factor_changes.disable(
+            services.identity, found.person, reason=reason, by=None, provenance=by_operator()
         )
     return bool(handled.events)
 
