@@ -1,9 +1,11 @@
 """A password is known by a slow hash of its own salt; nobody's password takes as long as somebody's."""
 
+import asyncio
 import time
 
 import pytest
 
+from ledger.domain.errors import Overloaded
 from ledger.identity.passwords import Passwords, UnreadableCredential
 
 
@@ -44,3 +46,16 @@ async def test_asking_for_nobody_takes_as_long_as_asking_for_somebody() -> None:
 async def test_what_is_no_hash_is_for_an_operator() -> None:
     with pytest.raises(UnreadableCredential):
         await Passwords(memory_kib=64, passes=1).matches("not a hash", "x")
+
+
+async def test_who_finds_the_queue_full_is_told_at_once_and_nobody_who_waits_is() -> None:
+    passwords = Passwords(memory_kib=64, passes=1, max_queue=3)
+
+    async with passwords.turn(), passwords.turn(), passwords.turn():
+        with pytest.raises(Overloaded):
+            await passwords.turn().__aenter__()
+        outcomes = await asyncio.gather(*(passwords.hash("x") for _ in range(5)), return_exceptions=True)
+
+    assert [type(outcome) for outcome in outcomes] == [str, str, str, Overloaded, Overloaded]
+    async with passwords.turn():
+        assert await passwords.hash("x")

@@ -46,7 +46,8 @@ async def login(
         ProofOutdated: three attempts met changes of the account.
     """
     for attempt in range(1, MAX_ATTEMPTS + 1):
-        account, needs_factor = await _prove(identity, username, password, client)
+        async with identity.passwords.turn():
+            account, needs_factor = await _prove(identity, username, password, client)
         if needs_factor:
             return _ask_for_second_factor(identity, account)
         proven = Proven(person=account.person, epoch=account.epoch, factors=(Factor.PASSWORD,))

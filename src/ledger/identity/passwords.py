@@ -1,17 +1,16 @@
-"""Passwords: argon2id, as many at once as there are cores, the same time for people who do not exist.
+"""Passwords: argon2id, on every core but one, the same time for people who do not exist.
 
 Theory: a hash is meant to cost, so a flood of logins must not cost anybody else. Hashes have threads of their
-own, which the system runs after everybody else's (they hold no lock of the interpreter while they work), and a
-queue with an end: who comes when it is full is told at once to come again.
+own, one less than there are cores, and a queue with an end: who comes when it is full is told at once to come again. Logins take turns before
+they ask the database anything, or a hundred of them would stand before every read in the queue for connections.
 """
 
 import asyncio
 import os
 import secrets
-import sys
-import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
 from argon2 import PasswordHasher
@@ -27,8 +26,9 @@ PASSES: Final = 2
 LANES: Final = 1
 """OWASP Password Storage Cheat Sheet, argon2id."""
 MAX_QUEUE: Final = 256
-"""Above the 200 logins at once that must get through; at 40 ms a hash and two cores about five seconds' worth."""
-NICENESS: Final = 10
+"""Above the 200 logins at once that must get through; at 40 ms a hash about ten seconds' worth."""
+TURNS_PER_CORE: Final = 2
+"""One is being hashed while the other one's rows are read."""
 
 _meter = metrics.get_meter("ledger.identity")
 _hashes = _meter.create_counter(
@@ -53,10 +53,27 @@ class Passwords:
     ) -> None:
         """Take the cost of one hash, ``memory_kib`` KiB ``passes`` times over, and how many may wait."""
         self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=LANES)
-        self._threads = ThreadPoolExecutor(os.cpu_count() or 1, "password", initializer=_step_back)
+        self._threads = ThreadPoolExecutor(max(1, (os.cpu_count() or 1) - 1), "password")
         self._max_queue = max_queue
         self._queued = 0
+        self._asking = 0
+        self._turns = asyncio.Semaphore(TURNS_PER_CORE * (os.cpu_count() or 1))
         self._nobodys = self._hasher.hash(secrets.token_bytes(16))  # of what nobody can type
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a turn to look a password up and compare it, first come, first served.
+
+        Raises:
+            Overloaded: too many are waiting already.
+        """
+        self._check_room(self._asking)
+        self._asking += 1
+        try:
+            async with self._turns:
+                yield
+        finally:
+            self._asking -= 1
 
     async def hash(self, password: str) -> str:
         """Hash a password with a salt of its own.
@@ -75,10 +92,13 @@ class Passwords:
         """
         return await self._in_thread(lambda: self._verify(stored or self._nobodys, _bytes(password)))
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        if self._queued >= self._max_queue:
+    def _check_room(self, waiting: int) -> None:
+        if waiting >= self._max_queue:
             _refused.add(1)
             raise Overloaded
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        self._check_room(self._queued)
         self._queued += 1
         _hashes.add(1)
         future = asyncio.get_running_loop().run_in_executor(self._threads, work)
@@ -95,12 +115,6 @@ class Passwords:
             return False
         except (VerificationError, InvalidHashError) as broken:
             raise UnreadableCredential from broken
-
-
-def _step_back() -> None:
-    """Let every other thread run first; elsewhere than on Linux this would slow the whole process down."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def _bytes(password: str) -> bytes:
