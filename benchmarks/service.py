@@ -20,6 +20,7 @@ START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 30.0
 CONNECTIONS: Final = 256
 UNLIMITED: Final = 1_000_000
+KEPT_SECONDS: Final = 2.0  # the service closes what has been idle for 5: no call may meet that
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +59,9 @@ async def serving(database: Database, folder: Path) -> AsyncIterator[Service]:
         async with asyncio.timeout(START_SECONDS):
             url = await _ready(process.stdout)
         drain = asyncio.create_task(_drain(process.stdout))
-        limits = httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+        limits = httpx2.Limits(
+            max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=KEPT_SECONDS
+        )
         async with httpx2.AsyncClient(base_url=url, limits=limits, timeout=60, trust_env=False) as client:
             yield Service(pid=process.pid, client=client, password=password)
         process.terminate()
