@@ -15,7 +15,10 @@ from ledger.domain.operations.events import (
     TableDiff,
 )
 from ledger.operations.rebuilder import Rebuilder
-from ledger.operations.rebuilding import ask, cancel
+from ledger.operations.rebuilding import KeptRowsLackEvents, ask, cancel
+from ledger.projections.accounts import built
+from ledger.projections.accounts import exchange as accounts_exchanged
+from ledger.projections.checkpoints import lock, read_checkpoint
 from ledger.projections.rebuilds import Kind, RebuildState
 from ledger.projections.views.queue import QUEUE
 from ledger.store.ledger import Ledger
@@ -309,3 +312,46 @@ async def test_failures_that_are_accepted_are_parked_for_the_new_rows(ledger: Le
     assert [tuple(row) for row in found] == [("queue", 1, "retrying")]
     parked = await ledger.pool.fetch("select projection, position from views.parked order by position")
     assert [tuple(row) for row in parked] == [("queue", 1), ("queue", 2), ("queue", 3)]
+
+
+async def test_kept_rows_that_lack_events_are_not_thrown_away_by_trying_to_bring_them_back(
+    ledger: Ledger,
+) -> None:
+    broken = Chaos(QUEUE)
+    broken.fail_on(1)
+    await submissions(ledger, 10)
+    await bring_level(ledger, QUEUE)
+    await ask(ledger, broken, the_operator(), Kind.REBUILD, accept_failures=True)
+    assert await Rebuilder(ledger, [broken]).work_once()
+    await ask(ledger, QUEUE, the_operator(), Kind.REBUILD)
+    await work(ledger, QUEUE)
+
+    with pytest.raises(KeptRowsLackEvents):
+        await ask(ledger, QUEUE, the_operator(), Kind.ROLLBACK)
+    await ask(ledger, QUEUE, the_operator(), Kind.ROLLBACK, accept_failures=True)
+
+    assert (await work(ledger, QUEUE)).state is RebuildState.SWITCHED
+    assert (await accounts(ledger) or ())[3] == 3
+
+
+async def test_who_waits_while_rows_are_exchanged_goes_on_with_the_new_ones(ledger: Ledger) -> None:
+    await submissions(ledger, 5)
+    await bring_level(ledger, QUEUE)
+    async with ledger.pool.acquire() as exchanging, ledger.pool.acquire() as waiting:
+        exchange = exchanging.transaction()
+        await exchange.start()
+        await lock(exchanging, ledger.ledger_id, QUEUE)
+        await read_checkpoint(exchanging, ledger.ledger_id, built(QUEUE))
+        await exchanging.execute(
+            "update views.checkpoints b set position = l.position, events_applied = l.events_applied,"
+            " events_not_wanted = l.events_not_wanted from views.checkpoints l"
+            " where l.projection = 'queue' and b.projection = 'queue.build'"
+        )
+        await accounts_exchanged(exchanging, ledger.ledger_id, QUEUE)
+        async with waiting.transaction(), asyncio.TaskGroup() as tasks:
+            seen = tasks.create_task(lock(waiting, ledger.ledger_id, QUEUE))
+            while not await ledger.pool.fetchval("select count(*) from pg_locks where not granted"):
+                pass
+            await exchange.commit()
+
+    assert seen.result().position == 8

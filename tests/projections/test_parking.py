@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from ledger.domain.ids import Position
 from ledger.projections import failures
 from ledger.projections.batch import run_batch, run_singly
-from ledger.projections.checkpoints import Checkpoint, read_checkpoint
+from ledger.projections.checkpoints import Checkpoint, Paused, read_checkpoint, set_paused
 from ledger.projections.failures import Failure, FailureState, Resolution
 from ledger.projections.health import State
 from ledger.projections.retries import retry_due
@@ -180,6 +180,34 @@ async def test_a_follower_that_fails_becomes_the_next_culprit(
     assert (second.position, second.attempts, second.followers) == (3, 1, len(events) - 3)
     assert await versions(ledger) == {ONE: 2}
     assert await counted(ledger, "decisions") == (len(events), 2, 0, len(events) - 2, 0)
+
+
+async def test_however_much_is_tried_again_new_events_are_applied(
+    ledger: Ledger, running: Service, chaos: Chaos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broken handler may park thousands of sequences, and all of them are due at once."""
+    monkeypatch.setattr(failures, "RETRY_WAITS", (0.0,) * 1_000_000)
+    chaos.fail_on(1)
+    await running.level(await happen(ledger, moves((SUBMIT, 0))), "decisions")
+    await running.level(await happen(ledger, moves((SUBMIT, 1))), "decisions")
+
+    assert await versions(ledger) == {TWO: 1}
+    assert (await failures_of(ledger, chaos))[0].state is FailureState.RETRYING
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_nothing_is_tried_again_while_somebody_wants_it_paused(ledger: Ledger, chaos: Chaos) -> None:
+    chaos.fail_on(1)
+    await happen(ledger, moves((SUBMIT, 0)))
+    async with ledger.pool.acquire() as conn:
+        await read_checkpoint(conn, LEDGER_ID, chaos)
+        await run_singly(conn, LEDGER_ID, chaos, after=Position(0), limit=500)
+        await set_paused(conn, LEDGER_ID, chaos, to=True)
+        chaos.heal()
+        with pytest.raises(Paused):
+            await retry_due(conn, LEDGER_ID, chaos)
+
+    assert await counted(ledger, "decisions") == (1, 0, 0, 1, 0)
 
 
 async def test_a_transient_failure_is_retried_as_a_batch_and_nothing_is_recorded(

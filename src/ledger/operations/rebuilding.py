@@ -1,5 +1,7 @@
 """Asking for rebuilds: begin, reset, roll back, cancel. Whatever process has workers takes them up."""
 
+from typing import Final
+
 from uuid_utils.compat import uuid7
 
 from ledger.command_handler import Handled
@@ -12,20 +14,34 @@ from ledger.domain.operations.commands import (
     RollBackRebuild,
     StartRebuild,
 )
+from ledger.domain.operations.decide import ProjectionState
 from ledger.domain.operations.events import OperationsEvent
 from ledger.operations.acting import Actor, Asked, act
 from ledger.projections import rebuilds
+from ledger.projections.accounts import kept
 from ledger.projections.projection import Feed
 from ledger.projections.rebuild import throw_away
 from ledger.projections.rebuilds import Kind, RebuildState
 from ledger.store.ledger import Ledger
 from ledger.store.pool import Connection
 
+# $1 ledger, $2 name of the kept rows, $3 version
+KEPT_PARKED: Final = """
+select events_parked from views.checkpoints where ledger_id = $1 and projection = $2 and version = $3
+"""
+
 
 class NeverRebuilt(NotFound):
     """This projection has never been rebuilt: not found."""
 
     code = "never-rebuilt"
+
+
+class KeptRowsLackEvents(ProjectionState):
+    """Events are parked in the rows that were kept."""
+
+    code = "kept-rows-lack-events"
+    advice = "With failures accepted they come back all the same, and their failures with them."
 
 
 async def ask(
@@ -38,11 +54,14 @@ async def ask(
     Raises:
         RebuildUnderWay: one is under way.
         NothingToRollBack: no rows of before a rebuild are kept.
+        KeptRowsLackEvents: they are, with events parked in them, and that was not accepted.
         LedgerError: as ``act``.
     """
     rebuild = RebuildId(uuid7())
 
     async def ask_for_it(conn: Connection) -> None:
+        if kind is Kind.ROLLBACK and not accept_failures:
+            await _require_whole_rows(conn, ledger, feed)
         await rebuilds.ask(conn, ledger.ledger_id, feed, rebuild, kind, accept_failures=accept_failures)
 
     def order(asked: Asked) -> OperationsCommand:
@@ -57,6 +76,13 @@ async def ask(
         )
 
     return await act(ledger, feed, order, actor, alongside=ask_for_it)
+
+
+async def _require_whole_rows(conn: Connection, ledger: Ledger, feed: Feed) -> None:
+    """Refuse while nothing has been touched: a rollback that fails on its way leaves nothing to roll back to."""
+    parked = await conn.fetchval(KEPT_PARKED, ledger.ledger_id, kept(feed).name, feed.version)
+    if parked:
+        raise KeptRowsLackEvents(projection=feed.name, parked=parked)
 
 
 WISHES: dict[Kind, type[StartRebuild | ResetProjection | RollBackRebuild]] = {

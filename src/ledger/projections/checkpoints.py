@@ -152,8 +152,12 @@ async def lock(conn: Connection, ledger_id: int, feed: Feed, *, is_lazy: bool = 
     Raises:
         CheckpointMoved: there is no such row (any more).
     """
-    commit = "off" if is_lazy else "on"
-    row = await conn.fetchrow(LOCK, ledger_id, feed.name, feed.version, feed.schema, commit)
+    asked = (ledger_id, feed.name, feed.version, feed.schema, "off" if is_lazy else "on")
+    row = await conn.fetchrow(LOCK, *asked)
+    if (
+        row is None
+    ):  # whoever waited for an exchange of rows finds the row that has the name now by looking again
+        row = await conn.fetchrow(LOCK, *asked)
     if row is None:
         raise CheckpointMoved
     return Checkpoint(position=row["position"], parked=row["parked"], is_paused=row["is_paused"])

@@ -109,11 +109,15 @@ class Follower:
             self._progress.saw(self.feed.name, self._at)
         if self._at.is_paused:
             raise Paused
-        if self._at.parked and await self._retry(conn):
-            return False
-        is_level = await self._step(conn, self._at.position)
+        after = self._at.position
+        has_retried = self._at.parked > 0 and await self._retry(conn)
+        is_level = await self._step(
+            conn, after
+        )  # also then: thousands may be due, and new events do not wait for them
+        if has_retried:
+            self._at = None
         self.state, self.error, self.attempts = State.RUNNING, None, 0
-        return is_level
+        return is_level and not has_retried
 
     async def _step(self, conn: Connection, after: Position) -> bool:
         ledger_id = self._ledger.ledger_id
@@ -140,9 +144,7 @@ class Follower:
         retried = await retry_due(conn, self._ledger.ledger_id, self.feed)
         if retried is None:
             self._retry_look_at = time.monotonic() + POLL_EVERY
-            return False
-        self._at = None
-        return True
+        return retried is not None
 
     def _suffer(self, error: Exception) -> float:
         """Note a failed attempt; return how many seconds to wait before the next."""

@@ -8,7 +8,7 @@ from ledger.domain.errors import NotFound
 from ledger.domain.ids import FailureId, Position
 from ledger.domain.operations.decide import ProjectionState
 from ledger.projections import failures
-from ledger.projections.checkpoints import lock, reckon
+from ledger.projections.checkpoints import Paused, lock, reckon
 from ledger.projections.failures import UNASKED, Ending, Failure, FailureState
 from ledger.projections.isolation import Blocked, attempt, tell
 from ledger.projections.parking import release, skip, waiting_in
@@ -49,10 +49,12 @@ async def retry_due(conn: Connection, ledger_id: int, feed: Feed) -> Retried | N
     """Try again, in a transaction, the one that has waited longest; ``None``: nothing is due.
 
     Raises:
+        Paused: somebody has paused the projection.
         Exception: what is no event's fault, such as a lost connection; then it counts as no attempt.
     """
     async with conn.transaction():
-        await lock(conn, ledger_id, feed)
+        if (await lock(conn, ledger_id, feed)).is_paused:
+            raise Paused
         due = await failures.next_due(conn, ledger_id, feed)
         if due is None:
             return None
