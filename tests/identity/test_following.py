@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -16,6 +16,7 @@ from ledger.identity.identity import Identity
 from ledger.identity.passwords import Passwords
 from ledger.identity.sessions import Principal, authenticate, own_session
 from ledger.store.ledger import Ledger, session_stream
+from ledger.store.pool import DirectConnection, connect
 from tests.identity.house import SECRET, MovingClock, admitted, asked_by, logged_in
 from tests.support.databases import Database
 
@@ -174,6 +175,43 @@ async def test_an_instance_that_hangs_is_waited_for_as_long_as_it_may_trust_itse
 
         assert await following.settled(Position(1)) is False
         assert await following.settled(Position(0)) is True
+
+
+class Slow:
+    """A connection whose answers take long to arrive: ``meanwhile`` happens on the way."""
+
+    def __init__(self, conn: DirectConnection, meanwhile: Callable[[], Awaitable[object]]) -> None:
+        self._conn, self._meanwhile = conn, meanwhile
+        self.execute = conn.execute
+
+    async def fetchrow(self, query: str, *binds: object) -> object:
+        answer = await self._conn.fetchrow(query, *binds)
+        await self._meanwhile()
+        return answer
+
+
+async def test_what_was_held_by_an_instance_that_nobody_waited_for_any_more_is_not_trusted_again(
+    database: Database, clock: MovingClock
+) -> None:
+    """It was away for so long that a revocation answered without it, just while it looked at the log again."""
+    async with instance(database, clock) as (here, following), instance(database, clock) as (there, _):
+        await admitted(here, "sam")
+        token = (await logged_in(here, "sam")).access_token
+        sam = await held(here, following, token)
+        assert following._task is not None
+        following._task.cancel()
+        await asyncio.gather(following._task, return_exceptions=True)
+        await here.ledger.pool.execute("update work.instances set seen_at = seen_at - interval '1 minute'")
+        following._confirmed_at = following._told_at = float("-inf")
+
+        conn = await connect(database.service_url)
+        slow = Slow(conn, lambda: logout(there, sam, asked_by(sam)))
+        assert await following._look(slow, following._position or Position(0))  # type: ignore[arg-type]
+        assert following.is_current()
+        await conn.close()
+
+        with pytest.raises(SessionNotLive):
+            await authenticate(here, token)
 
 
 async def test_without_the_database_nobody_answers_before_all_have_lost_their_trust(

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -11,9 +12,11 @@ from ledger.domain.ids import PersonId
 from ledger.domain.login.decide import LOGIN
 from ledger.domain.login.events import LoginFailed, LoginLockedOut
 from ledger.identity.administering import WrongCurrentPassword, change_password
+from ledger.identity.guesses import Guesses
 from ledger.identity.identity import Identity
 from ledger.identity.login import WrongCredentials, login
 from ledger.identity.session_rows import Client
+from ledger.limiting.limiter import Limiter
 from ledger.limiting.rates import Rates, TooManyFailures
 from ledger.reactions.failed_logins import tell
 from ledger.store.ledger import Ledger, account_stream, login_stream
@@ -55,6 +58,34 @@ async def test_ten_wrong_passwords_are_answered_and_then_not_even_the_right_one(
 
     assert outcomes == [*["WrongCredentials"] * 10, "TooManyFailures"]
     assert await guess(identity, username, PASSWORD) == "TooManyFailures"
+
+
+async def test_as_many_questions_are_asked_about_a_name_that_nobody_has(identity: Identity) -> None:
+    """A shared count is a round trip away: one question more would tell by its time that somebody has the name."""
+    asked = 0
+
+    def counting() -> float:
+        nonlocal asked
+        asked += 1
+        return NOW.timestamp()
+
+    person = PersonId(UUID(int=1))
+    judged = Guesses(
+        Limiter(clock=counting),
+        Rates(),
+        secret=b"",
+        clock=lambda: NOW,
+        failed_logins=identity.failed_logins,
+    )
+    questions = []
+    for name, whose in (("sam", person), ("nobody", None)):
+        asked = 0
+        with pytest.raises(WrongCredentials):
+            async with judged.password(name, whose, AWAY.address):
+                raise WrongCredentials
+        questions.append(asked)
+
+    assert questions[0] == questions[1] > 0
 
 
 async def test_a_hundred_guesses_at_once_get_ten_answers(identity: Identity) -> None:

@@ -190,7 +190,7 @@ class Following:
 
     async def _look(self, conn: DirectConnection, after: Position) -> bool:
         """Read on, forget what was touched, tell how far it has come; say whether that was all there is."""
-        began = time.monotonic()
+        began, was_current = time.monotonic(), self.is_current()
         seen = await conn.fetchrow(LOOK, self._ledger.ledger_id, after, FOLLOWED_TYPES, URGENT_TYPES, PAGE)
         if seen is None:
             raise Unavailable
@@ -200,10 +200,18 @@ class Following:
         if seen["is_urgent"] or began - self._told_at > TELL_EVERY:
             await instance_rows.tell(conn, self._ledger.ledger_id, self.instance, self._position)
             self._told_at = began
+        if not was_current:
+            self._forget_all()
         if is_level:
             self._confirmed_at = began
         self._told.ring()
         return is_level
+
+    def _forget_all(self) -> None:
+        """Forget what is from before this instance was waited for again: somebody may have revoked it meanwhile."""
+        self._held.clear()
+        for reading in self._readings:
+            reading.fresh.clear()
 
     def _forget(self, names: Sequence[StreamName]) -> None:
         for name in names:

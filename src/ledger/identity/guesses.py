@@ -89,9 +89,10 @@ class Guesses:
         except Unauthenticated:
             _failed.add(1, {"guessed": "password"})
             await self._count("password", *limited)
+            wait = await self._wait(name)  # for everybody: with shared counts it takes time
             if person is not None:
                 self._failed_logins.wrong_password(person, self._clock())
-                await self._note_lock_out(person, name)
+                self._note_lock_out(person, wait)
             raise
         await self._admit("password", *limited)
 
@@ -111,7 +112,7 @@ class Guesses:
         except Unauthenticated:
             _failed.add(1, {"guessed": "code"})
             self._failed_logins.wrong_code(person, self._clock())
-            await self._note_lock_out(person, tries)
+            self._note_lock_out(person, await self._wait(tries))
             raise
         for rate in tries.rates:
             await self._limiter.forget(rate, tries.key)
@@ -132,8 +133,7 @@ class Guesses:
     async def _wait(self, limited: _Limited) -> int:
         return max([await self._limiter.seconds_to_entry(rate, limited.key) for rate in limited.rates])
 
-    async def _note_lock_out(self, person: PersonId, limited: _Limited) -> None:
-        wait = await self._wait(limited)
+    def _note_lock_out(self, person: PersonId, wait: int) -> None:
         if wait:
             now = self._clock()
             self._failed_logins.locked_out(person, now, now + timedelta(seconds=wait))
