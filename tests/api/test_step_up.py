@@ -47,6 +47,7 @@ async def test_an_administrators_act_asks_for_a_fresh_factor(timed: Api, clock: 
         ("/api/keys", {"username": "engine"}),
         ("/api/auth/2fa/required", factor_rule()),
         ("/api/auth/users/engine/2fa/disable", {"reason": "lost"}),
+        ("/api/auth/register", registration("another", role="admin")),
     ]
     for path, body in acts:
         refused = await timed.client.post(path, headers=admin, json=body)

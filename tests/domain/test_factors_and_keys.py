@@ -24,6 +24,8 @@ from tests.builders import (
     NOW,
     authority,
     backup_codes_renewed,
+    change_password,
+    change_role,
     deactivated,
     demand,
     demanded,
@@ -32,6 +34,9 @@ from tests.builders import (
     key_issued,
     key_revoked,
     later,
+    password_changed,
+    reactivate,
+    register,
     registered,
     renew_backup_codes,
     revoke_key,
@@ -85,6 +90,27 @@ def test_an_administrator_with_a_second_factor_proves_it_first():
     GUARDED.when(disable_second_factor(by=STALE_ADMIN)).then_refused(StepUpRequired, within_seconds=300)
     MACHINE.when(issue_key(by=STALE_ADMIN)).then_refused(StepUpRequired, within_seconds=300)
     Given(ACCESS).when(demand(by=STALE_ADMIN)).then_refused(StepUpRequired, within_seconds=300)
+
+
+ADMIN = registered(BEN, role=Role.ADMIN)
+
+
+@pytest.mark.parametrize(
+    ("given", "asking"),
+    [
+        (Given(ACCOUNT), register(BEN, role=Role.ADMIN, by=STALE_ADMIN)),
+        (Given(ACCOUNT, registered(BEN)), change_role(Role.ADMIN, by=STALE_ADMIN)),
+        (Given(ACCOUNT, ADMIN), change_password(by=STALE_ADMIN)),
+        (Given(ACCOUNT, ADMIN, deactivated()), reactivate(by=STALE_ADMIN)),
+    ],
+)
+def test_nor_do_they_come_by_another_administrator_who_has_none_to_prove(given, asking):
+    given.when(asking).then_refused(StepUpRequired, within_seconds=300)
+
+
+def test_what_does_not_make_an_administrator_asks_for_no_proof():
+    Given(ACCOUNT).when(register(BEN, by=STALE_ADMIN)).then(registered(BEN, by=ADA))
+    PLAIN.when(change_password(by=STALE_ADMIN)).then(password_changed(by=ADA))
 
 
 def test_nobody_takes_away_somebody_elses():

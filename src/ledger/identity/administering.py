@@ -73,7 +73,7 @@ async def deactivate(
 async def reactivate(
     identity: Identity, username: str, *, reason: str, by: Principal | None, provenance: Provenance
 ) -> Handled[AccountEvent]:
-    """Let a person in again; refusals as ``deactivate``."""
+    """Let a person in again; refusals as ``change_role``."""
 
     def order(asked: _Asked) -> ReactivateAccount:
         return ReactivateAccount(now=asked.now, by=asked.by, reason=reason)
@@ -91,7 +91,11 @@ async def change_role(
     by: Principal | None,
     provenance: Provenance,
 ) -> Handled[AccountEvent]:
-    """Give a person another job and end their sessions; refusals as ``deactivate``."""
+    """Give a person another job and end their sessions; refusals as ``deactivate``.
+
+    Raises:
+        StepUpRequired: an administrator comes of it, and ``by`` has a second factor to be proven again.
+    """
 
     def order(asked: _Asked) -> ChangeRole:
         return ChangeRole(
@@ -116,6 +120,7 @@ async def change_password(
     Raises:
         WrongCurrentPassword: one's own, and the current one is missing or another.
         AdminRequired: somebody else's, asked for by no administrator.
+        StepUpRequired: another administrator's, and ``by`` has a second factor to be proven again.
         AccountNotFound: nobody has this user name.
         TooManyFailures: the current one was wrong too often.
         Overloaded: too many passwords wait to be compared.

@@ -52,6 +52,7 @@ async def register(
 
     Raises:
         AdminRequired: somebody else asks for it.
+        StepUpRequired: it makes an administrator, and ``by`` has a second factor to be proven again.
         UsernameTaken: somebody has the user name, capitalised this way or another.
         UnstorableText: a field holds what cannot be stored.
     """

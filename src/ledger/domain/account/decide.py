@@ -42,6 +42,7 @@ from ledger.domain.authority import (
 )
 from ledger.domain.decider import Decider
 from ledger.domain.errors import NotFound, Refused, RuleViolation
+from ledger.domain.event import Utc
 from ledger.domain.ids import PersonId
 
 _FactorOrKey: TypeAlias = (
@@ -147,6 +148,7 @@ def _register(command: RegisterAccount, state: AccountState) -> tuple[AccountEve
     by = _administrator(command.by)
     if isinstance(state, Registered):
         raise AlreadyRegistered(person=command.person)
+    _must_be_fresh_for(command.role, command.by, command.now)
     registered = AccountRegistered(
         at=command.now, person=command.person, role=command.role, commitment=command.commitment, by=by
     )
@@ -158,6 +160,7 @@ def _change_role(command: ChangeRole, state: AccountState) -> tuple[AccountEvent
     account = _known(state)
     if command.role is account.role:
         return ()
+    _must_be_fresh_for(command.role, command.by, command.now)
     _must_leave_an_administrator(account, another_admin=command.another_admin)
     return (RoleChanged(at=command.now, role=command.role, by=by, reason=command.reason),)
 
@@ -173,8 +176,10 @@ def _deactivate(command: DeactivateAccount, state: AccountState) -> tuple[Accoun
 
 def _reactivate(command: ReactivateAccount, state: AccountState) -> tuple[AccountEvent, ...]:
     by = _administrator(command.by)
-    if _known(state).is_active:
+    account = _known(state)
+    if account.is_active:
         return ()
+    _must_be_fresh_for(account.role, command.by, command.now)
     return (AccountReactivated(at=command.now, by=by, reason=command.reason),)
 
 
@@ -186,6 +191,7 @@ def _change_password(command: ChangePassword, state: AccountState) -> tuple[Acco
     account = _known(state)
     if by is not None and by.person != account.person:
         require(by, ADMINS)
+        _must_be_fresh_for(account.role, by, command.now)
     changed = PasswordChanged(
         at=command.now, by=None if by is None else by.person, kept_session=None, reason=command.reason
     )
@@ -264,6 +270,12 @@ def _administrator(by: Authority | None) -> PersonId | None:
         return None
     require(by, ADMINS)
     return by.person
+
+
+def _must_be_fresh_for(role: Role, by: Authority | None, now: Utc) -> None:
+    """Ask for a fresh factor before anybody comes to act as an administrator: they might have none to be asked for."""
+    if by is not None and role is Role.ADMIN:
+        require_fresh_factor_if_any(by, now)
 
 
 def _known(state: AccountState) -> Registered:
