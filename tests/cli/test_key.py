@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 
 from ledger.cli import key, user
+from ledger.cli.commands import app
 from ledger.cli.key import KeyRefused
 from ledger.domain.account.decide import KeyNotFound, NotAServiceAccount
 from ledger.domain.account.events import Scope
@@ -27,7 +28,7 @@ def listed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
 def test_a_key_is_issued_listed_and_revoked(installed: Database, capsys: pytest.CaptureFixture[str]):
     add("engine", Role.SERVICE)
     capsys.readouterr()
-    key.issue("engine", name="[b]base\x1b[1m", scope=(Scope.SUBMIT,), days=30)
+    key.issue("engine", name="[b]base\x1b[1m", scope=("decisions:submit",), days=30)
     secret = capsys.readouterr().out.split()[1]
     assert secret.startswith("ldk_")
 
@@ -46,6 +47,27 @@ def test_a_key_is_issued_listed_and_revoked(installed: Database, capsys: pytest.
 
     key.revoke(str(shown["key_id"]), reason="leaked")
     assert listed(capsys) == []
+
+
+def test_a_list_that_is_not_read_on_a_terminal_cuts_no_id(
+    installed: Database, capsys: pytest.CaptureFixture[str]
+):
+    add("engine", Role.SERVICE)
+    key.issue("engine", name="basement", scope=("decisions:read",))
+    (shown,) = listed(capsys)
+
+    key.show()
+
+    _, row = capsys.readouterr().out.splitlines()
+    assert row.split()[:5] == [shown["key_id"], shown["prefix"], "engine", "basement", "decisions:read"]
+
+
+def test_scopes_are_typed_as_they_are_told():
+    words = ["key", "issue", "engine", "--scope", "decisions:submit", "--scope", "decisions:read"]
+
+    _, given, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+
+    assert set(given.arguments["scope"]) == {scope.value for scope in Scope}
 
 
 def test_a_person_gets_none(installed: Database):

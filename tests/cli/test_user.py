@@ -56,6 +56,18 @@ def test_who_was_added_is_listed(installed: Database, capsys: pytest.CaptureFixt
     assert "active" in table
 
 
+def test_a_list_that_is_not_read_on_a_terminal_cuts_no_address(
+    installed: Database, capsys: pytest.CaptureFixture[str]
+):
+    address = f"{'long' * 15}@{'example.' * 8}org"
+    user.add("boss", email=address, full_name="Bo " * 30, role=Role.ADMIN, generate=True)
+    capsys.readouterr()
+
+    user.show()
+
+    assert address in capsys.readouterr().out
+
+
 def test_a_name_is_taken_once(installed: Database):
     add("boss")
     with pytest.raises(UsernameTaken):

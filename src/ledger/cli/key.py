@@ -2,14 +2,14 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
 from cyclopts import Parameter
 
 from ledger.cli.operating import by_operator, operating
-from ledger.cli.refusals import printable
+from ledger.cli.tables import print_json, print_table
 from ledger.domain.account.events import Scope
 from ledger.domain.errors import Invalid
 from ledger.domain.event import Utc
@@ -17,6 +17,9 @@ from ledger.domain.ids import KeyId
 from ledger.identity import api_keys, people
 from ledger.identity.api_keys import IssuedKey
 from ledger.identity.key_rows import prefix_of
+
+ScopeName: TypeAlias = Literal["decisions:submit", "decisions:read"]
+"""A ``Scope`` as it is written everywhere else: an enumeration would be typed by its members' names."""
 
 
 class KeyRefused(Invalid):
@@ -42,7 +45,9 @@ def issue(
     username: str,
     *,
     name: Annotated[str, Parameter(help="What people call it.")] = "",
-    scope: Annotated[tuple[Scope, ...], Parameter(help="What it is good for; all there is by default.")] = (),
+    scope: Annotated[
+        tuple[ScopeName, ...], Parameter(help="What it is good for; all there is by default.")
+    ] = (),
     days: Annotated[int | None, Parameter(help="How long it is good; for ever by default.")] = None,
 ) -> int:
     """Issue a key for a service account and print it, once."""
@@ -50,7 +55,7 @@ def issue(
         raise KeyRefused(days="is a number from 1 to 3650")
     if len(name) > 100:  # noqa: PLR2004 - said in the text
         raise KeyRefused(name="has at most 100 characters")
-    issued = asyncio.run(_issue(username, name, scope or tuple(Scope), days))
+    issued = asyncio.run(_issue(username, name, tuple(map(Scope, scope or Scope)), days))
     print(f"Key: {issued.secret}   (shown only this once)")
     return 0
 
@@ -59,7 +64,7 @@ def show(*, json: Annotated[bool, Parameter(negative="", help="As JSON, for prog
     """Show the keys that were not revoked."""
     keys = asyncio.run(_keys())
     if json:
-        print(msgspec.json.format(msgspec.json.encode(keys), indent=2).decode())
+        print_json(keys)
     else:
         _print_table(keys)
     return 0
@@ -119,20 +124,17 @@ async def _revoke(key: KeyId, reason: str) -> None:
 
 
 def _print_table(keys: list[Key]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("Id", "User", "Name", "Scopes", "Until", "Last used", box=None, pad_edge=False)
-    for key in keys:
-        cells = (
+    columns = ("Id", "Prefix", "User", "Name", "Scopes", "Until", "Last used")
+    rows = [
+        (
             key.key_id,
+            key.prefix,
             key.username,
             key.name,
             " ".join(key.scopes),
             f"{key.expires_at:%Y-%m-%d}" if key.expires_at else "revoked",
             f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never",
         )
-        table.add_row(*(Text(printable(cell)) for cell in cells))
-    console = Console()
-    console.print(table, width=None if console.is_terminal else 400)
+        for key in keys
+    ]
+    print_table(columns, rows)

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from ledger.api.account_wire import EMAIL, USER_NAME
 from ledger.cli.operating import by_operator, operating
-from ledger.cli.refusals import printable
+from ledger.cli.tables import print_json, print_table
 from ledger.command_handler import state_of
 from ledger.domain.account.decide import ACCOUNT, AccountNotFound
 from ledger.domain.account.state import Registered
@@ -84,7 +84,7 @@ def show(*, json: Annotated[bool, Parameter(negative="", help="As JSON, for prog
     """Show everybody, by user name."""
     accounts = asyncio.run(_everybody())
     if json:
-        print(msgspec.json.format(msgspec.json.encode(accounts), indent=2).decode())
+        print_json(accounts)
     else:
         _print_table(accounts)
     return 0
@@ -224,13 +224,9 @@ def _account(person: Person, state: object) -> Account:
 
 
 def _print_table(accounts: list[Account]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("User", "Role", "State", "2FA", "Name", "Address", "Since", box=None, pad_edge=False)
-    for account in accounts:
-        cells = (
+    columns = ("User", "Role", "State", "2FA", "Name", "Address", "Since")
+    rows = [
+        (
             account.username,
             f"{account.role or 'unknown'}{', lead' if account.is_lead else ''}",
             "active" if account.is_active else "deactivated",
@@ -239,7 +235,6 @@ def _print_table(accounts: list[Account]) -> None:
             account.email,
             f"{account.registered_at:%Y-%m-%d}",
         )
-        table.add_row(*(Text(printable(cell)) for cell in cells))  # Text: a name in [brackets] is no markup
-    console = Console()
-    # What is not read on a terminal must not be cut to the width of one.
-    console.print(table, width=None if console.is_terminal else 400)
+        for account in accounts
+    ]
+    print_table(columns, rows)
