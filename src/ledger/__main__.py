@@ -10,12 +10,13 @@ from ledger.cli.refusals import explain
 from ledger.domain.errors import LedgerError
 
 BROKEN_PIPE = 141
+INTERRUPTED = 130
 
 
 def main() -> NoReturn:
     """Run the command that was asked for; what it refuses is told in sentences, not in tracebacks.
 
-    Exit codes are each command's own; beside them 1 for a refusal, 130 after Ctrl-C (by cyclopts) and 141 when whoever read
+    Exit codes are each command's own; beside them 1 for a refusal, 130 after Ctrl-C (mostly by cyclopts) and 141 when whoever read
     our output has gone.
     """
     for stream in (sys.stdout, sys.stderr):
@@ -28,6 +29,8 @@ def main() -> NoReturn:
     except LedgerError as refused:
         print("\n".join(explain(refused)), file=sys.stderr)  # noqa: T201 - the command line prints
         sys.exit(1)
+    except KeyboardInterrupt:  # while a command was still being loaded
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # Python flushes once more at exit, and would complain about the very same pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -123,6 +123,32 @@ def test_ctrl_c_ends_a_command_without_a_traceback(tmp_path: Path):
             caller.close()
 
 
+INTERRUPTED_WHILE_LOADING = """
+import sys
+from ledger.__main__ import main
+
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        if name == "ledger.cli.projections":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupted())
+sys.argv = ["ledger", "projections", "status"]
+main()
+"""
+
+
+def test_ctrl_c_while_a_command_is_being_loaded_is_no_traceback_either():
+    ended = subprocess.run(
+        (sys.executable, "-c", INTERRUPTED_WHILE_LOADING),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=HANG_GUARD,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
 def test_a_terminal_of_another_alphabet_is_no_crash():
     shown = ledger("import", "nobody\N{SNOWMAN}", settings={"PYTHONIOENCODING": "ascii", "LEDGER_TOKEN": "t"})
     assert shown.returncode == 1
