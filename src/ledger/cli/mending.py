@@ -130,7 +130,7 @@ def _tell(answers: Sequence[Resolved], *, json: bool, is_single: bool) -> int:
         print_json(answers[0] if is_single else answers)
     else:
         for answer in answers:
-            print(f"{answer.failure_id} {answer.projection_name}: {answer.message}.")
+            print(f"{answer.failure_id} {answer.projection_name}: {answer.message.rstrip('.')}.")
             print_changes(answer.rows_changed, answer.changes)
         if not answers:
             print("Nothing is parked.")

@@ -4,7 +4,9 @@ Later events of a parked sequence wait behind it, in order. Letting them through
 corrupted: a decision would be shown as pending after it was approved.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final
 
 import msgspec
@@ -98,9 +100,23 @@ async def park_outcome(conn: Connection, ledger_id: int, feed: Feed, outcome: Ou
 
 FAILED: Final = "projection.event.parked"
 
+_is_rehearsal: ContextVar[bool] = ContextVar("is_rehearsal", default=False)
+
+
+@contextmanager
+def rehearsing() -> Iterator[None]:
+    """Log no failures in this block: it is rolled back, and their ids with it."""
+    before = _is_rehearsal.set(True)
+    try:
+        yield
+    finally:
+        _is_rehearsal.reset(before)
+
 
 def tell(feed: Feed, blocked: Blocked, *, failure: str) -> None:
     """Log a failure by its ids; the error's own words may quote a payload and stay in the record."""
+    if _is_rehearsal.get():
+        return
     log.warning(
         FAILED,
         projection=feed.name,

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Generic, TypeAlias, TypeVar
 import msgspec
 
 from ledger.domain.ids import StreamName
+from ledger.projections.isolation import rehearsing
 from ledger.projections.projection import Feed
 from ledger.store.ledger import Ledger
 from ledger.store.pool import Connection
@@ -55,7 +56,8 @@ async def rehearse(
         try:
             streams = await streams_of(conn)
             before = await _rows(conn, ledger.ledger_id, feed, streams)
-            done = await effect(conn)
+            with rehearsing():
+                done = await effect(conn)
             after = await _rows(conn, ledger.ledger_id, feed, streams)
         finally:
             await transaction.rollback()
