@@ -2,8 +2,9 @@
 
 import re
 
-from httpx import Response
+from httpx import ASGITransport, AsyncClient, Response
 
+from ledger.api.app import create_app
 from ledger.limiting.rates import Rates
 from tests.api.answers import assert_refused, log_in
 from tests.support.databases import Database
@@ -54,6 +55,18 @@ async def test_who_is_not_logged_in_is_counted_by_address_whatever_they_call(dat
     assert statuses == [200, 401, 200, 200, 401, 429]
     assert_refused(login, 429, "too many requests")
     assert watched == [200, 200]
+
+
+async def test_the_addresses_of_one_ipv6_network_are_one(database: Database) -> None:
+    statuses = []
+    async with serving(database, passwords=cheap_passwords(), settings=FEW) as api:
+        app = create_app(api.services)
+        for number in range(6):
+            transport = ASGITransport(app=app, client=(f"2001:db8::{number}", 1))
+            async with AsyncClient(transport=transport, base_url="http://ledger.test") as away:
+                statuses.append((await away.get("/health")).status_code)
+
+    assert statuses == [200, 200, 200, 200, 200, 429]
 
 
 async def test_registrations_are_counted_whoever_asks_for_them(database: Database) -> None:

@@ -46,6 +46,15 @@ async def test_a_part_of_the_log_leaves_other_sequences_alone(level: Ledger) -> 
     assert [row["level"] for row in levels] == [7, 7, 0]
 
 
+async def test_what_nobody_has_begun_to_follow_is_left_to_the_runner(ledger: Ledger) -> None:
+    await happen(ledger, THREE_ITEMS)
+    async with ledger.pool.acquire() as conn, conn.transaction():
+        done = await replay_range(conn, LEDGER_ID, DECISIONS, EVERYTHING, ending=BY_HAND)
+
+    assert (done.sequences, done.replayed, done.failed) == (3, 0, 0)
+    assert await counted(ledger, "decisions") == (0, 0, 0, 0, 0)
+
+
 async def test_passing_trouble_undoes_a_replay_and_parks_nothing(level: Ledger) -> None:
     chaos = Chaos(DECISIONS)
     chaos.fail_on(3, error=transient)

@@ -8,6 +8,7 @@ from ledger.api.auth import services_of
 from ledger.api.services import Services
 from ledger.api.types import HttpConnection
 from ledger.domain.ids import PersonId
+from ledger.limiting.addresses import network_of
 from ledger.limiting.rates import Quota, Rate, TooManyRequests
 
 _KEY: Final = "ledger_quota"
@@ -32,7 +33,7 @@ async def spend_from_address(connection: HttpConnection) -> None:
         TooManyRequests: it is one too many in this minute.
     """
     if connection.scope["path"] not in UNCOUNTED:
-        address = connection.client.host if connection.client else ""
+        address = network_of(connection.client.host) if connection.client else ""
         await _spend(connection, f"address:{address}")
 
 

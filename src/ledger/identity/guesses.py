@@ -13,8 +13,6 @@ import hmac
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from ipaddress import IPv6Address, ip_address, ip_network
-from typing import Final
 
 import msgspec
 from opentelemetry import metrics
@@ -23,11 +21,9 @@ from ledger.domain.errors import Unauthenticated
 from ledger.domain.ids import PersonId
 from ledger.identity.failed_logins import FailedLogins
 from ledger.identity.people import folded
+from ledger.limiting.addresses import network_of
 from ledger.limiting.limiter import Limiter
 from ledger.limiting.rates import Rate, Rates, TooManyFailures, growing
-
-IPV6_PREFIX: Final = 64
-"""One household or host has a whole network of this size."""
 
 _meter = metrics.get_meter("ledger.identity")
 _failed = _meter.create_counter(
@@ -82,7 +78,7 @@ class Guesses:
         name = _Limited(self._by_name, self._hidden("name", folded(username)))
         limited = [name]
         if address is not None:
-            limited.append(_Limited(self._by_address, self._hidden("address", _network(address))))
+            limited.append(_Limited(self._by_address, self._hidden("address", network_of(address))))
         await self._admit("password", *limited)
         try:
             yield
@@ -141,14 +137,3 @@ class Guesses:
     def _hidden(self, kind: str, text: str) -> str:
         told = f"{kind}:{text}".encode("utf-8", "surrogatepass")
         return hmac.new(self._secret, told, hashlib.sha256).hexdigest()
-
-
-def _network(address: str) -> str:
-    """Take the addresses of one IPv6 network together; whatever is no address stands for itself."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
-        return str(ip_network((parsed, IPV6_PREFIX), strict=False))
-    return str(parsed)

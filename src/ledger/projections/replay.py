@@ -8,7 +8,7 @@ import msgspec
 from ledger.domain.ids import Position, StreamName
 from ledger.domain.operations.decide import ProjectionState
 from ledger.projections import failures
-from ledger.projections.checkpoints import lock, reckon
+from ledger.projections.checkpoints import lock, read_checkpoint, reckon
 from ledger.projections.failures import Ending
 from ledger.projections.faults import is_transient
 from ledger.projections.isolation import Blocked, Outcome, apply_singly, tell
@@ -102,6 +102,7 @@ async def replay(
         UseRebuild: see ``streams_in``.
         UnknownSchemaVersion: a newer release wrote one of the events.
     """
+    await read_checkpoint(conn, ledger_id, feed)  # which nobody may have begun yet
     at = await lock(conn, ledger_id, feed)
     streams = await streams_in(conn, ledger_id, feed, asked)
     refolding = _Refolding(conn, ledger_id, feed, ending)
