@@ -5,17 +5,18 @@ import io
 import json
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from ledger.cli import client as client_module
 from ledger.cli import client_settings as client_settings_module
-from ledger.cli.importing import NoSuchFile, import_file
+from ledger.cli.importing import NoSuchFile, all_at_once, import_file
 from ledger.settings import SettingsRefused
 from tests.support.databases import TEMPLATE, Cluster
 from tests.support.items import a_file_of, item
-from tests.support.service import Service, ledger, on_database, service
+from tests.support.service import HANG_GUARD, Service, ledger, on_database, service
 
 pytestmark = pytest.mark.processes
 
@@ -193,3 +194,22 @@ def test_on_a_terminal_a_bar_is_shown_and_what_is_bad_above_it(
 )
 def test_this_machine_is_reached_without_a_proxy(url: str, *, is_near: bool):
     assert client_module._is_this_machine(url) is is_near
+
+
+async def test_a_worker_that_misses_its_cancellation_is_told_again():
+    started = asyncio.Event()
+
+    async def work() -> None:
+        with suppress(asyncio.CancelledError):
+            started.set()
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()  # as if nothing had been said
+
+    importing = asyncio.create_task(all_at_once(2, work))
+    await started.wait()
+    importing.cancel()
+
+    async with asyncio.timeout(HANG_GUARD):
+        assert isinstance(
+            (await asyncio.gather(importing, return_exceptions=True))[0], asyncio.CancelledError
+        )

@@ -84,9 +84,11 @@ def test_a_service_killed_in_the_middle_of_an_import(data_dir: Path, tmp_path: P
         assert summary_of(output) == {
             "imported": ITEMS,
             "already_there": 0,
+            "different": 0,
             "refused": 0,
             "stopped": None,
             "refused_lines": [],
+            "different_lines": [],
         }
         assert all_there_once(data_dir)
 

@@ -21,6 +21,7 @@ from ledger.domain.errors import Invalid
 AT_ONCE: Final = 16
 PATIENCE: Final = 120.0
 KEPT_REASONS: Final = 1000
+TOLD_AGAIN_AFTER: Final = 0.1
 ALL_THERE, CANNOT_GO_ON, SOME_ARE_NOT = 0, 1, 2
 
 
@@ -108,7 +109,7 @@ async def _import(file: Path, settings: ClientSettings, at_once: int, patience: 
             with Progress(os.fstat(source.fileno()).st_size) as progress:
                 submitter, lines = Submitter(client, patience, progress.say), lines_of(source)
                 try:
-                    await _all_at_once(at_once, lambda: _work(submitter, lines, summary, progress))
+                    await all_at_once(at_once, lambda: _work(submitter, lines, summary, progress))
                 except CannotGoOn as stopped:
                     summary.stopped = str(stopped.context["reason"])
     if summary.stopped is not None:
@@ -118,15 +119,23 @@ async def _import(file: Path, settings: ClientSettings, at_once: int, patience: 
     return summary
 
 
-async def _all_at_once(workers: int, work: Callable[[], Coroutine[None, None, None]]) -> None:
-    """Have ``workers`` work side by side; the first that cannot go on stops all of them."""
+async def all_at_once(workers: int, work: Callable[[], Coroutine[None, None, None]]) -> None:
+    """Have ``workers`` work side by side; the first that cannot go on stops all of them.
+
+    A worker may miss that it was cancelled (what connects for it races with itself, and may take the cancellation
+    for its own), so it is told until it has ended.
+    """
     tasks = [asyncio.create_task(work()) for _ in range(workers)]
     try:
-        await asyncio.gather(*tasks)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while left := [task for task in tasks if not task.done()]:
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left, timeout=TOLD_AGAIN_AFTER)
+    for task in tasks:
+        if not task.cancelled():
+            task.result()
 
 
 async def _work(submitter: Submitter, lines: Iterator[Line], summary: Summary, progress: Progress) -> None:
