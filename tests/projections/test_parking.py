@@ -195,6 +195,20 @@ async def test_however_much_is_tried_again_new_events_are_applied(
     assert (await failures_of(ledger, chaos))[0].state is FailureState.RETRYING
 
 
+async def test_passing_trouble_with_what_is_parked_keeps_no_new_event_waiting(
+    ledger: Ledger, running: Service, chaos: Chaos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failures, "RETRY_WAITS", (0.0,) * 1_000_000)
+    chaos.fail_on(1)
+    await running.level(await happen(ledger, moves((SUBMIT, 0))), "decisions")
+    chaos.heal()
+    chaos.fail_on(1, error=transient)
+    await until(lambda: running.runner.health()[0].attempts > 2)
+    await running.level(await happen(ledger, moves((SUBMIT, 1))), "decisions")
+
+    assert await versions(ledger) == {TWO: 1}
+
+
 @pytest.mark.usefixtures("hasty")
 async def test_nothing_is_tried_again_while_somebody_wants_it_paused(ledger: Ledger, chaos: Chaos) -> None:
     chaos.fail_on(1)

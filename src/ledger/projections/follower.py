@@ -109,11 +109,9 @@ class Follower:
             self._progress.saw(self.feed.name, self._at)
         if self._at.is_paused:
             raise Paused
-        after = self._at.position
+        is_level = await self._step(conn, self._at.position)
+        # After the batch, never in its place: thousands may be due, and trouble with them is theirs alone.
         has_retried = self._at.parked > 0 and await self._retry(conn)
-        is_level = await self._step(
-            conn, after
-        )  # also then: thousands may be due, and new events do not wait for them
         if has_retried:
             self._at = None
         self.state, self.error, self.attempts = State.RUNNING, None, 0
