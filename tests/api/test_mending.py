@@ -300,6 +300,22 @@ async def test_a_range_that_is_not_in_the_log_is_refused(api: Api, bad: dict[str
 @pytest.mark.parametrize(
     ("path", "body"),
     [
+        ("/decisions/replay", {"from_position": 1, "to_position": 1}),
+        ("/decisions/replay", {"dry-run": True}),
+        (f"/failures/{NOBODY}/resolve", {"compensation_strategy": "skip", "reason": "x", "dryRun": True}),
+    ],
+)
+async def test_a_misspelt_field_is_refused_and_nothing_is_done(
+    api: Api, path: str, body: dict[str, object]
+) -> None:
+    """Ignored, it would replay everything, or do for good what was meant to be tried."""
+    assert (await post(api, path, body))[0] == 422
+    assert await acts(api) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
         ("/nothing/pause", {}),
         ("/nothing/resume", {}),
         ("/nothing/replay", {}),

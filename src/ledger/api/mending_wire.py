@@ -23,7 +23,7 @@ class OptionalReason(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     reason: Why = ""
 
 
-class ReplayAsked(msgspec.Struct, frozen=True, kw_only=True):
+class ReplayAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Positions to replay, both included; by default from the first to the last.
 
     ``skip_failed``: what was given up before stays so; else it is tried again.
@@ -36,7 +36,7 @@ class ReplayAsked(msgspec.Struct, frozen=True, kw_only=True):
     reason: Why = ""
 
 
-class ResolutionAsked(msgspec.Struct, frozen=True, kw_only=True):
+class ResolutionAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to do about a failure; skipping and mending by hand need a reason."""
 
     compensation_strategy: Literal["retry", "skip", "manual_fix"]
