@@ -59,7 +59,10 @@ def test_a_list_that_is_not_read_on_a_terminal_cuts_no_id(
     key.show()
 
     _, row = capsys.readouterr().out.splitlines()
-    assert row.split()[:5] == [shown["key_id"], shown["prefix"], "engine", "basement", "decisions:read"]
+    assert row.split() == [
+        *(shown["key_id"], shown["prefix"], "engine", "basement", "decisions:read"),
+        *("always", "never"),  # good until it is revoked, and not used yet
+    ]
 
 
 def test_scopes_are_typed_as_they_are_told():

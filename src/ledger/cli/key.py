@@ -124,7 +124,7 @@ async def _revoke(key: KeyId, reason: str) -> None:
 
 
 def _print_table(keys: list[Key]) -> None:
-    columns = ("Id", "Prefix", "User", "Name", "Scopes", "Until", "Last used")
+    columns = ("Id", "Prefix", "User", "Name", "Scopes", "Good until", "Last used")
     rows = [
         (
             key.key_id,
@@ -132,7 +132,7 @@ def _print_table(keys: list[Key]) -> None:
             key.username,
             key.name,
             " ".join(key.scopes),
-            f"{key.expires_at:%Y-%m-%d}" if key.expires_at else "revoked",
+            f"{key.expires_at:%Y-%m-%d}" if key.expires_at else "always",
             f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never",
         )
         for key in keys
