@@ -9,9 +9,12 @@ import asyncpg
 import pytest
 
 from ledger.projections.health import State
+from ledger.projections.views.decisions import DECISIONS
 from ledger.store.ledger import Ledger
 from tests.projections.counting import Counting, ends, make_table, seen
-from tests.projections.given import Service, service, until
+from tests.projections.given import HANG, Service, service, until
+from tests.projections.scenes import THREE_ITEMS, happen
+from tests.support.chaos import Chaos
 from tests.support.databases import Cluster, Database
 
 
@@ -177,3 +180,18 @@ async def test_stopping_does_not_wait_for_a_database_that_is_away(
 
             assert time.monotonic() - stopped_at < 5 * 5.0
             assert running.runner.health()[0].state is State.STOPPED
+
+
+async def test_however_many_views_hang_the_leases_are_renewed(database: Database, ledger: Ledger) -> None:
+    hanging = Chaos(DECISIONS)
+    hanging.gate.clear()
+    views = [hanging.under(f"copy-{number}", hanging.schema) for number in range(5)]
+    await happen(ledger, THREE_ITEMS)
+    renewed = "select min(until) > $1 from views.leases"
+
+    async with service(database, views) as running, asyncio.timeout(HANG):
+        await until(lambda: len(hanging.fed) >= 4 * len(THREE_ITEMS))
+        before = await ledger.pool.fetchval("select max(until) + interval '2 seconds' from views.leases")
+        while not await ledger.pool.fetchval(renewed, before):
+            assert all(view.is_leader for view in running.runner.health())
+        running.kill()

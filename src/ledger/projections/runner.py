@@ -20,7 +20,6 @@ from ledger.store.pool import LOST, Pool, open_pool
 log = structlog.get_logger()
 
 DRAIN_SECONDS: Final = 10.0
-MAX_CONNECTIONS: Final = 4
 
 
 class Runner:
@@ -62,7 +61,10 @@ class Runner:
         return all(one.is_alive and (one.was_level or one.is_paused) for one in self.health())
 
     async def _run(self) -> None:
-        pool = await open_pool(self._ledger.url, min_size=0, max_size=MAX_CONNECTIONS)
+        one_each = (
+            len(self._followers) + 1
+        )  # or the election waits for whoever hangs, and every lease is lost
+        pool = await open_pool(self._ledger.url, min_size=0, max_size=one_each)
         try:
             self._loops = {
                 name: asyncio.create_task(
