@@ -19,6 +19,7 @@ from tests.projections.scenes import ONE, THREE_ITEMS, clean_rows, counted, happ
 from tests.support.databases import Database
 
 BREAK = f"alter table views.decisions_v1 add constraint broken check (stream <> '{ONE}')"
+BREAK_LATER = f"alter table views.decisions_v1 add constraint later check (stream <> '{ONE}' or version < 2)"
 MEND = "alter table views.decisions_v1 drop constraint broken"
 
 
@@ -129,6 +130,20 @@ def test_a_repair_is_rehearsed_and_then_done(broken: Database, capsys: pytest.Ca
     assert is_clean(broken)
     assert projections.failures() == 0
     assert capsys.readouterr().out == "Nothing is parked.\n"
+
+
+def test_a_retry_that_only_moves_the_fault_on_says_what_is_left(
+    broken: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failure = the_failure(capsys)
+    in_database(broken, MEND)
+    in_database(broken, BREAK_LATER)
+
+    assert mending.retry(failure, reason="half of the cause is removed") == 2
+
+    said = capsys.readouterr()
+    assert "Applied" in said.out
+    assert "Still parked: 1." in said.err
 
 
 @pytest.mark.parametrize("which", ["sequence", "all"])

@@ -154,7 +154,9 @@ def _something_is_parked(database: Database, settings: dict[str, str], running: 
 def _an_event_to_give_up(database: Database, settings: dict[str, str]) -> None:
     skip, fix, undo = RUNBOOK["An event to give up"]
     said = carry_out(skip, settings)
-    assert (said.exit_code, "Skipped; what waited behind it goes on" in said.text) == (0, True), said.text
+    assert (said.exit_code, "Skipped; what waited behind it has had its turn" in said.text) == (0, True), (
+        said.text
+    )
     said = carry_out(fix, settings)
     assert (said.exit_code, "Taken as mended by hand" in said.text) == (0, True), said.text
     in_database(database, MEND)

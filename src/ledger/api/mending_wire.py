@@ -120,8 +120,8 @@ def _how(counts: Replay) -> str:
 
 MESSAGES: Final = {
     Resolution.MANUAL_REPLAY: "Applied, with what waited behind it",
-    Resolution.MANUAL_SKIP: "Skipped; what waited behind it goes on",
-    Resolution.MANUAL_FIX: "Taken as mended by hand; what waited behind it goes on",
+    Resolution.MANUAL_SKIP: "Skipped; what waited behind it has had its turn",
+    Resolution.MANUAL_FIX: "Taken as mended by hand; what waited behind it has had its turn",
 }
 
 

@@ -1,6 +1,7 @@
 """``ledger projections``: what an operator does about read models; every act is on the record."""
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from typing import Annotated, Final, TypeAlias
 from uuid import UUID
@@ -27,7 +28,7 @@ from ledger.operations.acting import Actor
 from ledger.operations.mending import Wish
 from ledger.projections import failures as records
 from ledger.projections.catalog import ALL
-from ledger.projections.failures import Resolution
+from ledger.projections.failures import Failure, Resolution
 from ledger.projections.reports import named
 from ledger.store.ledger import Ledger
 from ledger.store.pool import reading
@@ -64,8 +65,11 @@ def retry(
     """
     if sum((failure is not None, sequence is not None, all)) != 1:
         raise SayWhich
-    answers = asyncio.run(_retry(failure, sequence, reason=reason, dry_run=dry_run))
-    return _tell(answers, json=json, is_single=failure is not None)
+    answers, left = asyncio.run(_retry(failure, sequence, reason=reason, dry_run=dry_run))
+    told = _tell(answers, json=json, is_single=failure is not None)
+    if left and told == DONE:
+        print(f"Still parked: {left}. 'ledger projections failures' lists them.", file=sys.stderr)
+    return STILL_BROKEN if left else told
 
 
 def skip(failure: UUID, *, reason: Why, dry_run: DryRun = False, json: Json = False) -> int:
@@ -160,26 +164,30 @@ async def _mend(ledger: Ledger, wish: Wish, *, dry_run: bool) -> Resolved:
     return resolved(await mending.mend(ledger, wish, _operator()))
 
 
-async def _retry(failure: UUID | None, sequence: str | None, *, reason: str, dry_run: bool) -> list[Resolved]:
+async def _retry(
+    failure: UUID | None, sequence: str | None, *, reason: str, dry_run: bool
+) -> tuple[list[Resolved], int]:
+    """Try again what was chosen; also how many culprits there are afterwards in the same sequences."""
     async with overseeing() as ledger:
-        chosen = [FailureId(failure)] if failure is not None else await _active(ledger, sequence)
+        before = await _active(ledger)
+        chosen = {one.failure_id for one in before if sequence in (None, one.sequence)}
+        if failure is not None:
+            chosen = {FailureId(failure)}
         answers: list[Resolved] = []
         with Bar("Retrying") as bar:
-            for one in chosen:
+            for one in sorted(chosen):
                 wish = Wish(failure=one, way=Resolution.MANUAL_REPLAY, reason=reason)
                 answers.append(await _mend(ledger, wish, dry_run=dry_run))
                 bar.to(len(answers), len(chosen))
-        return answers
+        if dry_run:
+            return answers, 0
+        touched = {(one.projection, one.sequence) for one in before if one.failure_id in chosen}
+        return answers, sum((one.projection, one.sequence) in touched for one in await _active(ledger))
 
 
-async def _active(ledger: Ledger, sequence: str | None) -> list[FailureId]:
+async def _active(ledger: Ledger) -> list[Failure]:
     async with reading(ledger.pool) as conn:
-        return [
-            one.failure_id
-            for feed in ALL
-            for one in await records.list_of(conn, ledger.ledger_id, feed)
-            if sequence in (None, one.sequence)
-        ]
+        return [one for feed in ALL for one in await records.list_of(conn, ledger.ledger_id, feed)]
 
 
 async def _replay(
