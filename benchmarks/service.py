@@ -30,12 +30,24 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     client: httpx2.AsyncClient
     password: str
 
-    async def login(self) -> str:
-        """Log the administrator in; the access token."""
-        form = {"username": ADMIN, "password": self.password}
+    async def login(self, username: str = ADMIN) -> str:
+        """Log somebody in, all with the administrator's password; the access token."""
+        form = {"username": username, "password": self.password}
         answer = await self.client.post("/api/auth/login", data=form)
         answer.raise_for_status()
         return str(answer.json()["access_token"])
+
+    async def register(self, username: str, token: str) -> None:
+        """Let somebody in, with the administrator's password."""
+        wanted = {
+            "username": username,
+            "email": f"{username}@example.org",
+            "password": self.password,
+            "full_name": username,
+        }
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = await self.client.post("/api/auth/register", json=wanted, headers=headers)
+        answer.raise_for_status()
 
 
 @asynccontextmanager

@@ -102,7 +102,6 @@ async def open_loop(rate: float, seconds: float, once: Callable[[int], Awaitable
     chance = random.Random(0)  # noqa: S311 - the same load in every run
     clock = time.perf_counter
     latencies: list[float] = []
-    running: set[asyncio.Task[None]] = set()
 
     async def call(number: int, due: float) -> None:
         await once(number)
@@ -110,13 +109,11 @@ async def open_loop(rate: float, seconds: float, once: Callable[[int], Awaitable
 
     began = clock()
     due, number = began, 0
-    while due < began + seconds:
-        while due <= clock():
-            task = asyncio.create_task(call(number, due))
-            running.add(task)
-            task.add_done_callback(running.discard)
-            number += 1
-            due += chance.expovariate(rate)
-        await asyncio.sleep(max(0.0, due - clock()))
-    await asyncio.gather(*running)
+    async with asyncio.TaskGroup() as calls:  # one that fails ends the measurement
+        while due < began + seconds:
+            while due <= clock():
+                calls.create_task(call(number, due))
+                number += 1
+                due += chance.expovariate(rate)
+            await asyncio.sleep(max(0.0, due - clock()))
     return latencies
