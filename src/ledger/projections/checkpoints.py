@@ -27,12 +27,14 @@ READ: Final = """
 select position, events_parked as parked, paused_at is not null as is_paused from views.checkpoints
 where ledger_id = $1 and projection = $2 and version = $3
 """
-# A process that falls asleep in its transaction must not keep the others from the row for long.
+# A process that falls asleep in its transaction must not keep the others from the row for long. And a plan made
+# while a table is known to be empty would read all of it ever after, however it has grown: without sequential
+# scans it goes by the key.
 # $1 ledger, $2 projection, $3 version, $4 search path, $5 synchronous_commit
 LOCK: Final = """
 select position, events_parked as parked, paused_at is not null as is_paused,
        set_config('search_path', $4, true), set_config('synchronous_commit', $5, true),
-       set_config('idle_in_transaction_session_timeout', '5s', true)
+       set_config('idle_in_transaction_session_timeout', '5s', true), set_config('enable_seqscan', 'off', true)
 from views.checkpoints
 where ledger_id = $1 and projection = $2 and version = $3
 for update

@@ -34,13 +34,21 @@ from ledger.store.ledger import Ledger
 from ledger.store.pool import Connection, reading
 from ledger.store.streams import Recorded, read_stream, recorded
 
+# One range of the key at a time, in its order: another index of this ledger looks as good while the table is, or is
+# known to be, empty, and would be read whole ever after.
 # $1 ledger, $2 streams
 LOAD: Final = """
-select stream, analysis_id, null as submission, submitted_by, submitted_at, level, lease_id, holder,
-       fencing_token, expires_at, is_resolved, status, approved_actions, notes, decided_by, decided_at,
-       escalation_reason, version
-from decisions_v1
-where ledger_id = $1 and stream = any($2)
+select found.*
+from unnest($2::text[]) as asked(stream)
+cross join lateral (
+    select stream, analysis_id, null as submission, submitted_by, submitted_at, level, lease_id, holder,
+           fencing_token, expires_at, is_resolved, status, approved_actions, notes, decided_by,
+           decided_at, escalation_reason, version
+    from decisions_v1
+    where ledger_id = $1 and stream >= asked.stream and stream <= asked.stream
+    order by stream
+    limit 1
+) found
 """
 # $1 ledger; arrays, a decision each: $2 stream, $3 level, $4 lease, $5 holder, $6 fencing token,
 # $7 expires at, $8 is resolved, $9 status, $10 actions between commas, $11 notes, $12 decided by,

@@ -13,11 +13,19 @@ from ledger.projections.projection import Projection, fold_rows, must_exist, str
 from ledger.store.pool import Connection
 from ledger.store.streams import Recorded
 
+# One range of the key at a time, in its order: another index of this ledger looks as good while the table is, or is
+# known to be, empty, and would be read whole ever after.
 # $1 ledger, $2 streams
 LOAD: Final = """
-select stream, person_id, role, registered_at, is_active, is_lead, epoch, kept_session, second_factor
-from directory_v1
-where ledger_id = $1 and stream = any($2)
+select found.*
+from unnest($2::text[]) as asked(stream)
+cross join lateral (
+    select stream, person_id, role, registered_at, is_active, is_lead, epoch, kept_session, second_factor
+    from directory_v1
+    where ledger_id = $1 and stream >= asked.stream and stream <= asked.stream
+    order by stream
+    limit 1
+) found
 """
 # $1 ledger; arrays, an account each: $2 stream, $3 person, $4 role, $5 registered at, $6 is active,
 # $7 is lead, $8 epoch, $9 kept session, $10 second factor

@@ -35,11 +35,19 @@ from ledger.store.streams import Recorded
 
 LAST_RANK: Final = max(RANKS.values())
 
+# One range of the key at a time, in its order: another index of this ledger looks as good while the table is, or is
+# known to be, empty, and would be read whole ever after.
 # $1 ledger, $2 streams
 LOAD: Final = """
-select stream, level, lease_id, holder, fencing_token, expires_at, version
-from queue_v1
-where ledger_id = $1 and stream = any($2)
+select found.*
+from unnest($2::text[]) as asked(stream)
+cross join lateral (
+    select stream, level, lease_id, holder, fencing_token, expires_at, version
+    from queue_v1
+    where ledger_id = $1 and stream >= asked.stream and stream <= asked.stream
+    order by stream
+    limit 1
+) found
 """
 # $1 ledger; arrays, a decision each: $2 stream, $3 analysis id, $4 priority, $5 rank, $6 position,
 # $7 submission, $8 submitted by, $9 submitted at, $10 level, $11 lease, $12 holder, $13 fencing token,

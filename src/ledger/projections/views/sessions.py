@@ -25,11 +25,19 @@ from ledger.projections.projection import Projection, fold_rows, must_exist, str
 from ledger.store.pool import Connection
 from ledger.store.streams import Recorded
 
+# One range of the key at a time, in its order: another index of this ledger looks as good while the table is, or is
+# known to be, empty, and would be read whole ever after.
 # $1 ledger, $2 streams
 LOAD: Final = """
-select stream, session_id, person_id, epoch, idle_seconds, opened_at, expires_at, state, ended_at
-from sessions_v1
-where ledger_id = $1 and stream = any($2)
+select found.*
+from unnest($2::text[]) as asked(stream)
+cross join lateral (
+    select stream, session_id, person_id, epoch, idle_seconds, opened_at, expires_at, state, ended_at
+    from sessions_v1
+    where ledger_id = $1 and stream >= asked.stream and stream <= asked.stream
+    order by stream
+    limit 1
+) found
 """
 # $1 ledger; arrays, a session each: $2 stream, $3 session, $4 person, $5 epoch, $6 idle seconds,
 # $7 opened at, $8 expires at, $9 state, $10 ended at

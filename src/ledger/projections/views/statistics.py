@@ -16,8 +16,8 @@ from ledger.store.streams import Recorded
 
 CountedEvent: TypeAlias = DecisionSubmitted | DecisionEscalated | DecisionResolved
 
-# The fence ("offset 0") has every row looked up by its key: on a table that nobody has analyzed yet, another index
-# of this ledger looks as good, and would be read whole.
+# One range of the key at a time, in its order: another index of this ledger looks as good while the table is, or is
+# known to be, empty, and would be read whole ever after.
 # $1 ledger, $2 streams
 LOAD: Final = """
 select s.stream, s.priority, s.submitted_by, s.submitted_at, s.is_answered, s.resolved_at
@@ -25,8 +25,9 @@ from unnest($2::text[]) as asked(stream)
 cross join lateral (
     select stream, priority, submitted_by, submitted_at, is_answered, resolved_at
     from statistics_v1
-    where ledger_id = $1 and stream = asked.stream
-    offset 0
+    where ledger_id = $1 and stream >= asked.stream and stream <= asked.stream
+    order by stream
+    limit 1
 ) s
 """
 # $1 ledger; arrays, an item each: $2 stream, $3 priority, $4 submitted by, $5 submitted at, $6 is answered,
