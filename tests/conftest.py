@@ -1,11 +1,16 @@
 """What every test may ask for: a PostgreSQL, a database of its own, an open ledger."""
 
+import signal
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from ledger.store.ledger import Ledger
 from tests.support.databases import Cluster, Database, cluster
+
+# A shell starts what runs in its background with Ctrl-C ignored, and programs pass that on to those they start: the
+# commands under test would be deaf.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

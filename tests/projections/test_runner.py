@@ -328,6 +328,7 @@ async def test_stopping_finishes_the_batch_at_work(
     await make_table(ledger)
     await ends(ledger, 2)
     async with service(database, [counting.projection]) as running:
+        await until(lambda: health(running).position == 2)
         counting.gate.clear()
         counting.tries = 0
         head = await ends(ledger)

@@ -187,11 +187,20 @@ class Caller:
             self.own = new_stream()
 
 
+async def opened(url: str) -> Ledger:
+    """Open the ledger, again when the connection is cut just then."""
+    while True:
+        try:
+            return await Ledger.open(url)
+        except Unavailable:
+            await asyncio.sleep(0.05)
+
+
 async def main(url: str, account: str, seed: int, appends: int) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     out = os.open(account, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    async with await Ledger.open(url) as ledger:
+    async with await opened(url) as ledger:
         writer = Writer(ledger, out, seed)
 
         async def call() -> None:

@@ -85,7 +85,12 @@ class Ledger:
         """
         await _check_shape(url)
         pool = await open_pool(url, min_size=min_size, max_size=max_size)
-        identity = await pool.fetchrow(IDENTITY, ledger_id)
+        try:
+            async with reading(pool) as conn:
+                identity = await conn.fetchrow(IDENTITY, ledger_id)
+        except Unavailable:
+            pool.terminate()
+            raise
         if identity is None:
             await pool.close()
             raise NotMigrated(ledger=ledger_id)
