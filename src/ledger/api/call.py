@@ -24,6 +24,7 @@ from ledger.domain.event import Event
 from ledger.domain.ids import PersonId, StreamName, Version
 from ledger.identity.people import names_of
 from ledger.identity.sessions import Principal, reads_of
+from ledger.operations.acting import Actor
 from ledger.store.envelope import Provenance
 from ledger.store.streams import keyed_command_id, new_command_id
 
@@ -56,6 +57,14 @@ class Call:
     async def json(self, shape: type[T]) -> T:
         """Read the body strictly as ``shape``; see ``read_json`` for what it raises."""
         return await read_json(self._request, shape)
+
+    async def json_if_any(self, shape: type[T]) -> T:
+        """As ``json``; a body that is left out is one that says nothing."""
+        return await self.json(shape) if await self._request.body() else shape()
+
+    async def actor(self) -> Actor:
+        """Say who acts on a projection, by which request."""
+        return Actor(principal=self.principal, provenance=await self.provenance(), clock=self.services.clock)
 
     async def handle(self, decider: Decider[C, S, E], target: StreamName, build: Build[C]) -> Handled[E]:
         """Carry out a command of this caller; the append relies on their session and account as read."""

@@ -1,9 +1,8 @@
 """Read models over HTTP: how they are doing, and what administrators do about it."""
 
-from typing import Annotated, TypeVar
+from typing import Annotated
 from uuid import UUID
 
-import msgspec
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
 
@@ -13,13 +12,10 @@ from ledger.api.call import Call, json_response
 from ledger.api.types import HttpRequest
 from ledger.domain.ids import FailureId
 from ledger.operations import mending, pausing, replaying
-from ledger.operations.acting import Actor
 from ledger.projections import failures
 from ledger.projections.reports import Report, named, report
 from ledger.projections.retries import FailureNotFound
 from ledger.store.pool import reading
-
-T = TypeVar("T", bound=msgspec.Struct)
 
 
 class ProjectionAdminController(Controller):
@@ -42,9 +38,9 @@ class ProjectionAdminController(Controller):
     async def pause_projection(self, request: HttpRequest, name: FromPath[str]) -> Response[bytes]:
         """Let a projection stand where it is."""
         call, feed = Call(request), named(name)
-        given = await _given(request, call, mending_wire.OptionalReason)
+        given = await call.json_if_any(mending_wire.OptionalReason)
         ledger = call.services.ledger
-        handled = await pausing.pause(ledger, feed, reason=given.reason, actor=await _actor(call))
+        handled = await pausing.pause(ledger, feed, reason=given.reason, actor=await call.actor())
         body = mending_wire.Switched(status="paused", message="Projection paused", projection_name=name)
         return await call.answer(body, handled=handled)
 
@@ -56,9 +52,9 @@ class ProjectionAdminController(Controller):
     async def resume_projection(self, request: HttpRequest, name: FromPath[str]) -> Response[bytes]:
         """Let a projection go on."""
         call, feed = Call(request), named(name)
-        given = await _given(request, call, mending_wire.OptionalReason)
+        given = await call.json_if_any(mending_wire.OptionalReason)
         ledger = call.services.ledger
-        handled = await pausing.resume(ledger, feed, reason=given.reason, actor=await _actor(call))
+        handled = await pausing.resume(ledger, feed, reason=given.reason, actor=await call.actor())
         body = mending_wire.Switched(status="running", message="Projection resumed", projection_name=name)
         return await call.answer(body, handled=handled)
 
@@ -70,7 +66,7 @@ class ProjectionAdminController(Controller):
     async def replay_projection(self, request: HttpRequest, name: FromPath[str]) -> Response[bytes]:
         """Fold anew whatever has events in a range; with dry_run, only show what would change."""
         call, feed = Call(request), named(name)
-        given, ledger = await _given(request, call, mending_wire.ReplayAsked), call.services.ledger
+        given, ledger = await call.json_if_any(mending_wire.ReplayAsked), call.services.ledger
         asked, head = await replaying.range_of(
             ledger, first=given.from_sequence, last=given.to_sequence, skip_failed=given.skip_failed
         )
@@ -79,7 +75,7 @@ class ProjectionAdminController(Controller):
             tried = await replaying.rehearse_replay(ledger, feed, asked)
             ended = call.services.clock()
             return json_response(mending_wire.would_replay(name, tried, started_at=began, completed_at=ended))
-        actor = await _actor(call)
+        actor = await call.actor()
         done = await replaying.replay_range(ledger, feed, asked, head=head, reason=given.reason, actor=actor)
         return await call.answer(mending_wire.replayed(done), handled=done.handled)
 
@@ -99,7 +95,7 @@ class ProjectionAdminController(Controller):
         )
         if given.dry_run:
             return json_response(mending_wire.would_resolve(wish, await mending.rehearse_mend(ledger, wish)))
-        done = await mending.mend(ledger, wish, await _actor(call))
+        done = await mending.mend(ledger, wish, await call.actor())
         return await call.answer(mending_wire.resolved(done), handled=done.handled)
 
 
@@ -148,15 +144,6 @@ async def _reports(call: Call, name: str | None = None) -> tuple[Report, ...]:
         if name is None:
             return await report(conn, ledger.ledger_id)
         return await report(conn, ledger.ledger_id, [named(name)])
-
-
-async def _actor(call: Call) -> Actor:
-    return Actor(principal=call.principal, provenance=await call.provenance(), clock=call.services.clock)
-
-
-async def _given(request: HttpRequest, call: Call, shape: type[T]) -> T:
-    """Read a body that may be left out."""
-    return await call.json(shape) if await request.body() else shape()
 
 
 def _failure_id(text: str) -> FailureId:

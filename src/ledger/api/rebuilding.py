@@ -1,8 +1,7 @@
 """Rebuilding and verifying read models over HTTP."""
 
-from typing import Annotated, TypeVar
+from typing import Annotated
 
-import msgspec
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
 
@@ -12,14 +11,11 @@ from ledger.api.types import HttpRequest
 from ledger.command_handler import Handled
 from ledger.domain.operations.events import OperationsEvent
 from ledger.operations import rebuilding
-from ledger.operations.acting import Actor
 from ledger.projections import rebuilds
 from ledger.projections.rebuilds import Kind
 from ledger.projections.reports import named
 from ledger.projections.verifying import SAMPLE, verify
 from ledger.store.pool import reading
-
-T = TypeVar("T", bound=msgspec.Struct)
 
 
 class RebuildController(Controller):
@@ -32,7 +28,7 @@ class RebuildController(Controller):
     async def reset_projection(self, request: HttpRequest, name: FromPath[str]) -> Response[bytes]:
         """Make a projection anew without looking back; its rows serve until the new ones are level."""
         call = Call(request)
-        given = await _given(request, call, wire.ResetAsked)
+        given = await call.json_if_any(wire.ResetAsked)
         handled = await _ask(call, name, Kind.RESET, given.reason, accept_failures=given.accept_failures)
         body = wire.Reset(
             status="reset",
@@ -68,8 +64,8 @@ class RebuildController(Controller):
     async def cancel_rebuild(self, request: HttpRequest, name: FromPath[str]) -> Response[bytes]:
         """Stop what is under way; the rows that serve go on serving."""
         call, feed = Call(request), named(name)
-        given = await _given(request, call, wire.CancelAsked)
-        handled = await rebuilding.cancel(call.services.ledger, feed, await _actor(call), reason=given.reason)
+        given = await call.json_if_any(wire.CancelAsked)
+        handled = await rebuilding.cancel(call.services.ledger, feed, await call.actor(), reason=given.reason)
         body = wire.RebuildCancelledAnswer(
             status="cancelled",
             message="The rows that served go on serving",
@@ -105,7 +101,7 @@ class RebuildController(Controller):
 
 async def _begin(request: HttpRequest, name: str, kind: Kind, status: str) -> Response[bytes]:
     call = Call(request)
-    given = await _given(request, call, wire.RebuildAsked)
+    given = await call.json_if_any(wire.RebuildAsked)
     handled = await _ask(call, name, kind, given.reason, accept_failures=given.accept_failures)
     body = wire.RebuildBegun(
         status=status,
@@ -122,17 +118,8 @@ async def _ask(
     return await rebuilding.ask(
         call.services.ledger,
         named(name),
-        await _actor(call),
+        await call.actor(),
         kind,
         reason=reason,
         accept_failures=accept_failures,
     )
-
-
-async def _given(request: HttpRequest, call: Call, shape: type[T]) -> T:
-    """Read a body that may be left out."""
-    return await call.json(shape) if await request.body() else shape()
-
-
-async def _actor(call: Call) -> Actor:
-    return Actor(principal=call.principal, provenance=await call.provenance(), clock=call.services.clock)

@@ -98,10 +98,7 @@ def deactivate(
     ] = None,
 ) -> int:
     """Keep somebody out: their sessions end at once, everywhere. Their history stays."""
-    (reason,) = _asked_for({"--reason": reason})
-    if not reason.strip():
-        raise AccountRefused(reason="--reason says why")
-    changed = asyncio.run(_deactivate(username, reason))
+    changed = asyncio.run(_deactivate(username, _why(reason)))
     print(f"{username} is deactivated." if changed else f"{username} was deactivated before.")
     return 0
 
@@ -114,12 +111,16 @@ def forget_factor(
     ] = None,
 ) -> int:
     """Take a lost second factor away: the next login asks for none, or has a new one set up. Sessions end."""
-    (reason,) = _asked_for({"--reason": reason})
-    if not reason.strip():
-        raise AccountRefused(reason="--reason says why")
-    changed = asyncio.run(_forget_factor(username, reason))
+    changed = asyncio.run(_forget_factor(username, _why(reason)))
     print(f"{username} has no second factor any more." if changed else f"{username} had no second factor.")
     return 0
+
+
+def _why(reason: str | None) -> str:
+    (given,) = _asked_for({"--reason": reason})
+    if not given.strip():
+        raise AccountRefused(reason="--reason says why")
+    return given
 
 
 def _asked_for(options: Mapping[str, str | None], asked_later: Sequence[str] = ()) -> list[str]:

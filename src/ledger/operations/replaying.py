@@ -6,7 +6,7 @@ from ledger.command_handler import Handled
 from ledger.domain.event import Utc
 from ledger.domain.ids import Position, StreamName
 from ledger.domain.operations.commands import ReplayRange
-from ledger.domain.operations.decide import BadRange
+from ledger.domain.operations.decide import require_range
 from ledger.domain.operations.events import OperationsEvent, RangeReplayed
 from ledger.operations.acting import Actor, Asked, about, act_and_tell
 from ledger.projections.failures import Ending, Resolution
@@ -38,8 +38,7 @@ async def range_of(
     head = await ledger.head()
     begin = 1 if first is None else first
     end = head if last is None else last
-    if not 1 <= begin <= end <= head:
-        raise BadRange(first=begin, last=end, head=head)
+    require_range(begin, end, head=head)
     return Range(first=Position(begin), last=Position(end), skip_failed=skip_failed), head
 
 

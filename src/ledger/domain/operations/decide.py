@@ -1,11 +1,12 @@
 """What a command does to a projection: the event it causes, or the reason why not."""
 
-from typing import Final, assert_never, get_args
+from typing import Final, TypedDict, assert_never, get_args
 
 from ledger.domain.authority import Authority, Role, require
 from ledger.domain.decider import Decider
 from ledger.domain.errors import Invalid, RuleViolation
-from ledger.domain.ids import PersonId
+from ledger.domain.event import Utc
+from ledger.domain.ids import PersonId, Position
 from ledger.domain.operations.commands import (
     CancelRebuild,
     FailRebuild,
@@ -20,6 +21,7 @@ from ledger.domain.operations.commands import (
     SkipFailure,
     StartRebuild,
     SwitchRebuild,
+    Wish,
 )
 from ledger.domain.operations.events import (
     FailureFixed,
@@ -132,9 +134,7 @@ def _follow(command: PauseProjection | ResumeProjection, state: OperationsState)
             raise NotPaused(projection=command.projection)
         fact = ProjectionResumed
     done = fact(
-        at=command.now,
-        projection=command.projection,
-        projection_version=command.projection_version,
+        **_about(command),
         by=by,
         reason=command.reason,
     )
@@ -143,12 +143,9 @@ def _follow(command: PauseProjection | ResumeProjection, state: OperationsState)
 
 def _replay(command: ReplayRange) -> tuple[OperationsEvent]:
     by = _administrator(command.by)
-    if not 1 <= command.first <= command.last <= command.head:
-        raise BadRange(first=command.first, last=command.last, head=command.head)
+    require_range(command.first, command.last, head=command.head)
     replayed = RangeReplayed(
-        at=command.now,
-        projection=command.projection,
-        projection_version=command.projection_version,
+        **_about(command),
         by=by,
         reason=command.reason,
         first=command.first,
@@ -161,6 +158,16 @@ def _replay(command: ReplayRange) -> tuple[OperationsEvent]:
     return (replayed,)
 
 
+def require_range(first: int, last: int, *, head: Position) -> None:
+    """Refuse positions that are not in a log that ends at ``head``.
+
+    Raises:
+        BadRange: naming all three.
+    """
+    if not 1 <= first <= last <= head:
+        raise BadRange(first=first, last=last, head=head)
+
+
 def _resolve(command: RetryFailure | SkipFailure | FixFailure) -> tuple[OperationsEvent]:
     by = _administrator(command.by)
     if isinstance(command, RetryFailure):
@@ -170,9 +177,7 @@ def _resolve(command: RetryFailure | SkipFailure | FixFailure) -> tuple[Operatio
     given_up: type[FailureSkipped | FailureFixed]
     given_up = FailureSkipped if isinstance(command, SkipFailure) else FailureFixed
     done = given_up(
-        at=command.now,
-        projection=command.projection,
-        projection_version=command.projection_version,
+        **_about(command),
         by=by,
         reason=command.reason,
         failure=command.failure,
@@ -184,9 +189,7 @@ def _resolve(command: RetryFailure | SkipFailure | FixFailure) -> tuple[Operatio
 
 def _retried(command: RetryFailure, by: PersonId | None) -> FailureRetried:
     return FailureRetried(
-        at=command.now,
-        projection=command.projection,
-        projection_version=command.projection_version,
+        **_about(command),
         by=by,
         reason=command.reason,
         failure=command.failure,
@@ -220,9 +223,7 @@ def _begin(command: ResetProjection | StartRebuild, state: OperationsState) -> t
     begun: type[ProjectionReset | RebuildStarted]
     begun = ProjectionReset if isinstance(command, ResetProjection) else RebuildStarted
     done = begun(
-        at=command.now,
-        projection=command.projection,
-        projection_version=command.projection_version,
+        **_about(command),
         by=by,
         reason=command.reason,
         rebuild=command.rebuild,
@@ -239,9 +240,7 @@ def _end(command: SwitchRebuild | FailRebuild, state: OperationsState) -> tuple[
     if isinstance(command, SwitchRebuild):
         return (_switched(command, under_way.by),)
     failed = RebuildFailed(
-        at=command.now,
-        projection=command.projection,
-        projection_version=command.projection_version,
+        **_about(command),
         rebuild=command.rebuild,
         reason=command.reason,
     )
@@ -250,9 +249,7 @@ def _end(command: SwitchRebuild | FailRebuild, state: OperationsState) -> tuple[
 
 def _switched(command: SwitchRebuild, by: PersonId | None) -> RebuildSwitched:
     return RebuildSwitched(
-        at=command.now,
-        projection=command.projection,
-        projection_version=command.projection_version,
+        **_about(command),
         by=by,
         rebuild=command.rebuild,
         position=command.position,
@@ -265,9 +262,7 @@ def _switched(command: SwitchRebuild, by: PersonId | None) -> RebuildSwitched:
 def _cancel(command: CancelRebuild, state: OperationsState) -> tuple[OperationsEvent]:
     by = _administrator(command.by)
     cancelled = RebuildCancelled(
-        at=command.now,
-        projection=command.projection,
-        projection_version=command.projection_version,
+        **_about(command),
         by=by,
         reason=command.reason,
         rebuild=_under_way(command.projection, state).rebuild,
@@ -282,9 +277,7 @@ def _roll_back(command: RollBackRebuild, state: OperationsState) -> tuple[Operat
     if not isinstance(state.rebuild, Switched):
         raise NothingToRollBack(projection=command.projection)
     begun = RollbackStarted(
-        at=command.now,
-        projection=command.projection,
-        projection_version=command.projection_version,
+        **_about(command),
         by=by,
         reason=command.reason,
         rebuild=command.rebuild,
@@ -298,6 +291,19 @@ def _under_way(projection: str, state: OperationsState) -> UnderWay:
     if not isinstance(state.rebuild, UnderWay):
         raise NoRebuildUnderWay(projection=projection)
     return state.rebuild
+
+
+class _About(TypedDict):
+    at: Utc
+    projection: str
+    projection_version: int
+
+
+def _about(command: Wish) -> _About:
+    """Say what every event says first: when, and of which version of which projection."""
+    return _About(
+        at=command.now, projection=command.projection, projection_version=command.projection_version
+    )
 
 
 def _administrator(by: Authority | None) -> PersonId | None:
