@@ -8,17 +8,17 @@ from ledger.domain.authority import Authority, Role
 from ledger.domain.decision.commands import SubmitDecision
 from ledger.domain.decision.decide import DECISION, KIND_VERSION, THREAT_ANALYSIS_POLICY
 from ledger.domain.decision.events import (
-    Action,
     Choice,
     DecisionClaimed,
     DecisionEvent,
     DecisionResolved,
     Outcome,
     Priority,
-    ThreatAnalysis,
     VoteCast,
 )
+from ledger.domain.decision.item import ThreatAnalysis
 from ledger.domain.ids import DecisionId, Digest, LeaseId, PersonId, SessionId
+from ledger.domain.terms import Action
 
 ANALYST: Final = PersonId(UUID(int=3))
 SESSION: Final = SessionId(UUID(int=4))

@@ -12,8 +12,10 @@ from ledger.domain.decision.commands import (
     SubmitDecision,
 )
 from ledger.domain.decision.decide import THREAT_ANALYSIS_POLICY
-from ledger.domain.decision.events import Action, Choice, EscalationCause, Policy, Priority, ThreatAnalysis
+from ledger.domain.decision.events import Choice, EscalationCause, Priority
+from ledger.domain.decision.item import ThreatAnalysis
 from ledger.domain.ids import DecisionId, Digest, PersonId
+from ledger.domain.terms import Action, Policy
 from tests.builders.decision_events import ITEM, SUSPECT, lease
 from tests.builders.people import ANA, ENGINE, NOW, acting
 

@@ -6,9 +6,8 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from ledger.domain.decision.decide import THREAT_ANALYSIS_POLICY, subject_digest
+from ledger.domain.decision.decide import THREAT_ANALYSIS_POLICY
 from ledger.domain.decision.events import (
-    Action,
     Choice,
     ClaimReleased,
     ClaimRenewed,
@@ -18,14 +17,13 @@ from ledger.domain.decision.events import (
     DecisionSubmitted,
     EscalationCause,
     Outcome,
-    Policy,
     Priority,
-    ReasonMode,
     ReleaseCause,
-    ThreatAnalysis,
     VoteCast,
 )
+from ledger.domain.decision.item import ThreatAnalysis, subject_digest
 from ledger.domain.ids import DecisionId, LeaseId, PersonId, SessionId
+from ledger.domain.terms import Action, Policy, ReasonMode
 from tests.builders.people import ANA, ENGINE, NOW, session_of
 
 SUSPECT: Final = DecisionId("analysis-7")

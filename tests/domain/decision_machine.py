@@ -9,12 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from ledger.domain.authority import Authority
 from ledger.domain.decision.commands import DecisionCommand
 from ledger.domain.decision.decide import DECISION
-from ledger.domain.decision.events import (
-    Action,
-    Choice,
-    Policy,
-    ReasonMode,
-)
+from ledger.domain.decision.events import Choice
 from ledger.domain.decision.state import (
     DecisionState,
     Pending,
@@ -23,6 +18,7 @@ from ledger.domain.decision.state import (
 )
 from ledger.domain.errors import LedgerError
 from ledger.domain.ids import Digest, PersonId
+from ledger.domain.terms import Action, Policy, ReasonMode
 from tests.builders import (
     ADA,
     ANA,

@@ -1,7 +1,7 @@
 import pytest
 
 from ledger.domain.decision.decide import DECISION
-from ledger.domain.decision.events import Action, Choice, Outcome, Priority, ReleaseCause
+from ledger.domain.decision.events import Choice, Outcome, Priority, ReleaseCause
 from ledger.domain.decision.state import (
     Answer,
     Case,
@@ -18,6 +18,7 @@ from ledger.domain.decision.state import (
     live_lease,
     status_of,
 )
+from ledger.domain.terms import Action
 from tests.builders import (
     ANA,
     BEN,

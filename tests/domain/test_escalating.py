@@ -3,7 +3,7 @@ from msgspec.structs import replace
 
 from ledger.domain.authority import InsufficientPermissions, Role, SessionNotLive
 from ledger.domain.decision.decide import DECISION
-from ledger.domain.decision.events import Action, EscalationCause, ReleaseCause
+from ledger.domain.decision.events import EscalationCause, ReleaseCause
 from ledger.domain.decision.rules import (
     ActionNotAllowed,
     AlreadyMade,
@@ -12,6 +12,7 @@ from ledger.domain.decision.rules import (
     LeaseHeld,
 )
 from ledger.domain.decision.state import DecisionNotFound
+from ledger.domain.terms import Action
 from tests.builders import (
     ANA,
     BEN,

@@ -14,7 +14,8 @@ from ledger.domain.account.state import AccountState
 from ledger.domain.authority import Authority
 from ledger.domain.decision.commands import DecisionCommand
 from ledger.domain.decision.decide import DECISION
-from ledger.domain.decision.events import DecisionEvent, Policy, ThreatAnalysis
+from ledger.domain.decision.events import DecisionEvent
+from ledger.domain.decision.item import ThreatAnalysis
 from ledger.domain.decision.state import Answer, Case, DecisionState, Lease, Vote
 from ledger.domain.event import type_name
 from ledger.domain.login.commands import LoginCommand
@@ -29,6 +30,7 @@ from ledger.domain.session.commands import SessionCommand
 from ledger.domain.session.decide import SESSION
 from ledger.domain.session.events import SessionEvent
 from ledger.domain.session.state import SessionState
+from ledger.domain.terms import Policy
 
 AGGREGATES = [
     (DECISION, DecisionEvent),

@@ -2,7 +2,7 @@ import pytest
 
 from ledger.domain.authority import InsufficientPermissions, Role, SessionNotLive, StepUpRequired
 from ledger.domain.decision.decide import DECISION
-from ledger.domain.decision.events import Action, Choice, Outcome, ReasonMode
+from ledger.domain.decision.events import Choice, Outcome
 from ledger.domain.decision.rules import (
     ActionNotAllowed,
     AlreadyMade,
@@ -14,6 +14,7 @@ from ledger.domain.decision.rules import (
 )
 from ledger.domain.decision.state import DecisionNotFound
 from ledger.domain.ids import Digest
+from ledger.domain.terms import Action, ReasonMode
 from tests.builders import (
     ADA,
     ANA,

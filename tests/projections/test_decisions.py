@@ -2,9 +2,10 @@
 
 import pytest
 
-from ledger.domain.decision.events import Action, Outcome
+from ledger.domain.decision.events import Outcome
 from ledger.domain.decision.state import Answer, Status
 from ledger.domain.ids import DecisionId, StreamName
+from ledger.domain.terms import Action
 from ledger.projections.views.decisions import DECISIONS, DecisionRow, Found, current, find
 from ledger.store.ledger import Ledger
 from tests.builders import (

@@ -6,7 +6,8 @@ import msgspec
 from hypothesis import strategies as st
 
 from ledger.domain.authority import Role
-from ledger.domain.decision.events import Action, Priority
+from ledger.domain.decision.events import Priority
+from ledger.domain.terms import Action
 from ledger.upcasters.prototype import (
     AnswerReading,
     Deactivation,

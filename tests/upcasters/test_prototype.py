@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from ledger.domain.account.events import AccountDeactivated, AccountRegistered
-from ledger.domain.decision.decide import THREAT_ANALYSIS_POLICY, subject_digest
+from ledger.domain.decision.decide import THREAT_ANALYSIS_POLICY
 from ledger.domain.decision.events import (
     Choice,
     DecisionEscalated,
@@ -19,6 +19,7 @@ from ledger.domain.decision.events import (
     Outcome,
     VoteCast,
 )
+from ledger.domain.decision.item import subject_digest
 from ledger.domain.event import Imported, type_name
 from ledger.store.codec import UnreadableEvent, decode
 from ledger.upcasters.account import INACTIVE_BEFORE

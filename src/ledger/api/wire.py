@@ -6,10 +6,12 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from ledger.api.problems import FieldError, InvalidRequest
-from ledger.domain.decision.events import Action, Priority, ThreatAnalysis
+from ledger.domain.decision.events import Priority
+from ledger.domain.decision.item import ThreatAnalysis
 from ledger.domain.decision.state import Status
 from ledger.domain.event import Utc
 from ledger.domain.ids import DecisionId
+from ledger.domain.terms import Action
 from ledger.identity.people import holds_unseen, is_storable
 from ledger.projections import submission
 

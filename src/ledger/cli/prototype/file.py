@@ -6,8 +6,9 @@ from typing import Annotated, Final, Generic, Literal, TypeVar
 
 import msgspec
 
-from ledger.domain.decision.events import Action, Priority
+from ledger.domain.decision.events import Priority
 from ledger.domain.errors import Invalid
+from ledger.domain.terms import Action
 from ledger.identity.people import is_storable
 
 R = TypeVar("R", bound=msgspec.Struct)

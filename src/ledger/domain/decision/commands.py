@@ -5,9 +5,11 @@ from typing import TypeAlias
 import msgspec
 
 from ledger.domain.authority import Authority
-from ledger.domain.decision.events import Action, Choice, EscalationCause, Policy, Priority, ThreatAnalysis
+from ledger.domain.decision.events import Choice, EscalationCause, Priority
+from ledger.domain.decision.item import ThreatAnalysis
 from ledger.domain.event import Utc
 from ledger.domain.ids import DecisionId, Digest, LeaseId
+from ledger.domain.terms import Action, Policy
 
 
 class SubmitDecision(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,10 +1,7 @@
 """What a command does to a decision: the events it causes, or the reason why not."""
 
-import hashlib
 from datetime import timedelta
 from typing import Final, assert_never, get_args
-
-import msgspec
 
 from ledger.domain.authority import Authority, at_work, require
 from ledger.domain.decider import Decider
@@ -19,7 +16,6 @@ from ledger.domain.decision.commands import (
     SubmitDecision,
 )
 from ledger.domain.decision.events import (
-    Action,
     Choice,
     ClaimReleased,
     ClaimRenewed,
@@ -29,13 +25,10 @@ from ledger.domain.decision.events import (
     DecisionResolved,
     DecisionSubmitted,
     Outcome,
-    Policy,
-    Priority,
-    ReasonMode,
     ReleaseCause,
-    ThreatAnalysis,
     VoteCast,
 )
+from ledger.domain.decision.item import subject_digest
 from ledger.domain.decision.state import (
     Case,
     DecisionState,
@@ -46,7 +39,8 @@ from ledger.domain.decision.state import (
     live_lease,
 )
 from ledger.domain.event import Utc
-from ledger.domain.ids import DecisionId, Digest, PersonId, SessionId
+from ledger.domain.ids import PersonId, SessionId
+from ledger.domain.terms import Action, Policy, ReasonMode
 
 THREAT_ANALYSIS_POLICY: Final = Policy(
     name="threat_analysis",
@@ -64,14 +58,6 @@ THREAT_ANALYSIS_POLICY: Final = Policy(
 
 KIND_VERSION: Final = 1
 """The version of the built-in kind's item."""
-
-
-def subject_digest(
-    decision_id: DecisionId, item: ThreatAnalysis, kind_version: int, priority: Priority
-) -> Digest:
-    """Name exactly what a human is shown: SHA-256 over its canonical JSON (sorted keys, no blanks)."""
-    shown = {"decision_id": decision_id, "item": item, "kind_version": kind_version, "priority": priority}
-    return Digest(hashlib.sha256(msgspec.json.encode(shown, order="sorted")).hexdigest())
 
 
 def decide(command: DecisionCommand, state: DecisionState) -> tuple[DecisionEvent, ...]:

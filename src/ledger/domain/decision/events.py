@@ -9,10 +9,10 @@ where this ledger is where it happened.
 from enum import StrEnum
 from typing import ClassVar, TypeAlias
 
-import msgspec
-
+from ledger.domain.decision.item import ThreatAnalysis
 from ledger.domain.event import Event, Imported, Utc
 from ledger.domain.ids import DecisionId, Digest, LeaseId, PersonId, SessionId
+from ledger.domain.terms import Action, Policy
 
 
 class Priority(StrEnum):
@@ -22,18 +22,6 @@ class Priority(StrEnum):
     HIGH = "high"
     MEDIUM = "medium"
     LOW = "low"
-
-
-class Action(StrEnum):
-    """What an approval lets the submitter do."""
-
-    BLOCK_IP = "block_ip"
-    QUARANTINE_SYSTEM = "quarantine_system"
-    ACTIVATE_KILLSWITCH = "activate_killswitch"
-    DEPLOY_COUNTERMEASURE = "deploy_countermeasure"
-    ESCALATE_TO_SOC = "escalate_to_soc"
-    NO_ACTION = "no_action"
-    CUSTOM = "custom"
 
 
 class Choice(StrEnum):
@@ -50,14 +38,6 @@ class Outcome(StrEnum):
     REJECTED = "rejected"
 
 
-class ReasonMode(StrEnum):
-    """When a vote must carry notes."""
-
-    NEVER = "never"
-    ON_REJECT = "on_reject"
-    ALWAYS = "always"
-
-
 class ReleaseCause(StrEnum):
     """Why a claim ended without a verdict."""
 
@@ -72,39 +52,6 @@ class EscalationCause(StrEnum):
 
     PERSON = "person"
     TIMER = "timer"
-
-
-class ThreatAnalysis(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="threat_analysis"):
-    """What a security engine saw, as it was submitted; free text is kept verbatim."""
-
-    threat_level: str
-    source_ip: str
-    confidence: float
-    iocs: tuple[str, ...]
-    ttps: tuple[str, ...]
-    recommended_actions: tuple[str, ...]
-    forensic_summary: str
-    incident_id: str | None = None
-    attributed_actor: str | None = None
-
-
-class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """The rules one decision is taken under: a snapshot, never looked up again.
-
-    ``escalation_levels`` is how often it may be moved up; ``lease_seconds`` how long a claim lasts;
-    ``step_up_seconds`` how fresh a voter's second factor must be (``None``: not asked for).
-    """
-
-    name: str
-    version: int
-    allowed_actions: tuple[Action, ...]
-    approvals_needed: int
-    rejections_needed: int
-    four_eyes: bool
-    reason: ReasonMode
-    step_up_seconds: int | None
-    escalation_levels: int
-    lease_seconds: int
 
 
 class DecisionSubmitted(Event, frozen=True, kw_only=True, omit_defaults=True, tag="decision-submitted"):

@@ -11,7 +11,7 @@ from ledger.domain.authority import (
     require_fresh_factor,
 )
 from ledger.domain.decision.commands import CastVote, Escalate
-from ledger.domain.decision.events import Action, Choice, EscalationCause, ReasonMode
+from ledger.domain.decision.events import Choice, EscalationCause
 from ledger.domain.decision.state import (
     Case,
     DecisionNotFound,
@@ -27,6 +27,7 @@ from ledger.domain.decision.state import (
 from ledger.domain.errors import Refused, RuleViolation
 from ledger.domain.event import Utc
 from ledger.domain.ids import LeaseId, PersonId
+from ledger.domain.terms import Action, ReasonMode
 
 SUBMITTERS: Final = frozenset({Role.SERVICE, Role.ANALYST, Role.ADMIN})
 REVIEWERS: Final = frozenset({Role.ANALYST, Role.ADMIN})

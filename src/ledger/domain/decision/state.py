@@ -40,7 +40,6 @@ import msgspec
 from msgspec.structs import replace
 
 from ledger.domain.decision.events import (
-    Action,
     Choice,
     ClaimReleased,
     ClaimRenewed,
@@ -49,14 +48,14 @@ from ledger.domain.decision.events import (
     DecisionEvent,
     DecisionResolved,
     DecisionSubmitted,
-    Policy,
     Priority,
-    ThreatAnalysis,
     VoteCast,
 )
+from ledger.domain.decision.item import ThreatAnalysis
 from ledger.domain.errors import NotFound
 from ledger.domain.event import Utc
 from ledger.domain.ids import DecisionId, Digest, LeaseId, PersonId, SessionId
+from ledger.domain.terms import Action, Policy
 
 
 class DecisionNotFound(NotFound):

@@ -9,7 +9,6 @@ import msgspec
 from msgspec.structs import replace
 
 from ledger.domain.decision.events import (
-    Action,
     ClaimReleased,
     ClaimRenewed,
     DecisionClaimed,
@@ -21,6 +20,7 @@ from ledger.domain.decision.events import (
 )
 from ledger.domain.decision.state import Answer, Status, answer_in
 from ledger.domain.ids import NO_EVENTS, DecisionId, PersonId, StreamName, Version
+from ledger.domain.terms import Action
 from ledger.projections.projection import (
     Projection,
     fold_rows,

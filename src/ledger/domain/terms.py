@@ -1,0 +1,93 @@
+"""The terms a decision is taken under: what a policy says, as the decision's own submission keeps it.
+
+STORAGE FORMAT: submissions and published policies hold these values. Add a field only with a default that is
+true of every older policy (ADR 0004).
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Action(StrEnum):
+    """What an approval lets the submitter do."""
+
+    BLOCK_IP = "block_ip"
+    QUARANTINE_SYSTEM = "quarantine_system"
+    ACTIVATE_KILLSWITCH = "activate_killswitch"
+    DEPLOY_COUNTERMEASURE = "deploy_countermeasure"
+    ESCALATE_TO_SOC = "escalate_to_soc"
+    NO_ACTION = "no_action"
+    CUSTOM = "custom"
+
+
+class ReasonMode(StrEnum):
+    """When a vote must carry notes."""
+
+    NEVER = "never"
+    ON_REJECT = "on_reject"
+    ALWAYS = "always"
+
+
+class Risk(StrEnum):
+    """What a wrong approval could cost; only what is low may be approved by nobody."""
+
+    LOW = "low"
+    HIGH = "high"
+
+
+class DefaultOutcome(StrEnum):
+    """What the submitter may take from a decision that nobody made in time."""
+
+    DENY = "deny"
+    APPROVE = "approve"
+
+
+class GroupQuorum(msgspec.Struct, frozen=True, kw_only=True):
+    """So many of the approvals come from members of ``group``; each person counts for one group only."""
+
+    group: str
+    approvals: int
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """The rules one decision is taken under: a snapshot, never looked up again.
+
+    ``approvals_needed`` of at most ``voters`` (``None``: any number) persons approve, ``groups`` among them;
+    ``rejections_needed`` end it the other way. ``escalation_levels`` is how often it may be moved up; members of
+    ``reviewers`` (empty: every reviewer) work on it at first, and of ``ladder[n - 1]`` (empty or missing: every
+    reviewer) at level ``n``. ``lease_seconds`` is how long a claim lasts; ``step_up_seconds`` how fresh a voter's
+    second factor must be (``None``: not asked for). ``editable_parameters`` are JSON pointers (RFC 6901) into the
+    payload: what an approver may change, with all below.
+
+    A verdict is wanted within ``target_seconds`` of the submission and must come within ``deadline_seconds``
+    (``None``: at any time); at the deadline it expires with ``default_outcome``. A question to the submitter stops
+    both clocks where ``information_pauses_clock``. An approval is good for ``redeem_seconds`` (``None``: for
+    good); an override must be countersigned within ``countersign_seconds``.
+    """
+
+    name: str
+    version: int
+    allowed_actions: tuple[Action, ...]
+    approvals_needed: int
+    rejections_needed: int
+    four_eyes: bool
+    reason: ReasonMode
+    step_up_seconds: int | None
+    escalation_levels: int
+    lease_seconds: int
+    voters: int | None = None
+    groups: tuple[GroupQuorum, ...] = ()
+    reviewers: tuple[str, ...] = ()
+    ladder: tuple[str, ...] = ()
+    editable_parameters: tuple[str, ...] = ()
+    target_seconds: int | None = None
+    escalates_at_half: bool = False
+    escalates_at_breach: bool = False
+    escalates_on_conflict: bool = False
+    deadline_seconds: int | None = None
+    default_outcome: DefaultOutcome = DefaultOutcome.DENY
+    risk: Risk = Risk.HIGH
+    information_pauses_clock: bool = True
+    redeem_seconds: int | None = None
+    countersign_seconds: int = 86_400
