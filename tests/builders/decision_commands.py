@@ -12,8 +12,8 @@ from ledger.domain.decision.commands import (
     SubmitDecision,
 )
 from ledger.domain.decision.decide import THREAT_ANALYSIS_POLICY
-from ledger.domain.decision.events import Choice, EscalationCause, Priority
-from ledger.domain.decision.item import ThreatAnalysis
+from ledger.domain.decision.events import Choice, Priority
+from ledger.domain.decision.item import Item, Parameter
 from ledger.domain.ids import DecisionId, Digest, PersonId
 from ledger.domain.terms import Action, Policy
 from tests.builders.decision_events import ITEM, SUSPECT, lease
@@ -24,9 +24,10 @@ def submit(
     by: PersonId | Authority = ENGINE,
     *,
     decision_id: DecisionId = SUSPECT,
-    item: ThreatAnalysis = ITEM,
+    item: Item = ITEM,
     priority: Priority = Priority.HIGH,
     policy: Policy = THREAT_ANALYSIS_POLICY,
+    on_behalf_of: PersonId | None = None,
     now: datetime = NOW,
 ) -> SubmitDecision:
     return SubmitDecision(
@@ -38,6 +39,7 @@ def submit(
         priority=priority,
         created_at=NOW,
         policy=policy,
+        on_behalf_of=on_behalf_of,
     )
 
 
@@ -65,6 +67,7 @@ def cast_vote(
     notes: str = "",
     digest: Digest | None = None,
     token: int | None = None,
+    parameters: tuple[Parameter, ...] = (),
     now: datetime = NOW,
 ) -> CastVote:
     """Present the lease with this fencing ``token`` (``None``: present none)."""
@@ -77,22 +80,21 @@ def cast_vote(
         subject_digest=digest,
         lease_id=None if token is None else lease(token),
         fencing_token=token,
+        parameters=parameters,
     )
 
 
 def escalate(
-    by: PersonId | Authority | None = ANA,
+    by: PersonId | Authority = ANA,
     *,
     reason: str = "beyond me",
     actions: tuple[Action, ...] = (),
     notes: str = "",
     now: datetime = NOW,
 ) -> Escalate:
-    """By a timer where ``by`` is ``None``."""
     return Escalate(
         now=now,
-        by=None if by is None else acting(by),
-        cause=EscalationCause.TIMER if by is None else EscalationCause.PERSON,
+        by=acting(by),
         reason=reason,
         approved_actions=actions,
         notes=notes,

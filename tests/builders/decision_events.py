@@ -21,8 +21,8 @@ from ledger.domain.decision.events import (
     ReleaseCause,
     VoteCast,
 )
-from ledger.domain.decision.item import ThreatAnalysis, subject_digest
-from ledger.domain.ids import DecisionId, LeaseId, PersonId, SessionId
+from ledger.domain.decision.item import Change, Item, ThreatAnalysis, subject_digest
+from ledger.domain.ids import DecisionId, Digest, LeaseId, PersonId, SessionId
 from ledger.domain.terms import Action, Policy, ReasonMode
 from tests.builders.people import ANA, ENGINE, NOW, session_of
 
@@ -76,19 +76,26 @@ def submitted(
     decision_id: DecisionId = SUSPECT,
     priority: Priority = Priority.HIGH,
     policy: Policy = THREAT_ANALYSIS_POLICY,
+    on_behalf_of: PersonId | None = None,
+    item: Item = ITEM,
     at: datetime = NOW,
 ) -> DecisionSubmitted:
+    """Its clocks run from ``at`` by the policy."""
+    deadline, target = policy.deadline_seconds, policy.target_seconds
     return DecisionSubmitted(
         at=at,
         decision_id=decision_id,
-        item=ITEM,
+        item=item,
         kind_version=1,
         priority=priority,
         created_at=NOW,
         submitted_by=by,
         session=session_of(by),
         policy=policy,
-        subject_digest=subject_digest(decision_id, ITEM, 1, priority),
+        subject_digest=subject_digest(decision_id, item, 1, priority),
+        on_behalf_of=on_behalf_of,
+        deadline_at=None if deadline is None else at + timedelta(seconds=deadline),
+        target_at=None if target is None else at + timedelta(seconds=target),
     )
 
 
@@ -138,6 +145,9 @@ def voted(
     level: int = 0,
     token: int | None = None,
     session: SessionId | None = None,
+    changes: tuple[Change, ...] = (),
+    approves: Digest | None = None,
+    groups: tuple[str, ...] = (),
     at: datetime = NOW,
 ) -> VoteCast:
     """``token`` is that of the lease it was cast under (``None``: without one)."""
@@ -152,6 +162,9 @@ def voted(
         level=level,
         lease_id=None if token is None else lease(token),
         fencing_token=token,
+        changes=changes,
+        approves=approves,
+        groups=groups,
     )
 
 
@@ -163,6 +176,8 @@ def resolved(
     notes: str = "",
     approvals: int = 1,
     rejections: int = 0,
+    changes: tuple[Change, ...] = (),
+    approved_digest: Digest | None = None,
     at: datetime = NOW,
 ) -> DecisionResolved:
     return DecisionResolved(
@@ -174,6 +189,8 @@ def resolved(
         subject_digest=DIGEST,
         approvals=approvals,
         rejections=rejections,
+        changes=changes,
+        approved_digest=approved_digest,
     )
 
 
@@ -184,16 +201,19 @@ def escalated(
     reason: str = "beyond me",
     actions: tuple[Action, ...] = (),
     notes: str = "",
+    cause: EscalationCause = EscalationCause.PERSON,
+    group: str | None = None,
     at: datetime = NOW,
 ) -> DecisionEscalated:
-    """By a timer where ``by`` is ``None``."""
+    """By nobody where ``by`` is ``None``: name the ``cause``."""
     return DecisionEscalated(
         at=at,
         by=by,
         session=None if by is None else session_of(by),
-        cause=EscalationCause.TIMER if by is None else EscalationCause.PERSON,
+        cause=cause,
         reason=reason,
         level=level,
         approved_actions=actions,
         notes=notes,
+        group=group,
     )

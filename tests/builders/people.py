@@ -59,6 +59,7 @@ def authority(
     stepped_up_at: datetime | None = None,
     has_second_factor: bool = False,
     is_paused: bool = False,
+    groups: tuple[str, ...] = (),
 ) -> Authority:
     return Authority(
         person=person,
@@ -70,6 +71,7 @@ def authority(
         stepped_up_at=stepped_up_at,
         has_second_factor=has_second_factor,
         is_paused=is_paused,
+        groups=groups,
     )
 
 

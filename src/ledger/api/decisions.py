@@ -23,11 +23,11 @@ from ledger.domain.decision.events import (
     DecisionEscalated,
     DecisionEvent,
     DecisionResolved,
-    EscalationCause,
     Priority,
     VoteCast,
 )
-from ledger.domain.decision.state import Answer, DecisionNotFound, Status, answer_in
+from ledger.domain.decision.evolving import answer_in
+from ledger.domain.decision.state import Answer, DecisionNotFound, Status
 from ledger.domain.errors import NotFound
 from ledger.domain.ids import DecisionId, Position
 from ledger.identity.sessions import authority
@@ -189,7 +189,6 @@ def _command(facts: Facts, call: Call, verdict: Verdict) -> DecisionCommand:
         return Escalate(
             now=facts.now,
             by=by,
-            cause=EscalationCause.PERSON,
             reason=verdict.escalation_reason or "",
             approved_actions=verdict.approved_actions,
             notes=verdict.notes,

@@ -43,6 +43,7 @@ class Authority(msgspec.Struct, frozen=True, kw_only=True):
     """When this session last proved a second factor; ``None`` if never."""
     has_second_factor: bool = False
     is_paused: bool = False
+    groups: tuple[str, ...] = ()
 
 
 class SessionNotLive(Unauthenticated):

@@ -11,6 +11,9 @@ KeyId = NewType("KeyId", UUID)
 """An API key of a service account; the key itself is a secret, this is not."""
 
 LeaseId = NewType("LeaseId", UUID)
+EvidenceId = NewType("EvidenceId", UUID)
+"""A file that somebody attached to a decision."""
+
 EventId = NewType("EventId", UUID)
 CommandId = NewType("CommandId", UUID)
 FailureId = NewType("FailureId", UUID)

@@ -62,7 +62,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     A verdict is wanted within ``target_seconds`` of the submission and must come within ``deadline_seconds``
     (``None``: at any time); at the deadline it expires with ``default_outcome``. A question to the submitter stops
-    both clocks where ``information_pauses_clock``. An approval is good for ``redeem_seconds`` (``None``: for
+    both clocks where ``information_pauses_clock``, for ``information_seconds`` at most. An approval is good for ``redeem_seconds`` (``None``: for
     good); an override must be countersigned within ``countersign_seconds``.
     """
 
@@ -89,5 +89,6 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     default_outcome: DefaultOutcome = DefaultOutcome.DENY
     risk: Risk = Risk.HIGH
     information_pauses_clock: bool = True
+    information_seconds: int = 604_800
     redeem_seconds: int | None = None
     countersign_seconds: int = 86_400

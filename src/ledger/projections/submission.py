@@ -5,6 +5,7 @@ from typing import Final
 import msgspec
 
 from ledger.domain.decision.events import DecisionSubmitted, Priority
+from ledger.domain.decision.item import KindItem, ThreatAnalysis
 from ledger.domain.event import Utc
 from ledger.domain.ids import DecisionId
 
@@ -29,10 +30,26 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     created_at: Utc
 
 
+class KindSubmission(msgspec.Struct, frozen=True, kw_only=True):
+    """What was submitted of a registered kind; ``payload`` is what the submitter sent, verbatim."""
+
+    analysis_id: DecisionId
+    kind: str
+    kind_version: int
+    payload: msgspec.Raw
+    priority: Priority
+    created_at: Utc
+
+
 def written(event: DecisionSubmitted) -> str:
     """Write a submission as JSON."""
     item = event.item
-    submission = Submission(
+    submission = _of_kind(event, item) if isinstance(item, KindItem) else _threat(event, item)
+    return msgspec.json.encode(submission).decode()
+
+
+def _threat(event: DecisionSubmitted, item: ThreatAnalysis) -> Submission:
+    return Submission(
         analysis_id=event.decision_id,
         incident_id=item.incident_id,
         threat_level=item.threat_level,
@@ -46,4 +63,14 @@ def written(event: DecisionSubmitted) -> str:
         priority=event.priority,
         created_at=event.created_at,
     )
-    return msgspec.json.encode(submission).decode()
+
+
+def _of_kind(event: DecisionSubmitted, item: KindItem) -> KindSubmission:
+    return KindSubmission(
+        analysis_id=event.decision_id,
+        kind=item.name,
+        kind_version=event.kind_version,
+        payload=msgspec.Raw(item.payload.encode()),
+        priority=event.priority,
+        created_at=event.created_at,
+    )

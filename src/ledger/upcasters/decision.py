@@ -137,9 +137,33 @@ def _answered(record: AnswerRecord) -> Json:
     }
 
 
+def decision_submitted_v2_to_v3(payload: Json) -> Json:
+    """From a time when every item was of the built-in kind: it says so itself, and nothing else has changed."""
+    return payload
+
+
+def claim_released_v1_to_v2(payload: Json) -> Json:
+    """From a time without hand-over and assignment: claims ended for the causes that there were."""
+    return payload
+
+
+def vote_cast_v2_to_v3(payload: Json) -> Json:
+    """From a time when nobody abstained or changed parameters: an approval was of the item as it was."""
+    return payload
+
+
+def decision_escalated_v2_to_v3(payload: Json) -> Json:
+    """From a time when only persons and timers moved decisions up, and to every reviewer."""
+    return payload
+
+
 STEPS: Final = (
     Step(type="decision-submitted", version=1, lift=decision_submitted_v1_to_v2),
+    Step(type="decision-submitted", version=2, lift=decision_submitted_v2_to_v3),
+    Step(type="claim-released", version=1, lift=claim_released_v1_to_v2),
     Step(type="vote-cast", version=1, lift=vote_cast_v1_to_v2),
+    Step(type="vote-cast", version=2, lift=vote_cast_v2_to_v3),
     Step(type="decision-resolved", version=1, lift=decision_resolved_v1_to_v2),
     Step(type="decision-escalated", version=1, lift=decision_escalated_v1_to_v2),
+    Step(type="decision-escalated", version=2, lift=decision_escalated_v2_to_v3),
 )

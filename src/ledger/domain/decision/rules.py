@@ -2,18 +2,12 @@
 
 from typing import Final, assert_never
 
-from ledger.domain.authority import (
-    Authority,
-    InsufficientPermissions,
-    Role,
-    at_work,
-    require,
-    require_fresh_factor,
-)
-from ledger.domain.decision.commands import CastVote, Escalate
-from ledger.domain.decision.events import Choice, EscalationCause
+from ledger.domain.authority import Authority, Role, require_fresh_factor
+from ledger.domain.decision.commands import CastVote, Colleague
+from ledger.domain.decision.events import Choice
 from ledger.domain.decision.state import (
     Case,
+    Closed,
     DecisionNotFound,
     DecisionState,
     InReview,
@@ -22,6 +16,8 @@ from ledger.domain.decision.state import (
     Open,
     Pending,
     Resolved,
+    deadline_of,
+    is_overdue,
     live_lease,
 )
 from ledger.domain.errors import Refused, RuleViolation
@@ -40,9 +36,32 @@ class AlreadyExists(RuleViolation):
 
 
 class AlreadyMade(RuleViolation):
-    """Decision already made."""
+    """Decision already made.
+
+    Context: its ``status``, who decided, ``decided_by``, and when, ``decided_at``.
+    """
 
     code = "already-made"
+
+
+class DecisionClosed(RuleViolation):
+    """Decision already made: it ended without a verdict.
+
+    Context: the ``status`` it ended in, and when, ``closed_at``.
+    """
+
+    code = "decision-closed"
+    advice = "Whoever still wants a decision submits a new one."
+
+
+class DeadlinePassed(RuleViolation):
+    """Its time is over: nothing counts after the deadline.
+
+    Context: ``deadline_at``.
+    """
+
+    code = "deadline-passed"
+    advice = "Whoever still wants a decision submits a new one."
 
 
 class LeaseHeld(RuleViolation):
@@ -75,6 +94,25 @@ class EscalatorMayNotDecide(Refused):
     """Whoever escalated it does not give the verdict."""
 
     code = "escalator-may-not-decide"
+
+
+class NotInGroup(Refused):
+    """This decision is for members of other groups.
+
+    Context: ``groups``, one of which it takes.
+    """
+
+    code = "not-in-group"
+
+
+class AssignedToAnother(RuleViolation):
+    """It is assigned to somebody else.
+
+    Context: ``assigned_to``.
+    """
+
+    code = "assigned-to-another"
+    advice = "Take another one, or ask a lead to assign it anew."
 
 
 class AlreadyVoted(RuleViolation):
@@ -117,39 +155,82 @@ class EscalationExhausted(RuleViolation):
     code = "escalation-exhausted"
 
 
-def must_be_open(state: DecisionState) -> Open:
-    """Refuse what comes after the verdict.
+def must_be_open(state: DecisionState, now: Utc) -> Open:
+    """Refuse what comes after the end.
 
     Raises:
         DecisionNotFound: nothing was submitted.
         AlreadyMade: the verdict has been given.
+        DecisionClosed: it expired, or was withdrawn, cancelled or superseded.
+        DeadlinePassed: its time is over, though nobody has written that down yet.
     """
     match state:
         case NotSubmitted():
             raise DecisionNotFound
         case Pending() | InReview():
+            if is_overdue(state.case, now):
+                raise DeadlinePassed(decision_id=state.case.decision_id, deadline_at=deadline_of(state.case))
             return state
         case Resolved():
-            raise AlreadyMade(decision_id=state.case.decision_id)
+            raise already_made(state)
+        case Closed():
+            answer = state.answer
+            raise DecisionClosed(
+                decision_id=state.case.decision_id, status=answer.status, closed_at=answer.decided_at
+            )
         case _:
             assert_never(state)
 
 
-def must_be_eligible(case: Case, by: Authority) -> None:
+def already_made(state: Resolved) -> AlreadyMade:
+    """Say who decided what, and when."""
+    answer = state.answer
+    return AlreadyMade(
+        decision_id=state.case.decision_id,
+        status=answer.status,
+        decided_by=answer.decided_by,
+        decided_at=answer.decided_at,
+    )
+
+
+def must_be_eligible(case: Case, by: Authority | Colleague) -> None:
     """Refuse whoever could not give a verdict, so that they do not hold it up either.
 
     Raises:
-        SelfReview: four eyes are asked for and it is their own.
+        SelfReview: four eyes are asked for and it is their own, or was asked on their behalf.
         EscalatorMayNotDecide: they moved it up and are no administrator.
+        NotInGroup: it is for others at this level, and they are no administrator.
         AlreadyVoted: their voice has been counted.
     """
     facts = {"decision_id": case.decision_id, "person": by.person}
-    if case.policy.four_eyes and by.person == case.submitted_by:
+    if case.policy.four_eyes and by.person in {case.submitted_by, case.on_behalf_of}:
         raise SelfReview(**facts)
     if by.person in case.escalators and by.role is not Role.ADMIN:
         raise EscalatorMayNotDecide(**facts)
+    groups = groups_at_level(case)
+    if groups and not set(groups) & set(by.groups) and by.role is not Role.ADMIN:
+        raise NotInGroup(**facts, groups=", ".join(groups))
     if any(vote.voter == by.person for vote in case.votes):
         raise AlreadyVoted(**facts)
+
+
+def groups_at_level(case: Case) -> tuple[str, ...]:
+    """Name the groups whose members work on it at its level; none: every reviewer does."""
+    if case.level == 0:
+        return case.policy.reviewers
+    group = next(iter(case.policy.ladder[case.level - 1 : case.level]), "")
+    return (group,) if group else ()
+
+
+def must_be_for(case: Case, by: Authority) -> None:
+    """Refuse what is assigned to somebody else; a lead or an administrator may step in.
+
+    Raises:
+        AssignedToAnother: to whom.
+    """
+    is_theirs = case.assigned_to in {None, by.person}
+    if not (is_theirs or by.is_lead or by.role is Role.ADMIN):
+        raise AssignedToAnother(decision_id=case.decision_id, assigned_to=case.assigned_to)
 
 
 def must_have_stepped_up(case: Case, by: Authority, now: Utc) -> None:
@@ -250,29 +331,19 @@ def must_give_notes(command: CastVote, case: Case) -> None:
         raise ReasonRequired(decision_id=case.decision_id, choice=command.choice)
 
 
-def must_be_asked_by(command: Escalate) -> None:
-    """Let reviewers escalate as persons, and timers as nobody.
-
-    Raises:
-        SessionNotLive: the person's session has ended.
-        InsufficientPermissions: neither a reviewer nor a timer.
-        SessionIsPaused: the person is having a break.
-    """
-    if command.by is not None:
-        require(command.by, REVIEWERS)
-        at_work(command.by)
-    if (command.by is None) is not (command.cause is EscalationCause.TIMER):
-        raise InsufficientPermissions(cause=command.cause)
-
-
-def must_be_escalable(command: Escalate, case: Case) -> None:
+def must_be_escalable(reason: str, case: Case) -> None:
     """Refuse a person without a reason, and a step beyond the highest level.
 
     Raises:
         EscalationReasonRequired: it is blank.
         EscalationExhausted: there is no higher level.
     """
-    if command.by is not None and not command.reason.strip():
+    if not reason.strip():
         raise EscalationReasonRequired(decision_id=case.decision_id)
-    if case.level >= case.policy.escalation_levels:
+    if not can_move_up(case):
         raise EscalationExhausted(decision_id=case.decision_id, level=case.level)
+
+
+def can_move_up(case: Case) -> bool:
+    """Say whether there is a higher level."""
+    return case.level < case.policy.escalation_levels

@@ -1,61 +1,26 @@
-"""What a decision is at a moment: one struct per life stage, and what each event makes of it.
+"""What a decision is at a moment: one struct per life stage.
 
-The legal moves, by state and command. ``-`` is nothing to do; ``or`` separates what the same
-command may cause, depending on leases, votes and policy; ``refused`` says that no one may, ever. Where
-events are listed, the guards in ``rules`` may still refuse. ``tests/domain/test_legal_moves.py`` walks it.
-
-    NotSubmitted  SubmitDecision  DecisionSubmitted
-    NotSubmitted  ClaimDecision   refused DecisionNotFound
-    NotSubmitted  RenewClaim      refused DecisionNotFound
-    NotSubmitted  ReleaseClaim    refused DecisionNotFound
-    NotSubmitted  CastVote        refused DecisionNotFound
-    NotSubmitted  Escalate        refused DecisionNotFound
-    Pending       SubmitDecision  refused AlreadyExists
-    Pending       ClaimDecision   DecisionClaimed
-    Pending       RenewClaim      refused LeaseLost
-    Pending       ReleaseClaim    refused LeaseLost or -
-    Pending       CastVote        VoteCast or VoteCast DecisionResolved
-    Pending       Escalate        DecisionEscalated
-    InReview      SubmitDecision  refused AlreadyExists
-    InReview      ClaimDecision   - or DecisionClaimed or ClaimReleased DecisionClaimed
-    InReview      RenewClaim      ClaimRenewed
-    InReview      ReleaseClaim    - or ClaimReleased
-    InReview      CastVote        VoteCast or VoteCast ClaimReleased or VoteCast DecisionResolved
-    InReview      Escalate        DecisionEscalated or ClaimReleased DecisionEscalated
-    Resolved      SubmitDecision  refused AlreadyExists
-    Resolved      ClaimDecision   refused AlreadyMade
-    Resolved      RenewClaim      refused AlreadyMade
-    Resolved      ReleaseClaim    refused AlreadyMade or -
-    Resolved      CastVote        refused AlreadyMade
-    Resolved      Escalate        refused AlreadyMade
-
-A lease ends by itself at ``expires_at``, without an event: ``InReview`` under a lapsed lease is waiting
-like ``Pending``. So whoever asks about leases or status says what time it is.
+The legal moves, by state and command, are in ``moves.py``; what each event makes of a state is in ``evolving.py``. A lease ends by itself at ``expires_at``, without an
+event: ``InReview`` under a lapsed lease is waiting like ``Pending``. So whoever asks about leases or status says
+what time it is.
 """
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import TypeAlias, assert_never
 
 import msgspec
-from msgspec.structs import replace
 
 from ledger.domain.decision.events import (
     Choice,
-    ClaimReleased,
-    ClaimRenewed,
-    DecisionClaimed,
-    DecisionEscalated,
-    DecisionEvent,
-    DecisionResolved,
-    DecisionSubmitted,
+    Milestone,
     Priority,
-    VoteCast,
 )
-from ledger.domain.decision.item import ThreatAnalysis
+from ledger.domain.decision.item import Change, Item
 from ledger.domain.errors import NotFound
 from ledger.domain.event import Utc
 from ledger.domain.ids import DecisionId, Digest, LeaseId, PersonId, SessionId
-from ledger.domain.terms import Action, Policy
+from ledger.domain.terms import Action, DefaultOutcome, Policy
 
 
 class DecisionNotFound(NotFound):
@@ -72,10 +37,18 @@ class Status(StrEnum):
     APPROVED = "approved"
     REJECTED = "rejected"
     ESCALATED = "escalated"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What the submitter is told; ``decided_by`` is ``None`` when a timer escalated it."""
+    """What the submitter is told; ``decided_by`` is ``None`` when no person did it.
+
+    ``changes`` are parameters that were approved otherwise than asked; ``default_outcome`` stands in for a verdict
+    that nobody gave in time; ``successor`` is the decision that was asked for instead.
+    """
 
     status: Status
     approved_actions: tuple[Action, ...]
@@ -83,6 +56,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     decided_by: PersonId | None
     decided_at: Utc
     escalation_reason: str | None
+    changes: tuple[Change, ...] = ()
+    default_outcome: DefaultOutcome | None = None
+    successor: DecisionId | None = None
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,11 +71,28 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: Utc
 
 
-class Vote(msgspec.Struct, frozen=True):
-    """Who wants what."""
+class Offer(msgspec.Struct, frozen=True):
+    """The holder of ``lease_id`` wants ``to`` to take it over."""
+
+    to: PersonId
+    lease_id: LeaseId
+
+
+class Vote(msgspec.Struct, frozen=True, kw_only=True):
+    """Who wants what; ``approves`` names the item as an approver wants it (``None``: no approval)."""
 
     voter: PersonId
     choice: Choice
+    actions: tuple[Action, ...] = ()
+    approves: Digest | None = None
+    groups: tuple[str, ...] = ()
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What the submitter has been asked and has not answered."""
+
+    asked_at: Utc
+    pauses_clock: bool
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,23 +100,52 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
     ``holders`` is the succession of those who claimed it, neighbours differing; ``fencing_token`` the
     last one given out (0: none yet); ``escalation`` the answer that stands until a verdict replaces it.
+    ``asked_priority`` is what the submitter said, ``priority`` what holds now.
     """
 
     decision_id: DecisionId
-    item: ThreatAnalysis
+    item: Item
     kind_version: int
+    asked_priority: Priority
     priority: Priority
     created_at: Utc
     submitted_at: Utc
     submitted_by: PersonId
+    on_behalf_of: PersonId | None
     policy: Policy
     subject_digest: Digest
+    target_at: Utc | None
+    deadline_at: Utc | None
     level: int = 0
     escalators: tuple[PersonId, ...] = ()
     votes: tuple[Vote, ...] = ()
     holders: tuple[PersonId, ...] = ()
     fencing_token: int = 0
     escalation: Answer | None = None
+    assigned_to: PersonId | None = None
+    offer: Offer | None = None
+    question: Question | None = None
+    milestones: tuple[Milestone, ...] = ()
+    evidence: int = 0
+    human_seen: bool = False
+    redeemed_at: Utc | None = None
+    outcome_reported_at: Utc | None = None
+
+
+class DutyStanding(StrEnum):
+    """Whether somebody stands by an override."""
+
+    OPEN = "open"
+    COUNTERSIGNED = "countersigned"
+    LAPSED = "lapsed"
+
+
+class Duty(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``by`` overrode is to be countersigned by somebody else before ``countersign_by``."""
+
+    by: PersonId
+    countersign_by: Utc
+    standing: DutyStanding = DutyStanding.OPEN
 
 
 class NotSubmitted(msgspec.Struct, frozen=True, tag="not-submitted"):
@@ -143,15 +165,32 @@ class InReview(msgspec.Struct, frozen=True, tag="in-review"):
     lease: Lease
 
 
-class Resolved(msgspec.Struct, frozen=True, tag="resolved"):
-    """People gave the final verdict; nothing happens to it any more."""
+class Resolved(msgspec.Struct, frozen=True, kw_only=True, tag="resolved"):
+    """People gave the final verdict; ``approved`` names what may be redeemed (``None``: nothing may).
+
+    ``duty`` is there when one person overrode all rules.
+    """
 
     case: Case
     answer: Answer
+    approved: Digest | None
+    duty: Duty | None = None
+
+
+class Closed(msgspec.Struct, frozen=True, kw_only=True, tag="closed"):
+    """It ended without a verdict: expired, withdrawn, cancelled or superseded, as the answer's status says.
+
+    ``approved`` names what may be redeemed all the same (``None``: nothing), by a policy's default.
+    """
+
+    case: Case
+    answer: Answer
+    approved: Digest | None = None
 
 
 Open: TypeAlias = Pending | InReview
-DecisionState: TypeAlias = NotSubmitted | Pending | InReview | Resolved
+Ended: TypeAlias = Resolved | Closed
+DecisionState: TypeAlias = NotSubmitted | Pending | InReview | Resolved | Closed
 
 
 def case_of(state: DecisionState) -> Case:
@@ -171,13 +210,13 @@ def live_lease(state: DecisionState, now: Utc) -> Lease | None:
 
 
 def answer_of(state: DecisionState) -> Answer | None:
-    """Say what the submitter is told: the verdict, else the last escalation, else ``None``."""
+    """Say what the submitter is told: the end, else the last escalation, else ``None``."""
     match state:
         case NotSubmitted():
             return None
         case Pending() | InReview():
             return state.case.escalation
-        case Resolved():
+        case Resolved() | Closed():
             return state.answer
         case _:
             assert_never(state)
@@ -186,111 +225,32 @@ def answer_of(state: DecisionState) -> Answer | None:
 def status_of(state: DecisionState, now: Utc) -> Status:
     """Say how it stands at ``now``; an open decision that was moved up is ``escalated``, held or not.
 
+    Past its deadline it is ``expired``, also before a timer has come by to write that down.
+
     Raises:
         DecisionNotFound: there is no such decision.
     """
+    case = case_of(state)
+    if isinstance(state, Pending | InReview) and is_overdue(case, now):
+        return Status.EXPIRED
     answer = answer_of(state)
     if answer is not None:
         return answer.status
-    case_of(state)
     return Status.IN_REVIEW if live_lease(state, now) else Status.PENDING
 
 
-def evolve(state: DecisionState, event: DecisionEvent) -> DecisionState:
-    """Apply what happened; an event that does not fit the stage leaves it as it is."""
-    match state:
-        case NotSubmitted():
-            return Pending(_opened(event)) if isinstance(event, DecisionSubmitted) else state
-        case Pending() | InReview():
-            return _evolve_open(state, event)
-        case Resolved():
-            return state
-        case _:
-            assert_never(state)
+def longest_pause(case: Case) -> timedelta:
+    """Say for how long the clocks may stand still from now on: a question that stops them is open, or is not."""
+    stops = case.question is not None and case.question.pauses_clock
+    return timedelta(seconds=case.policy.information_seconds if stops else 0)
 
 
-def _evolve_open(state: Open, event: DecisionEvent) -> DecisionState:  # noqa: PLR0911 - one for each event
-    match event:
-        case DecisionSubmitted():
-            return state
-        case DecisionClaimed():
-            return InReview(_held(state.case, event), _lease(event))
-        case ClaimRenewed():
-            return _renewed(state, event)
-        case ClaimReleased():
-            return Pending(state.case) if _is_held_under(state, event.lease_id) else state
-        case VoteCast():
-            vote = Vote(event.voter, event.choice)
-            return replace(state, case=replace(state.case, votes=(*state.case.votes, vote)))
-        case DecisionEscalated():
-            return Pending(_moved_up(state.case, event))
-        case DecisionResolved():
-            return Resolved(state.case, answer_in(event))
-        case _:
-            assert_never(event)
+def deadline_of(case: Case) -> Utc | None:
+    """Say when it expires, if the submitter goes on owing an answer; ``None``: never."""
+    return None if case.deadline_at is None else case.deadline_at + longest_pause(case)
 
 
-def _opened(event: DecisionSubmitted) -> Case:
-    return Case(
-        decision_id=event.decision_id,
-        item=event.item,
-        kind_version=event.kind_version,
-        priority=event.priority,
-        created_at=event.created_at,
-        submitted_at=event.at,
-        submitted_by=event.submitted_by,
-        policy=event.policy,
-        subject_digest=event.subject_digest,
-    )
-
-
-def _held(case: Case, event: DecisionClaimed) -> Case:
-    again = case.holders[-1:] == (event.holder,)
-    holders = case.holders if again else (*case.holders, event.holder)
-    return replace(case, holders=holders, fencing_token=event.fencing_token)
-
-
-def _lease(event: DecisionClaimed) -> Lease:
-    return Lease(
-        lease_id=event.lease_id,
-        holder=event.holder,
-        session=event.session,
-        fencing_token=event.fencing_token,
-        expires_at=event.expires_at,
-    )
-
-
-def _is_held_under(state: Open, lease_id: LeaseId) -> bool:
-    return isinstance(state, InReview) and state.lease.lease_id == lease_id
-
-
-def _renewed(state: Open, event: ClaimRenewed) -> Open:
-    if isinstance(state, InReview) and _is_held_under(state, event.lease_id):
-        return InReview(state.case, replace(state.lease, expires_at=event.expires_at))
-    return state
-
-
-def _moved_up(case: Case, event: DecisionEscalated) -> Case:
-    escalators = case.escalators if event.by is None else (*case.escalators, event.by)
-    return replace(case, level=event.level, escalators=escalators, escalation=answer_in(event))
-
-
-def answer_in(event: DecisionResolved | DecisionEscalated) -> Answer:
-    """Say what an event tells the submitter."""
-    if isinstance(event, DecisionEscalated):
-        return Answer(
-            status=Status.ESCALATED,
-            approved_actions=event.approved_actions,
-            notes=event.notes,
-            decided_by=event.by,
-            decided_at=event.at,
-            escalation_reason=event.reason,
-        )
-    return Answer(
-        status=Status(event.outcome.value),
-        approved_actions=event.approved_actions,
-        notes=event.notes,
-        decided_by=event.decided_by,
-        decided_at=event.at,
-        escalation_reason=None,
-    )
+def is_overdue(case: Case, now: Utc) -> bool:
+    """Say whether the deadline has passed; at its very moment it has."""
+    deadline = deadline_of(case)
+    return deadline is not None and now >= deadline

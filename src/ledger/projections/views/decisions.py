@@ -2,23 +2,25 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Final, assert_never, get_args
+from typing import Final, get_args
 
 import asyncpg
 import msgspec
 from msgspec.structs import replace
 
 from ledger.domain.decision.events import (
-    ClaimReleased,
-    ClaimRenewed,
-    DecisionClaimed,
+    DecisionCancelled,
     DecisionEscalated,
     DecisionEvent,
+    DecisionExpired,
+    DecisionOverridden,
     DecisionResolved,
     DecisionSubmitted,
-    VoteCast,
+    DecisionSuperseded,
+    DecisionWithdrawn,
 )
-from ledger.domain.decision.state import Answer, Status, answer_in
+from ledger.domain.decision.evolving import answer_in
+from ledger.domain.decision.state import Answer, Status
 from ledger.domain.ids import NO_EVENTS, DecisionId, PersonId, StreamName, Version
 from ledger.domain.terms import Action
 from ledger.projections.projection import (
@@ -179,14 +181,19 @@ def _evolve(row: DecisionRow | None, item: Recorded[DecisionEvent]) -> DecisionR
     row = must_exist(row, item)
     seen = replace(row, version=item.version, standing=stands_after(row.standing, event))
     match event:
-        case DecisionClaimed() | ClaimRenewed() | ClaimReleased() | VoteCast():
-            return seen
         case DecisionEscalated():
             return replace(seen, answer=answer_in(event))
-        case DecisionResolved():
+        case (
+            DecisionResolved()
+            | DecisionOverridden()
+            | DecisionExpired()
+            | DecisionWithdrawn()
+            | DecisionCancelled()
+            | DecisionSuperseded()
+        ):
             return replace(seen, answer=answer_in(event), is_resolved=True)
         case _:
-            assert_never(event)
+            return seen
 
 
 def _opened(item: Recorded[DecisionEvent], event: DecisionSubmitted) -> DecisionRow:

@@ -2,22 +2,27 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, assert_never, get_args
+from typing import Final, get_args
 
 import asyncpg
 import msgspec
 from msgspec.structs import replace
 
 from ledger.domain.decision.events import (
-    ClaimReleased,
-    ClaimRenewed,
-    DecisionClaimed,
-    DecisionEscalated,
+    CommentAdded,
+    DecisionCancelled,
     DecisionEvent,
+    DecisionExpired,
+    DecisionOverridden,
     DecisionResolved,
     DecisionSubmitted,
+    DecisionSuperseded,
+    DecisionWithdrawn,
+    OutcomeReported,
+    OverrideCountersigned,
+    OverrideLapsed,
     Priority,
-    VoteCast,
+    ResponseRedeemed,
 )
 from ledger.domain.decision.state import Status
 from ledger.domain.ids import START, DecisionId, PersonId, Position, StreamName, Version
@@ -154,14 +159,27 @@ def _evolve(row: _Row | None, item: Recorded[DecisionEvent]) -> _Row | None:
     match event:
         case DecisionSubmitted():
             return _Row(version=item.version, standing=Standing(), opening=(item.position, event))
-        case DecisionResolved():
+        case (
+            DecisionResolved()
+            | DecisionOverridden()
+            | DecisionExpired()
+            | DecisionWithdrawn()
+            | DecisionCancelled()
+            | DecisionSuperseded()
+        ):
             must_exist(row, item)
             return None
-        case DecisionClaimed() | ClaimRenewed() | ClaimReleased() | VoteCast() | DecisionEscalated():
+        case (
+            CommentAdded()
+            | OverrideCountersigned()
+            | OverrideLapsed()
+            | ResponseRedeemed()
+            | OutcomeReported()
+        ):
+            return None if row is None else replace(row, version=item.version)  # it may be off the queue
+        case _:
             row = must_exist(row, item)
             return replace(row, version=item.version, standing=stands_after(row.standing, event))
-        case _:
-            assert_never(event)
 
 
 async def _load(conn: Connection, ledger_id: int, streams: Sequence[StreamName]) -> dict[StreamName, _Row]:
