@@ -22,7 +22,7 @@ from ledger.domain.decision.rules import LeaseHeld, LeaseLost
 from ledger.domain.errors import LedgerError
 from ledger.domain.event import Event
 from ledger.domain.ids import PersonId, StreamName, Version
-from ledger.identity.people import names_of
+from ledger.identity.people import ERASED, names_of
 from ledger.identity.sessions import Principal, reads_of
 from ledger.operations.acting import Actor
 from ledger.store.envelope import Provenance
@@ -34,8 +34,6 @@ E = TypeVar("E", bound=Event)
 T = TypeVar("T", bound=msgspec.Struct)
 
 VIEW_WAIT_SECONDS: Final = 1.0
-ERASED: Final = "erased"
-"""Stands for the name of somebody whose row has been deleted."""
 SANE_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 ETAG: Final = re.compile(r'"(\d{1,9})"')

@@ -10,7 +10,7 @@ from litestar.params import FromPath, QueryParameter
 
 from ledger.api import wire
 from ledger.api.bodies import as_utc
-from ledger.api.call import ERASED, Call, etag, json_response, own_only
+from ledger.api.call import Call, etag, json_response, own_only
 from ledger.api.problems import FieldError, InvalidRequest
 from ledger.api.services import Services
 from ledger.api.types import HttpRequest
@@ -30,6 +30,7 @@ from ledger.domain.decision.evolving import answer_in
 from ledger.domain.decision.state import Answer, DecisionNotFound, Status
 from ledger.domain.errors import NotFound
 from ledger.domain.ids import DecisionId, Position
+from ledger.identity.people import ERASED
 from ledger.identity.sessions import authority
 from ledger.projections.views import decisions as decisions_view
 from ledger.projections.views import queue as queue_view

@@ -8,7 +8,7 @@ from litestar.params import FromPath, QueryParameter
 
 from ledger.api.account_wire import Message
 from ledger.api.bodies import as_utc
-from ledger.api.call import ERASED, Call, json_response
+from ledger.api.call import Call, json_response
 from ledger.api.problems import FieldError, InvalidRequest
 from ledger.api.session_wire import KeyIssued, KeyShown, NewKey
 from ledger.api.types import HttpRequest
@@ -17,6 +17,7 @@ from ledger.domain.ids import KeyId
 from ledger.identity import api_keys
 from ledger.identity.api_keys import ListedKey
 from ledger.identity.key_rows import prefix_of
+from ledger.identity.people import ERASED
 
 
 class KeyController(Controller):

@@ -7,7 +7,7 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
 
 from ledger.api.account_wire import Message
-from ledger.api.call import ERASED, Call, json_response
+from ledger.api.call import Call, json_response
 from ledger.api.session_wire import MayHaveReason, SessionShown
 from ledger.api.types import HttpRequest
 from ledger.domain.account.decide import AccountNotFound
@@ -15,6 +15,7 @@ from ledger.domain.authority import AdminRequired, Role
 from ledger.domain.ids import PersonId, SessionId
 from ledger.domain.session.decide import SessionNotFound
 from ledger.identity import ending, people, stepping_up
+from ledger.identity.people import ERASED
 from ledger.identity.session_list import LivingSession, living_sessions
 
 

@@ -14,6 +14,8 @@ from ledger.domain.errors import Invalid
 from ledger.domain.ids import Digest, PersonId
 from ledger.store.pool import Connection, Pool, reading
 
+ERASED: Final = "erased"
+"""Stands for the name of somebody whose row has been deleted."""
 SALT_BYTES: Final = 32
 UNSEEN: Final = frozenset({"Cc", "Cf", "Zl", "Zp"})
 

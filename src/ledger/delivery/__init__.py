@@ -1,0 +1,1 @@
+"""What the outside is told, and how it gets there."""
