@@ -5,7 +5,13 @@ import msgspec
 import pytest
 
 from ledger.delivery.notices import AlertType, NoticePage, Told, public_type, read_notices
-from ledger.domain.decision.events import Outcome, Priority
+from ledger.domain.decision.events import (
+    DecisionReprioritised,
+    Milestone,
+    MilestonePassed,
+    Outcome,
+    Priority,
+)
 from ledger.domain.decision.state import Status
 from ledger.domain.event import Event
 from ledger.domain.ids import START, DecisionId, PersonId, Position, StreamName
@@ -13,7 +19,7 @@ from ledger.identity import people
 from ledger.store.envelope import Provenance
 from ledger.store.ledger import Ledger
 from ledger.store.streams import append, draft, new_command_id, read_stream
-from tests.builders import BEN, ENGINE, NOW, SAM, claimed, escalated, resolved, submitted, voted
+from tests.builders import ADA, BEN, ENGINE, NOW, SAM, claimed, escalated, resolved, submitted, voted
 from tests.support.databases import Database
 from tests.support.events import an_event, new_stream
 from tests.support.recorded import happened
@@ -52,6 +58,7 @@ async def test_a_notice_tells_what_happened_to_which_decision_and_who_did_it(led
         position=Position(3),
         type="decision.resolved",
         analysis_id=DecisionId("CASE-1"),
+        kind="threat_analysis",
         status=Status.APPROVED,
         priority=Priority.LOW,
         at=NOW,
@@ -85,6 +92,25 @@ async def test_the_status_is_told_where_the_event_decides_it(ledger: Ledger) -> 
         None,
         Status.REJECTED,
     ]
+
+
+async def test_a_priority_is_told_as_it_was_at_that_moment(ledger: Ledger) -> None:
+    stream = ledger.decision_stream(DecisionId("CASE-1"))
+    raised = DecisionReprioritised(at=NOW, priority=Priority.CRITICAL, by=ADA, reason="It spreads.")
+    await happened(ledger, stream, submitted(priority=Priority.LOW), claimed(), raised, escalated())
+
+    assert [notice.priority.value for notice in await told(ledger)] == ["low", "low", "critical", "critical"]
+    assert [notice.priority.value for notice in await told(ledger, after=3)] == ["critical"]
+
+
+async def test_half_of_the_time_alerts_and_all_of_it_does_not(ledger: Ledger) -> None:
+    stream = ledger.decision_stream(DecisionId("CASE-1"))
+    passed = (MilestonePassed(at=NOW, milestone=milestone) for milestone in Milestone)
+    await happened(ledger, stream, submitted(), *passed)
+
+    page = await read_notices(ledger, after=Position(1))
+
+    assert [notice.alerts for notice in page.notices] == [(AlertType.DECISION_REQUIRED,), ()]
 
 
 async def test_nothing_is_told_of_people_and_sessions(ledger: Ledger) -> None:

@@ -12,24 +12,24 @@ must miss one. Only where the submission itself is unreadable is there nothing t
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Final, assert_never, get_args
+from typing import Final, get_args
 from uuid import UUID
 
 import msgspec
 import structlog
 
 from ledger.domain.decision.events import (
-    ClaimReleased,
-    ClaimRenewed,
-    DecisionClaimed,
     DecisionEscalated,
     DecisionEvent,
-    DecisionResolved,
+    DecisionReprioritised,
     DecisionSubmitted,
+    Milestone,
+    MilestonePassed,
     Priority,
-    VoteCast,
 )
-from ledger.domain.decision.state import Status, answer_in
+from ledger.domain.decision.evolving import Answering, answer_in
+from ledger.domain.decision.item import THREAT_ANALYSIS, ThreatAnalysis
+from ledger.domain.decision.state import Status
 from ledger.domain.errors import Corrupt
 from ledger.domain.event import Utc, type_name
 from ledger.domain.ids import DecisionId, PersonId, Position, StreamName
@@ -43,7 +43,7 @@ log = structlog.get_logger()
 
 EVENT_TYPES: Final[tuple[type[DecisionEvent], ...]] = get_args(DecisionEvent)
 TYPES: Final = tuple(type_name(event_type) for event_type in EVENT_TYPES)
-CHANGES_OF_PRIORITY: Final[tuple[str, ...]] = ()
+CHANGES_OF_PRIORITY: Final = (type_name(DecisionReprioritised),)
 """Stored types after which a decision has another priority than it was submitted with."""
 
 # $1 ledger, $2 streams, $3 types of events that are wanted beside each stream's first
@@ -75,7 +75,7 @@ class AlertType(StrEnum):
     INCIDENT_ESCALATED = "incident_escalated"
 
 
-THREATS: Final = {"apt": AlertType.APT_DETECTED, "honeytoken": AlertType.HONEYTOKEN_TRIGGERED}
+THREATS: Final = {"apt": (AlertType.APT_DETECTED,), "honeytoken": (AlertType.HONEYTOKEN_TRIGGERED,)}
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +88,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     position: Position
     type: str
     analysis_id: DecisionId
+    kind: str
     status: Status | None
     priority: Priority
     at: Utc
@@ -156,6 +157,7 @@ def _told(
             position=stored.position,
             type=public_type(stored.type),
             analysis_id=subject.submission.decision_id,
+            kind=_kind(subject.submission),
             status=None if event is None else _status_after(event),
             priority=subject.priority_at(stored.position),
             at=stored.recorded_at if event is None else event.at,
@@ -196,8 +198,12 @@ async def _subjects(ledger: Ledger, streams: Sequence[StreamName]) -> dict[Strea
 
 def _priorities(events: Sequence[tuple[Position, DecisionEvent]]) -> Iterator[tuple[Position, Priority]]:
     for position, event in events:
-        if isinstance(event, DecisionSubmitted):
+        if isinstance(event, DecisionSubmitted | DecisionReprioritised):
             yield position, event.priority
+
+
+def _kind(submission: DecisionSubmitted) -> str:
+    return THREAT_ANALYSIS if isinstance(submission.item, ThreatAnalysis) else submission.item.name
 
 
 def _event(stored: Stored) -> DecisionEvent | None:
@@ -221,27 +227,24 @@ def _status_after(event: DecisionEvent) -> Status | None:
     match event:
         case DecisionSubmitted():
             return Status.PENDING
-        case DecisionResolved() | DecisionEscalated():
+        case _ if isinstance(event, Answering):
             return answer_in(event).status
-        case DecisionClaimed() | ClaimRenewed() | ClaimReleased() | VoteCast():
-            return None
         case _:
-            assert_never(event)
+            return None
 
 
 def _alerts(event: DecisionEvent) -> Iterator[AlertType]:
-    """Say what analysts are alerted to by an event."""
+    """Say what analysts are alerted to by an event; most are no alarm."""
     match event:
         case DecisionSubmitted():
             yield AlertType.NEW_DECISION
             if event.priority is Priority.CRITICAL:
                 yield AlertType.CRITICAL_THREAT
-            threat = THREATS.get(event.item.threat_level.strip().lower())
-            if threat is not None:
-                yield threat
+            if isinstance(event.item, ThreatAnalysis):
+                yield from THREATS.get(event.item.threat_level.strip().lower(), ())
         case DecisionEscalated():
             yield AlertType.INCIDENT_ESCALATED
-        case DecisionResolved() | DecisionClaimed() | ClaimRenewed() | ClaimReleased() | VoteCast():
-            return
+        case MilestonePassed(milestone=Milestone.HALF_TIME):
+            yield AlertType.DECISION_REQUIRED
         case _:
-            assert_never(event)
+            return
