@@ -24,6 +24,10 @@ from ledger.domain.decision.commands import DecisionCommand
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.state import DecisionState
 from ledger.domain.errors import LedgerError
+from ledger.domain.kind import state as kind_state
+from ledger.domain.kind.commands import KindCommand
+from ledger.domain.kind.decide import KIND
+from ledger.domain.kind.state import KindState
 from ledger.domain.login import state as login_state
 from ledger.domain.login.commands import LoginCommand
 from ledger.domain.login.decide import LOGIN
@@ -32,6 +36,10 @@ from ledger.domain.operations import state as operations_state
 from ledger.domain.operations.commands import OperationsCommand
 from ledger.domain.operations.decide import OPERATIONS
 from ledger.domain.operations.state import OperationsState
+from ledger.domain.policy import state as policy_state
+from ledger.domain.policy.commands import PolicyCommand
+from ledger.domain.policy.decide import POLICY
+from ledger.domain.policy.state import PolicyState
 from ledger.domain.session import state as session_state
 from ledger.domain.session.commands import SessionCommand
 from ledger.domain.session.decide import SESSION
@@ -66,12 +74,14 @@ from tests.builders import (
     expired,
     issue_key,
     key_issued,
+    kinds,
     later,
     lock_out,
     locked_out,
     log_in,
     log_out,
     opened,
+    policies,
     reactivate,
     register,
     registered,
@@ -199,6 +209,19 @@ OPERATED = [
     )
 ]
 
+KIND_COMMANDS = [
+    *(kinds.register_kind(), kinds.revise_kind(), kinds.revise_kind(schema=kinds.SCHEMA), kinds.retire_kind())
+]
+KINDS = [[], [kinds.kind_registered()], [kinds.kind_registered(), kinds.kind_retired()]]
+POLICY_COMMANDS = [
+    wish(version) if wish is not policies.draft else wish()
+    for wish, version in product(
+        [policies.draft, policies.publish, policies.withdraw, policies.retire], [2, 3]
+    )
+]
+DRAFTS = [policies.drafted(2), policies.drafted(3)]
+POLICIES = [DRAFTS, [*DRAFTS, policies.published(2)]]
+
 
 def written(docstring: str | None) -> dict[tuple[str, str], set[str]]:
     """Read the table: (state, command) → what may come of it; ``refused`` stays with its reason."""
@@ -245,6 +268,8 @@ AGGREGATES = [
     Aggregate(
         OPERATIONS, operations_state, OperationsState, OperationsCommand, OPERATED, OPERATIONS_COMMANDS
     ),
+    Aggregate(KIND, kind_state, KindState, KindCommand, KINDS, KIND_COMMANDS),
+    Aggregate(POLICY, policy_state, PolicyState, PolicyCommand, POLICIES, POLICY_COMMANDS),
     Aggregate(ACCESS, access_state, AccessState, AccessCommand, ACCESSES, ACCESS_COMMANDS),
 ]
 

@@ -25,7 +25,11 @@ from ledger.domain.authority import (
 from ledger.domain.decision import rules
 from ledger.domain.decision.state import DecisionNotFound
 from ledger.domain.errors import Invalid, LedgerError, NotFound, Refused, RuleViolation, Unauthenticated
+from ledger.domain.kind import decide as kinds
+from ledger.domain.kind.state import KindIsRetired, KindNotFound
 from ledger.domain.operations import decide as operations
+from ledger.domain.policy import decide as policies
+from ledger.domain.policy import rules as policy_rules
 from ledger.domain.session.decide import InactiveUser, OwnSessionOnly, SessionAlreadyOpened, SessionNotFound
 from tests.builders import ANA
 
@@ -37,6 +41,8 @@ REFUSALS = {
     InactiveUser: ("inactive-user", RuleViolation),
     InsufficientPermissions: ("insufficient-permissions", Refused),
     KeyNotFound: ("key-not-found", NotFound),
+    KindIsRetired: ("kind-retired", RuleViolation),
+    KindNotFound: ("kind-not-found", NotFound),
     LastAdmin: ("last-admin", RuleViolation),
     NotAServiceAccount: ("not-a-service-account", RuleViolation),
     OwnAccountOnly: ("own-account-only", Refused),
@@ -47,6 +53,31 @@ REFUSALS = {
     SessionIsPaused: ("session-paused", RuleViolation),
     SessionNotFound: ("session-not-found", NotFound),
     SessionNotLive: ("session-not-live", Unauthenticated),
+    kinds.BadKindName: ("bad-kind-name", Invalid),
+    kinds.BadKindTitle: ("bad-kind-title", Invalid),
+    kinds.BuiltInKind: ("built-in-kind", RuleViolation),
+    kinds.KindExists: ("kind-exists", RuleViolation),
+    kinds.SchemaTooLarge: ("schema-too-large", Invalid),
+    kinds.TooManyVersions: ("too-many-versions", RuleViolation),
+    policies.NotADraft: ("not-a-draft", RuleViolation),
+    policies.NotInForce: ("policy-not-in-force", RuleViolation),
+    policies.PolicyNotFound: ("policy-not-found", NotFound),
+    policies.PublishedByItsDrafter: ("published-by-its-drafter", Refused),
+    policies.TooManyDrafts: ("too-many-drafts", RuleViolation),
+    policy_rules.ApprovedByNobody: ("policy-approves-by-default", Invalid),
+    policy_rules.BadGroupName: ("bad-group-name", Invalid),
+    policy_rules.BadPointer: ("bad-pointer", Invalid),
+    policy_rules.DefaultWithoutDeadline: ("policy-default-without-deadline", Invalid),
+    policy_rules.GroupsNeedTooMany: ("policy-groups-need-too-many", Invalid),
+    policy_rules.LadderTooLong: ("policy-ladder-too-long", Invalid),
+    policy_rules.NothingAllowed: ("policy-allows-nothing", Invalid),
+    policy_rules.NothingToMeasure: ("policy-nothing-to-measure", Invalid),
+    policy_rules.NowhereToEscalate: ("policy-nowhere-to-escalate", Invalid),
+    policy_rules.OutOfRange: ("policy-out-of-range", Invalid),
+    policy_rules.TargetAfterDeadline: ("policy-target-after-deadline", Invalid),
+    policy_rules.TooFewVoters: ("policy-too-few-voters", Invalid),
+    policy_rules.TooManyNamed: ("policy-names-too-many", Invalid),
+    policy_rules.VotersCanTie: ("policy-can-tie", Invalid),
     operations.AlreadyPaused: ("already-paused", RuleViolation),
     operations.BadRange: ("bad-range", Invalid),
     operations.NoRebuildUnderWay: ("no-rebuild-under-way", RuleViolation),

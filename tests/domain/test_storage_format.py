@@ -18,6 +18,10 @@ from ledger.domain.decision.events import DecisionEvent
 from ledger.domain.decision.item import ThreatAnalysis
 from ledger.domain.decision.state import Answer, Case, DecisionState, Lease, Vote
 from ledger.domain.event import type_name
+from ledger.domain.kind.commands import KindCommand
+from ledger.domain.kind.decide import KIND
+from ledger.domain.kind.events import KindEvent
+from ledger.domain.kind.state import KindState
 from ledger.domain.login.commands import LoginCommand
 from ledger.domain.login.decide import LOGIN
 from ledger.domain.login.events import LoginEvent
@@ -26,11 +30,15 @@ from ledger.domain.operations.commands import OperationsCommand
 from ledger.domain.operations.decide import OPERATIONS
 from ledger.domain.operations.events import OperationsEvent, TableDiff
 from ledger.domain.operations.state import NoRebuild, OperationsState, Switched, UnderWay
+from ledger.domain.policy.commands import PolicyCommand
+from ledger.domain.policy.decide import POLICY
+from ledger.domain.policy.events import PolicyEvent
+from ledger.domain.policy.state import Draft, PolicyState
 from ledger.domain.session.commands import SessionCommand
 from ledger.domain.session.decide import SESSION
 from ledger.domain.session.events import SessionEvent
 from ledger.domain.session.state import SessionState
-from ledger.domain.terms import Policy
+from ledger.domain.terms import GroupQuorum, Policy
 
 AGGREGATES = [
     (DECISION, DecisionEvent),
@@ -39,6 +47,8 @@ AGGREGATES = [
     (ACCESS, AccessEvent),
     (LOGIN, LoginEvent),
     (OPERATIONS, OperationsEvent),
+    (KIND, KindEvent),
+    (POLICY, PolicyEvent),
 ]
 EVENTS = [event for decider, _ in AGGREGATES for event in decider.event_types]
 VERSIONS = {
@@ -83,6 +93,13 @@ VERSIONS = {
     "api-key-revoked": 1,
     "second-factor-demanded": 1,
     "second-factor-waived": 1,
+    "kind-registered": 1,
+    "kind-revised": 1,
+    "kind-retired": 1,
+    "policy-drafted": 1,
+    "policy-published": 1,
+    "policy-withdrawn": 1,
+    "policy-retired": 1,
 }
 
 
@@ -99,6 +116,8 @@ def test_an_aggregate_knows_all_its_events(decider, union):
         (ACCOUNT, AccountState),
         (LOGIN, LoginState),
         (OPERATIONS, OperationsState),
+        (KIND, KindState),
+        (POLICY, PolicyState),
     ],
 )
 def test_an_aggregate_knows_all_its_states(decider, union):
@@ -108,7 +127,7 @@ def test_an_aggregate_knows_all_its_states(decider, union):
 
 def test_categories_are_storage_format():
     assert [decider.category for decider, _ in AGGREGATES] == [
-        *("decision", "session", "account", "access", "login", "operations")
+        *("decision", "session", "account", "access", "login", "operations", "kind", "policy")
     ]
 
 
@@ -120,7 +139,9 @@ def test_every_event_has_its_version():
     assert {type_name(event): event.schema_version for event in EVENTS} == VERSIONS
 
 
-@pytest.mark.parametrize("union", [DecisionState, SessionState, AccountState, LoginState, OperationsState])
+@pytest.mark.parametrize(
+    "union", [DecisionState, SessionState, AccountState, LoginState, OperationsState, KindState, PolicyState]
+)
 def test_no_two_states_of_an_aggregate_share_a_tag(union):
     tags = [state.__struct_config__.tag for state in get_args(union)]
 
@@ -135,6 +156,8 @@ def test_no_two_states_of_an_aggregate_share_a_tag(union):
         *(AccountEvent, AccountCommand, AccountState),
         *(LoginEvent, LoginCommand, LoginState),
         *(OperationsEvent, OperationsCommand, OperationsState),
+        *(KindEvent, KindCommand, KindState),
+        *(PolicyEvent, PolicyCommand, PolicyState),
     ],
 )
 def test_what_crosses_a_room_cannot_be_changed(union):
@@ -146,6 +169,7 @@ def test_what_crosses_a_room_cannot_be_changed(union):
     [
         *(Answer, Case, Lease, Vote, Policy, ThreatAnalysis, Authority),
         *(TableDiff, NoRebuild, UnderWay, Switched),
+        *(Draft, GroupQuorum),
     ],
 )
 def test_what_events_commands_and_states_hold_cannot_be_changed(struct):

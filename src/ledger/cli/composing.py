@@ -15,8 +15,10 @@ from ledger.domain.access.decide import ACCESS
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.event import type_name
+from ledger.domain.kind.decide import KIND
 from ledger.domain.login.decide import LOGIN
 from ledger.domain.operations.decide import OPERATIONS
+from ledger.domain.policy.decide import POLICY
 from ledger.domain.session.decide import SESSION
 from ledger.identity.following import Following
 from ledger.identity.identity import Identity, Limits, utc_now
@@ -53,6 +55,8 @@ def check_event_types() -> None:
         *ACCESS.event_types,
         *LOGIN.event_types,
         *OPERATIONS.event_types,
+        *KIND.event_types,
+        *POLICY.event_types,
     )
     validate({type_name(event_type): event_type.schema_version for event_type in types})
 

@@ -56,6 +56,13 @@ class Invalid(LedgerError):
     code = "invalid"
 
 
+class ReasonMissing(Invalid):
+    """This act needs a reason: whoever reads the history will ask for it."""
+
+    code = "reason-missing"
+    advice = "Say in one sentence why."
+
+
 class NotFound(LedgerError):
     """There is no such thing here: it was not found."""
 

@@ -5,6 +5,7 @@ true of every older policy (ADR 0004).
 """
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -92,3 +93,45 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     information_seconds: int = 604_800
     redeem_seconds: int | None = None
     countersign_seconds: int = 86_400
+
+
+BUILT_IN_KIND: Final = "threat_analysis"
+"""The kind that every ledger knows."""
+
+DEFAULT_VERSION: Final = 1
+"""Version 1 of every kind's policy is its default, which nobody published; drafts count from 2."""
+
+THREAT_ANALYSIS_POLICY: Final = Policy(
+    name=BUILT_IN_KIND,
+    version=DEFAULT_VERSION,
+    allowed_actions=tuple(Action),
+    approvals_needed=1,
+    rejections_needed=1,
+    four_eyes=False,
+    reason=ReasonMode.NEVER,
+    step_up_seconds=None,
+    escalation_levels=3,
+    lease_seconds=300,
+)
+"""The rules of the built-in kind until others are published: one approver and no deadline."""
+
+
+def default_policy(kind: str) -> Policy:
+    """Say what holds for a kind while no policy of it is published: for a registered one, what errs on the safe side.
+
+    One approver who did not submit it, a reason for every rejection, no action of the built-in kind, no deadline.
+    """
+    if kind == BUILT_IN_KIND:
+        return THREAT_ANALYSIS_POLICY
+    return Policy(
+        name=kind,
+        version=DEFAULT_VERSION,
+        allowed_actions=(Action.NO_ACTION, Action.CUSTOM),
+        approvals_needed=1,
+        rejections_needed=1,
+        four_eyes=True,
+        reason=ReasonMode.ON_REJECT,
+        step_up_seconds=None,
+        escalation_levels=3,
+        lease_seconds=300,
+    )

@@ -5,6 +5,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from ledger.command_handler import Handled
+from ledger.domain.errors import ReasonMissing
 from ledger.domain.event import Utc
 from ledger.domain.ids import EventId, FailureId, StreamName
 from ledger.domain.operations.commands import (
@@ -12,7 +13,6 @@ from ledger.domain.operations.commands import (
     RetryFailure,
     SkipFailure,
 )
-from ledger.domain.operations.decide import ReasonMissing
 from ledger.domain.operations.events import (
     FailureFixed,
     FailureRetried,

@@ -134,6 +134,14 @@ class Ledger:
         """Name the stream of what is done to one version of a projection."""
         return StreamName(f"operations-{uuid5(self._namespace, f'projection {projection} {version}')}")
 
+    def kind_stream(self, name: str) -> StreamName:
+        """Name the stream of a kind of items."""
+        return StreamName(f"kind-{uuid5(self._namespace, f'kind {name}')}")
+
+    def policy_stream(self, kind: str) -> StreamName:
+        """Name the stream of the policies of a kind."""
+        return StreamName(f"policy-{uuid5(self._namespace, f'policy {kind}')}")
+
     async def head(self) -> Position:
         """Read the last position; 0 when the ledger is empty."""
         async with reading(self.pool) as conn:

@@ -10,7 +10,9 @@ from ledger.domain.decider import C, Decider, E, S, fold
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.errors import Corrupt
 from ledger.domain.ids import StreamName
+from ledger.domain.kind.decide import KIND
 from ledger.domain.operations.decide import OPERATIONS
+from ledger.domain.policy.decide import POLICY
 from ledger.domain.session.decide import SESSION
 from ledger.store.pool import Connection
 from ledger.store.snapshots import Snapshot, fingerprint_of, thaw
@@ -60,7 +62,7 @@ async def sample_snapshots(conn: Connection, ledger_id: int, *, most: int = SAMP
     )
 
 
-def _is_right(snapshot: Snapshot, events: Sequence[Stored]) -> bool:
+def _is_right(snapshot: Snapshot, events: Sequence[Stored]) -> bool:  # noqa: PLR0911 - one for each aggregate
     last = (events[-1].version, events[-1].position, events[-1].leaf) if events else None
     if last != (snapshot.version, snapshot.position, snapshot.leaf):
         return False
@@ -73,6 +75,10 @@ def _is_right(snapshot: Snapshot, events: Sequence[Stored]) -> bool:
             return _replays_to(ACCOUNT, snapshot, events)
         case OPERATIONS.category:
             return _replays_to(OPERATIONS, snapshot, events)
+        case KIND.category:
+            return _replays_to(KIND, snapshot, events)
+        case POLICY.category:
+            return _replays_to(POLICY, snapshot, events)
         case _:
             return False
 

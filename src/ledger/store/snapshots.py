@@ -19,8 +19,10 @@ from ledger.domain.decider import Decider
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.event import Event
 from ledger.domain.ids import Position, StreamName, Version
+from ledger.domain.kind.decide import KIND
 from ledger.domain.login.decide import LOGIN
 from ledger.domain.operations.decide import OPERATIONS
+from ledger.domain.policy.decide import POLICY
 from ledger.domain.session.decide import SESSION
 from ledger.store.pool import LOST, Pool
 
@@ -77,6 +79,8 @@ def _fingerprints() -> dict[str, str]:
         LOGIN.category: fingerprint(LOGIN),
         OPERATIONS.category: fingerprint(OPERATIONS),
         ACCESS.category: fingerprint(ACCESS),
+        KIND.category: fingerprint(KIND),
+        POLICY.category: fingerprint(POLICY),
     }
 
 

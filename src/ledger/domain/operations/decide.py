@@ -4,7 +4,7 @@ from typing import Final, TypedDict, assert_never, get_args
 
 from ledger.domain.authority import Authority, Role, require
 from ledger.domain.decider import Decider
-from ledger.domain.errors import Invalid, RuleViolation
+from ledger.domain.errors import Invalid, ReasonMissing, RuleViolation
 from ledger.domain.event import Utc
 from ledger.domain.ids import PersonId, Position
 from ledger.domain.operations.commands import (
@@ -86,13 +86,6 @@ class NothingToRollBack(ProjectionState):
 
     code = "nothing-to-roll-back"
     advice = "The rows of before a rebuild are kept until the next one begins."
-
-
-class ReasonMissing(Invalid):
-    """This act needs a reason: whoever reads the history will ask for it."""
-
-    code = "reason-missing"
-    advice = "Say in one sentence why."
 
 
 class BadRange(Invalid):
