@@ -190,10 +190,9 @@ class Work(RuleBasedStateMachine):
             )
         )
 
-    @rule(by=st.none() | PEOPLE, reason=REASONS, actions=ACTIONS)
-    def escalating(self, by: PersonId | None, reason: str, actions: tuple[Action, ...]) -> None:
-        asking = self.acting(by) if by else None
-        if self.ask(escalate(by=asking, reason=reason, actions=actions, now=self.now)):
+    @rule(by=PEOPLE, reason=REASONS, actions=ACTIONS)
+    def escalating(self, by: PersonId, reason: str, actions: tuple[Action, ...]) -> None:
+        if self.ask(escalate(by=self.acting(by), reason=reason, actions=actions, now=self.now)):
             assert live_lease(self.state, self.now) is None
             assert isinstance(self.state, Pending)
 

@@ -11,13 +11,14 @@ from ledger.domain.decision.rules import (
     LeaseLost,
     SelfReview,
 )
-from ledger.domain.decision.state import DecisionNotFound
+from ledger.domain.decision.state import DecisionNotFound, Status
 from tests.builders import (
     ADA,
     ANA,
     BEN,
     FOUR_EYES,
     LEA,
+    NOW,
     SAM,
     SUSPECT,
     TWO_OF_EACH,
@@ -71,7 +72,9 @@ def test_what_was_never_submitted_is_not_found(wish):
 
 @pytest.mark.parametrize("wish", [claim, renew, release])
 def test_after_the_verdict_there_is_nothing_to_claim(wish):
-    DECIDED.when(wish(by=ANA)).then_refused(AlreadyMade, decision_id=SUSPECT)
+    DECIDED.when(wish(by=ANA)).then_refused(
+        AlreadyMade, decision_id=SUSPECT, status=Status.APPROVED, decided_by=ANA, decided_at=NOW
+    )
 
 
 def test_one_person_reviews_at_a_time():

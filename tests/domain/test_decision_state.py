@@ -64,12 +64,16 @@ def test_a_submission_is_remembered_as_it_was():
             decision_id=SUSPECT,
             item=ITEM,
             kind_version=1,
+            asked_priority=Priority.HIGH,
             priority=Priority.HIGH,
             created_at=NOW,
             submitted_at=later(1),
             submitted_by=ENGINE,
+            on_behalf_of=None,
             policy=TWO_OF_EACH,
             subject_digest=DIGEST,
+            target_at=None,
+            deadline_at=None,
         )
     )
 
@@ -176,7 +180,11 @@ def test_votes_and_escalations_add_up():
         escalated(by=BEN, level=2),
     ).state.case
 
-    assert case.votes == (Vote(ANA, Choice.APPROVE), Vote(BEN, Choice.REJECT))
+    actions = (Action.BLOCK_IP,)
+    assert case.votes == (
+        Vote(voter=ANA, choice=Choice.APPROVE, actions=actions, approves=DIGEST),
+        Vote(voter=BEN, choice=Choice.REJECT, actions=actions),
+    )
     assert (case.level, case.escalators) == (2, (ANA, BEN))
 
 

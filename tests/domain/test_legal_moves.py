@@ -129,7 +129,6 @@ DECISION_COMMANDS = [
     claim(by=LEA, token=2, reason="busy"),
     release(by=None),
     release(by=None, now=later(300)),
-    escalate(by=None),
 ]
 DECISIONS = [
     [],

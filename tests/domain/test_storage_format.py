@@ -52,13 +52,23 @@ AGGREGATES = [
 ]
 EVENTS = [event for decider, _ in AGGREGATES for event in decider.event_types]
 VERSIONS = {
-    "decision-submitted": 2,
+    "decision-submitted": 3,
     "decision-claimed": 1,
     "claim-renewed": 1,
-    "claim-released": 1,
-    "vote-cast": 2,
+    "claim-released": 2,
+    "vote-cast": 3,
     "decision-resolved": 2,
-    "decision-escalated": 2,
+    "decision-escalated": 3,
+    **dict.fromkeys(
+        (
+            *("handover-offered", "decision-assigned", "decision-reprioritised", "milestone-passed"),
+            *("votes-invalidated", "information-requested", "information-provided", "comment-added"),
+            *("evidence-attached", "decision-withdrawn", "decision-superseded", "decision-cancelled"),
+            *("decision-expired", "decision-overridden", "override-countersigned", "override-lapsed"),
+            *("response-redeemed", "outcome-reported"),
+        ),
+        1,
+    ),
     "session-opened": 1,
     "session-ended": 1,
     "session-expired": 1,

@@ -12,7 +12,7 @@ from ledger.domain.decision.rules import (
     SelfReview,
     SubjectChanged,
 )
-from ledger.domain.decision.state import DecisionNotFound
+from ledger.domain.decision.state import DecisionNotFound, Status
 from ledger.domain.ids import Digest
 from ledger.domain.terms import Action, ReasonMode
 from tests.builders import (
@@ -22,6 +22,7 @@ from tests.builders import (
     DIGEST,
     FOUR_EYES,
     LEA,
+    NOW,
     SAM,
     SUSPECT,
     TWO_OF_EACH,
@@ -79,7 +80,9 @@ def test_what_was_never_submitted_is_not_voted_on():
 def test_a_verdict_is_final():
     decided = Given(DECISION, submitted(), voted(by=BEN), resolved(by=BEN))
 
-    decided.when(cast_vote(by=ANA)).then_refused(AlreadyMade, decision_id=SUSPECT)
+    decided.when(cast_vote(by=ANA)).then_refused(
+        AlreadyMade, decision_id=SUSPECT, status=Status.APPROVED, decided_by=BEN, decided_at=NOW
+    )
 
 
 def test_nobody_approves_their_own_decision():
@@ -143,10 +146,12 @@ def test_below_the_threshold_a_vote_gives_the_lease_back():
     )
 
 
-def test_the_vote_that_meets_the_threshold_names_the_actions():
-    HALF_WAY.when(cast_vote(by=BEN, actions=(Action.CUSTOM,), notes="agreed")).then(
-        voted(by=BEN, actions=(Action.CUSTOM,), notes="agreed"),
-        resolved(by=BEN, actions=(Action.CUSTOM,), notes="agreed", approvals=2),
+def test_the_actions_are_those_that_all_who_approved_allow():
+    both = (Action.CUSTOM, Action.BLOCK_IP)
+
+    HALF_WAY.when(cast_vote(by=BEN, actions=both, notes="agreed")).then(
+        voted(by=BEN, actions=both, notes="agreed"),
+        resolved(by=BEN, actions=(Action.BLOCK_IP,), notes="agreed", approvals=2),
     )
 
 

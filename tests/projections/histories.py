@@ -1,6 +1,7 @@
 """Random histories that could have happened: random commands, decided by the domain, refusals left out."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import pairwise
 from typing import Final
 from uuid import UUID
@@ -12,6 +13,7 @@ from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.account.events import AccountEvent
 from ledger.domain.authority import Role
 from ledger.domain.decider import C, Decider, E, S, fold
+from ledger.domain.decision.commands import DecisionCommand
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.events import Choice, DecisionEvent, Priority
 from ledger.domain.decision.state import NotSubmitted
@@ -28,6 +30,7 @@ from tests.builders import (
     LEA,
     SAM,
     TWO_OF_EACH,
+    authority,
     cast_vote,
     change_password,
     change_role,
@@ -47,6 +50,21 @@ from tests.builders import (
     revoke,
     session_of,
     submit,
+)
+from tests.builders.workflow_commands import (
+    assign,
+    attach_evidence,
+    cancel,
+    comment,
+    countersign,
+    override,
+    provide_information,
+    redeem,
+    report_outcome,
+    reprioritise,
+    request_information,
+    supersede,
+    withdraw,
 )
 
 PEOPLE: Final = (ADA, ANA, BEN, LEA, SAM)
@@ -112,11 +130,30 @@ class History:
             release(holder, token=token, now=now),
             release(None, token=token, now=now),
             escalate(by, notes="hm", now=now),
-            escalate(None, now=now),
+            self._rarely(move, now),
             cast_vote(by, notes="yes, and, why not", now=now),
             cast_vote(by, choice=Choice.REJECT, actions=(), now=now),
         )[move.what]
         self._try(DECISION, command, stream, self.decisions)
+
+    def _rarely(self, move: Move, now: datetime) -> DecisionCommand:
+        by = PEOPLE[move.who]
+        wishes = (
+            comment(by, now=now),
+            reprioritise(by, priority=PRIORITIES[move.wait % 4], now=now),
+            assign(by, now=now),
+            attach_evidence(by, now=now),
+            request_information(by, token=1, now=now),
+            provide_information(by, now=now),
+            withdraw(by, now=now),
+            cancel(by, now=now),
+            supersede(by, submitted_by=by, now=now),
+            override(authority(by, stepped_up_at=now), now=now),
+            countersign(authority(by, stepped_up_at=now), now=now),
+            redeem(by, now=now),
+            report_outcome(by, now=now),
+        )
+        return wishes[move.wait % len(wishes)]
 
     def _session(self, move: Move, seconds: int) -> None:
         now, by = later(seconds), PEOPLE[move.who]

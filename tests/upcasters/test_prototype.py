@@ -21,6 +21,7 @@ from ledger.domain.decision.events import (
 )
 from ledger.domain.decision.item import subject_digest
 from ledger.domain.event import Imported, type_name
+from ledger.domain.terms import Policy
 from ledger.store.codec import UnreadableEvent, decode
 from ledger.upcasters.account import INACTIVE_BEFORE
 from ledger.upcasters.decision import PROTOTYPE_POLICY
@@ -154,7 +155,7 @@ def test_every_inactive_user_is_deactivated_when_the_import_saw_it(made):
 
 
 def test_the_prototypes_rules_are_those_of_the_built_in_kind():
-    assert msgspec.json.encode(PROTOTYPE_POLICY) == msgspec.json.encode(THREAT_ANALYSIS_POLICY)
+    assert msgspec.convert(PROTOTYPE_POLICY, Policy) == THREAT_ANALYSIS_POLICY
 
 
 def test_nobody_can_be_the_person_whom_the_prototype_did_not_record():
