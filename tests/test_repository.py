@@ -152,8 +152,8 @@ def test_a_decision_record_has_every_part_and_fits_a_page(path):
 
 def test_the_changelog_names_every_stored_format():
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    listed = re.findall(r"`([a-z-]+)` (\d+(?: and \d+)*)", changelog.split("### Stored formats", 1)[1])
-    named = {(name, version) for name, versions in listed for version in versions.split(" and ")}
+    listed = re.findall(r"`([a-z-]+)` (\d+(?:(?:,| and) \d+)*)", changelog.split("### Stored formats", 1)[1])
+    named = {(name, version) for name, versions in listed for version in re.findall(r"\d+", versions)}
 
     events = snapshots.event_types().values()
     assert {(type_name(event), str(event.schema_version)) for event in events} <= named
