@@ -1,7 +1,10 @@
 """A password is known by a slow hash of its own salt; nobody's password takes as long as somebody's."""
 
 import asyncio
+import os
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -59,3 +62,20 @@ async def test_who_finds_the_queue_full_is_told_at_once_and_nobody_who_waits_is(
     assert [type(outcome) for outcome in outcomes] == [str, str, str, Overloaded, Overloaded]
     async with passwords.turn():
         assert await passwords.hash("x")
+
+
+def niceness_of_threads() -> dict[str, int]:
+    threads = [path.name for path in Path("/proc/self/task").iterdir()]
+    return {thread: os.getpriority(os.PRIO_PROCESS, int(thread)) for thread in threads}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems rank processes, not threads")
+async def test_hashes_are_computed_behind_everything_else() -> None:
+    before = niceness_of_threads()
+    passwords = Passwords(memory_kib=64, passes=1)
+    await passwords.hash("correct horse battery")
+    after = niceness_of_threads()
+
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert [after[thread] for thread in after.keys() - before.keys()] == [own + 10]
+    assert {thread: after[thread] for thread in before} == before
