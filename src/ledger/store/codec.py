@@ -1,5 +1,6 @@
 """Bytes to events and back; the one place where stored payloads are decoded and lifted."""
 
+from functools import cache
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -71,7 +72,8 @@ def decode(event_types: tuple[type[E], ...], name: str, schema_version: int, pay
     event_type = _named(event_types, name)
     try:
         if schema_version == event_type.schema_version:
-            return msgspec.json.decode(payload, type=event_type)
+            event: E = _decoder(event_type).decode(payload)
+            return event
         steps = _way(event_type, name, schema_version)
         return msgspec.convert(chain.lifted(PAST.decode(payload), steps), type=event_type)
     except (msgspec.MsgspecError, ArithmeticError, LookupError, ValueError) as broken:
@@ -98,7 +100,17 @@ def _way(event_type: type[Event], name: str, schema_version: int) -> tuple[Step,
 
 
 def _named(event_types: tuple[type[E], ...], name: str) -> type[E]:
-    for event_type in event_types:
-        if type_name(event_type) == name:
-            return event_type
-    raise UnknownType(type=name)
+    event_type = _by_name(event_types).get(name)
+    if event_type is None:
+        raise UnknownType(type=name)
+    return event_type
+
+
+@cache
+def _by_name(event_types: tuple[type[E], ...]) -> dict[str, type[E]]:
+    return {type_name(event_type): event_type for event_type in event_types}
+
+
+@cache
+def _decoder(event_type: type[E]) -> msgspec.json.Decoder[E]:
+    return msgspec.json.Decoder(event_type)
