@@ -139,6 +139,10 @@ openapi: $(DEV) ## rewrite docs/openapi.json from the routes
 events: $(DEV) ## rewrite docs/events.md from the events
 	$(BIN)/python -m tools.snapshots events
 
+.PHONY: workflow
+workflow: $(DEV) ## redraw the state diagram in docs/workflow.md from the table of legal moves
+	$(BIN)/python -m tools.snapshots workflow
+
 .PHONY: event-version
 event-version: $(DEV) ## begin a version of an event, or record a new one: make event-version NAME=vote-cast
 	@$(BIN)/python -m tools.event_versions $(NAME)

@@ -15,6 +15,7 @@ import msgspec
 from ledger.domain.event import Event
 from ledger.upcasters.chain import CHAIN
 from tools.event_types import ROOT, aggregate_of, event_types
+from tools.moves import WORKFLOW, workflow
 from tools.shapes import shape_of
 
 IN_EACH: Final = ("", "type", "at")
@@ -48,6 +49,7 @@ def openapi() -> str:
 SNAPSHOTS: Final[dict[str, tuple[Path, Callable[[], str]]]] = {
     "events": (ROOT / "docs" / "events.md", events),
     "openapi": (ROOT / "docs" / "openapi.json", openapi),
+    "workflow": (WORKFLOW, workflow),
 }
 
 

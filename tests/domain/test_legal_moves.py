@@ -1,4 +1,4 @@
-"""The tables in the docstrings of the ``state.py`` files, walked against ``decide``."""
+"""The tables of legal moves in the docstrings, walked against ``decide``."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.account.state import AccountState
 from ledger.domain.authority import Role
 from ledger.domain.decider import Decider, fold
-from ledger.domain.decision import state as decision_state
+from ledger.domain.decision import moves as decision_moves
 from ledger.domain.decision.commands import DecisionCommand
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.state import DecisionState
@@ -48,17 +48,11 @@ from ledger.domain.session.state import SessionState
 from tests.builders import (
     ADA,
     ANA,
-    BEN,
     ENGINE,
-    LEA,
-    TWO_OF_EACH,
     authority,
     break_taken,
-    cast_vote,
     change_password,
     change_role,
-    claim,
-    claimed,
     come_back,
     deactivate,
     deactivated,
@@ -68,8 +62,6 @@ from tests.builders import (
     dismiss,
     enable_second_factor,
     ended,
-    escalate,
-    escalated,
     expire,
     expired,
     issue_key,
@@ -85,21 +77,15 @@ from tests.builders import (
     reactivate,
     register,
     registered,
-    release,
-    renew,
     renew_backup_codes,
-    resolved,
     revoke,
     revoke_key,
     revoked,
     second_factor_enabled,
     step_up,
-    submit,
-    submitted,
     sum_up,
     summed_up,
     take_break,
-    voted,
     waive,
 )
 from tests.builders.operations import (
@@ -119,27 +105,9 @@ from tests.builders.operations import (
     start_rebuild,
     switch_rebuild,
 )
+from tests.domain.decision_moves import DECISION_COMMANDS, DECISIONS
+from tools.moves import moves_in, target
 
-DECISION_COMMANDS = [
-    wish(by=by, now=now)
-    for wish, by, now in product(
-        [submit, claim, renew, release, cast_vote, escalate], [ANA, BEN, LEA], [later(1), later(300)]
-    )
-] + [
-    claim(by=LEA, token=2, reason="busy"),
-    release(by=None),
-    release(by=None, now=later(300)),
-]
-DECISIONS = [
-    [],
-    [submitted()],
-    [submitted(policy=TWO_OF_EACH)],
-    [submitted(policy=TWO_OF_EACH), voted(by=BEN)],
-    [submitted(), claimed(by=ANA)],
-    [submitted(policy=TWO_OF_EACH), claimed(by=ANA)],
-    [submitted(), escalated(by=BEN), claimed(by=ANA)],
-    [submitted(), resolved()],
-]
 SESSION_COMMANDS = [
     log_in(),
     log_out(),
@@ -224,12 +192,7 @@ POLICIES = [DRAFTS, [*DRAFTS, policies.published(2)]]
 
 def written(docstring: str | None) -> dict[tuple[str, str], set[str]]:
     """Read the table: (state, command) → what may come of it; ``refused`` stays with its reason."""
-    rows = [line.split(maxsplit=2) for line in (docstring or "").splitlines() if line.startswith("    ")]
-    return {(state, command): moves(cell) for state, command, cell in rows}
-
-
-def moves(cell: str) -> set[str]:
-    return {"" if move == "-" else move for move in cell.split(" or ")}
+    return {move: set(cells) for move, cells in moves_in(docstring).items()}
 
 
 def walked(
@@ -260,7 +223,7 @@ class Aggregate(msgspec.Struct):
 
 
 AGGREGATES = [
-    Aggregate(DECISION, decision_state, DecisionState, DecisionCommand, DECISIONS, DECISION_COMMANDS),
+    Aggregate(DECISION, decision_moves, DecisionState, DecisionCommand, DECISIONS, DECISION_COMMANDS),
     Aggregate(SESSION, session_state, SessionState, SessionCommand, SESSIONS, SESSION_COMMANDS),
     Aggregate(ACCOUNT, account_state, AccountState, AccountCommand, ACCOUNTS, ACCOUNT_COMMANDS),
     Aggregate(LOGIN, login_state, LoginState, LoginCommand, LOGINS, LOGIN_COMMANDS),
@@ -292,3 +255,12 @@ def test_what_the_table_says_is_what_happens(aggregate):
         else:
             accepted = {cell for cell in happened[move] if not cell.startswith("refused")}
             assert (move, accepted) == (move, promised)
+
+
+def test_the_diagram_leads_where_the_events_lead():
+    for events, command in product(DECISIONS, DECISION_COMMANDS):
+        before = fold(DECISION, events)
+        caused = outcome(DECISION, command, before)
+        if not caused.startswith("refused"):
+            after = fold(DECISION, DECISION.decide(command, before), before)
+            assert type(after).__name__ == target(type(before).__name__, caused)
