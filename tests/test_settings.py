@@ -75,6 +75,7 @@ def test_every_value_can_be_set():
             "LEDGER_SERVICE_NAME": "ledger of the SOC",
             "LEDGER_CORS_ORIGINS": "https://console.example.org, http://localhost:3000",
             "LEDGER_TRUSTED_PROXIES": "10.0.0.1,fd00::/8",
+            "LEDGER_WEBHOOK_ALLOWED_NETWORKS": "10.1.0.0/16",
             "LEDGER_DB_POOL_MIN_SIZE": "3",
             "LEDGER_DB_POOL_MAX_SIZE": "3",
             "LEDGER_MAX_BODY_BYTES": "2048",
@@ -95,6 +96,7 @@ def test_every_value_can_be_set():
     assert settings.service_name == "ledger of the SOC"
     assert settings.cors_origins == ("https://console.example.org", "http://localhost:3000")
     assert settings.trusted_proxies == (ip_network("10.0.0.1"), ip_network("fd00::/8"))
+    assert settings.webhook_allowed_networks == (ip_network("10.1.0.0/16"),)
     assert (settings.db_pool_min_size, settings.db_pool_max_size) == (3, 3)
     assert (settings.max_body_bytes, settings.max_sessions) == (2048, 1)
     assert (settings.log_level, settings.log_format) == (LogLevel.WARNING, LogFormat.CONSOLE)

@@ -59,6 +59,8 @@ NO_EFFECT_YET: Final = frozenset(
 )
 """Settings of later releases: known, so that they are not refused, and named at start when they are set."""
 
+LISTS_OF_NETWORKS: Final = frozenset({"trusted_proxies", "webhook_allowed_networks"})
+
 
 class Problem(msgspec.Struct, frozen=True):
     """One reason not to start: which variable (or other thing) it is about, and what to do."""
@@ -165,6 +167,9 @@ class Settings(BaseSettings):
     )
     cors_origins: Origins = Field((), description="exact origins, separated by commas")
     trusted_proxies: Networks = Field(
+        (), description="addresses or networks, separated by commas, like 10.0.0.1,192.168.0.0/24"
+    )
+    webhook_allowed_networks: Networks = Field(
         (), description="addresses or networks, separated by commas, like 10.0.0.1,192.168.0.0/24"
     )
     redis_url: RedisUrl | None = Field(None, description="a Redis URL")
@@ -298,7 +303,7 @@ def _advice_by_field(refusal: ValidationError, values: Mapping[str, str]) -> dic
 
 
 def _advice(field: str, value: str, error: ErrorDetails) -> str:
-    if error["type"] == "value_error" and field != "trusted_proxies":
+    if error["type"] == "value_error" and field not in LISTS_OF_NETWORKS:
         return str(error["ctx"]["error"])
     if field == "port" and value.startswith("tcp://"):
         return KUBERNETES_ADVICE

@@ -45,6 +45,10 @@ from ledger.domain.session.commands import SessionCommand
 from ledger.domain.session.decide import SESSION
 from ledger.domain.session.events import ExpiryCause
 from ledger.domain.session.state import SessionState
+from ledger.domain.webhook import state as webhook_state
+from ledger.domain.webhook.commands import WebhookCommand
+from ledger.domain.webhook.decide import WEBHOOK
+from ledger.domain.webhook.state import WebhookState
 from tests.builders import (
     ADA,
     ANA,
@@ -87,6 +91,7 @@ from tests.builders import (
     summed_up,
     take_break,
     waive,
+    webhooks,
 )
 from tests.builders.operations import (
     cancel_rebuild,
@@ -189,6 +194,19 @@ POLICY_COMMANDS = [
 DRAFTS = [policies.drafted(2), policies.drafted(3)]
 POLICIES = [DRAFTS, [*DRAFTS, policies.published(2)]]
 
+WEBHOOK_COMMANDS = [
+    *(webhooks.register(), webhooks.change(), webhooks.change(webhooks.TERMS), webhooks.pause()),
+    *(webhooks.disable(), webhooks.resume(), webhooks.rotate(), webhooks.ping()),
+    *(webhooks.replay_letters(), webhooks.remove()),
+]
+WEBHOOKS = [
+    [],
+    [webhooks.registered()],
+    [webhooks.registered(), webhooks.paused()],
+    [webhooks.registered(), webhooks.disabled()],
+    [webhooks.registered(), webhooks.removed()],
+]
+
 
 def written(docstring: str | None) -> dict[tuple[str, str], set[str]]:
     """Read the table: (state, command) → what may come of it; ``refused`` stays with its reason."""
@@ -232,6 +250,7 @@ AGGREGATES = [
     ),
     Aggregate(KIND, kind_state, KindState, KindCommand, KINDS, KIND_COMMANDS),
     Aggregate(POLICY, policy_state, PolicyState, PolicyCommand, POLICIES, POLICY_COMMANDS),
+    Aggregate(WEBHOOK, webhook_state, WebhookState, WebhookCommand, WEBHOOKS, WEBHOOK_COMMANDS),
     Aggregate(ACCESS, access_state, AccessState, AccessCommand, ACCESSES, ACCESS_COMMANDS),
 ]
 

@@ -31,6 +31,7 @@ from ledger.domain.operations import decide as operations
 from ledger.domain.policy import decide as policies
 from ledger.domain.policy import rules as policy_rules
 from ledger.domain.session.decide import InactiveUser, OwnSessionOnly, SessionAlreadyOpened, SessionNotFound
+from ledger.domain.webhook import decide as webhooks
 from tests.builders import ANA
 
 REFUSALS = {
@@ -97,6 +98,11 @@ REFUSALS = {
     rules.ReasonRequired: ("reason-required", RuleViolation),
     rules.SelfReview: ("self-review", Refused),
     rules.SubjectChanged: ("subject-changed", RuleViolation),
+    webhooks.NoDeadLetters: ("no-dead-letters", RuleViolation),
+    webhooks.WebhookExists: ("webhook-exists", RuleViolation),
+    webhooks.WebhookHeld: ("webhook-held", RuleViolation),
+    webhooks.WebhookNotFound: ("webhook-not-found", NotFound),
+    webhooks.WebhookNotHeld: ("webhook-not-held", RuleViolation),
     StepUpRequired: ("step-up-required", Unauthenticated),
 }
 

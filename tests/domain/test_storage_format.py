@@ -39,6 +39,10 @@ from ledger.domain.session.decide import SESSION
 from ledger.domain.session.events import SessionEvent
 from ledger.domain.session.state import SessionState
 from ledger.domain.terms import GroupQuorum, Policy
+from ledger.domain.webhook.commands import WebhookCommand
+from ledger.domain.webhook.decide import WEBHOOK
+from ledger.domain.webhook.events import Terms, WebhookEvent
+from ledger.domain.webhook.state import WebhookState
 
 AGGREGATES = [
     (DECISION, DecisionEvent),
@@ -49,6 +53,7 @@ AGGREGATES = [
     (OPERATIONS, OperationsEvent),
     (KIND, KindEvent),
     (POLICY, PolicyEvent),
+    (WEBHOOK, WebhookEvent),
 ]
 EVENTS = [event for decider, _ in AGGREGATES for event in decider.event_types]
 VERSIONS = {
@@ -110,6 +115,15 @@ VERSIONS = {
     "policy-published": 1,
     "policy-withdrawn": 1,
     "policy-retired": 1,
+    "webhook-registered": 1,
+    "webhook-changed": 1,
+    "webhook-paused": 1,
+    "webhook-disabled": 1,
+    "webhook-resumed": 1,
+    "webhook-secret-rotated": 1,
+    "webhook-pinged": 1,
+    "dead-letters-replayed": 1,
+    "webhook-removed": 1,
 }
 
 
@@ -128,6 +142,7 @@ def test_an_aggregate_knows_all_its_events(decider, union):
         (OPERATIONS, OperationsState),
         (KIND, KindState),
         (POLICY, PolicyState),
+        (WEBHOOK, WebhookState),
     ],
 )
 def test_an_aggregate_knows_all_its_states(decider, union):
@@ -137,7 +152,7 @@ def test_an_aggregate_knows_all_its_states(decider, union):
 
 def test_categories_are_storage_format():
     assert [decider.category for decider, _ in AGGREGATES] == [
-        *("decision", "session", "account", "access", "login", "operations", "kind", "policy")
+        *("decision", "session", "account", "access", "login", "operations", "kind", "policy", "webhook")
     ]
 
 
@@ -150,7 +165,17 @@ def test_every_event_has_its_version():
 
 
 @pytest.mark.parametrize(
-    "union", [DecisionState, SessionState, AccountState, LoginState, OperationsState, KindState, PolicyState]
+    "union",
+    [
+        DecisionState,
+        SessionState,
+        AccountState,
+        LoginState,
+        OperationsState,
+        KindState,
+        PolicyState,
+        WebhookState,
+    ],
 )
 def test_no_two_states_of_an_aggregate_share_a_tag(union):
     tags = [state.__struct_config__.tag for state in get_args(union)]
@@ -168,6 +193,7 @@ def test_no_two_states_of_an_aggregate_share_a_tag(union):
         *(OperationsEvent, OperationsCommand, OperationsState),
         *(KindEvent, KindCommand, KindState),
         *(PolicyEvent, PolicyCommand, PolicyState),
+        *(WebhookEvent, WebhookCommand, WebhookState),
     ],
 )
 def test_what_crosses_a_room_cannot_be_changed(union):
@@ -179,7 +205,7 @@ def test_what_crosses_a_room_cannot_be_changed(union):
     [
         *(Answer, Case, Lease, Vote, Policy, ThreatAnalysis, Authority),
         *(TableDiff, NoRebuild, UnderWay, Switched),
-        *(Draft, GroupQuorum),
+        *(Draft, GroupQuorum, Terms),
     ],
 )
 def test_what_events_commands_and_states_hold_cannot_be_changed(struct):

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
+from ipaddress import ip_network
 from typing import Final
 
 import httpx
@@ -18,6 +19,7 @@ from ledger.identity.registering import ensure_first_admin
 from ledger.projections.progress import Progress
 from ledger.projections.runner import Runner
 from ledger.store.ledger import Ledger
+from ledger.webhooks.webhooks import Webhooks
 from tests.support.databases import Database
 from tests.support.documented import check_documented
 
@@ -126,6 +128,7 @@ async def serving(
             progress=progress,
             runner=runner,
             identity=identity,
+            webhooks=Webhooks.of(identity, secret_keys=[SECRET_KEY], allowed=[ip_network("127.0.0.0/8")]),
             clock=clock,
             service_name="decision-ledger",
             **(settings or {}),

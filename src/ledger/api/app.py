@@ -25,6 +25,7 @@ from ledger.api.projections import ProjectionAdminController, ProjectionHealthCo
 from ledger.api.rebuilding import RebuildController
 from ledger.api.services import Services
 from ledger.api.sessions import SessionController
+from ledger.api.webhooks import WebhookController
 from ledger.domain.errors import LedgerError
 
 ROUTES: Final[Sequence[ControllerRouterHandler]] = (
@@ -37,6 +38,7 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     ProjectionAdminController,
     ProjectionHealthController,
     RebuildController,
+    WebhookController,
     status,
     metrics_text,
     openapi_document,

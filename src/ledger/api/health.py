@@ -1,5 +1,6 @@
 """What the service says about itself."""
 
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 
@@ -9,6 +10,7 @@ from litestar import Controller, Response, get
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from ledger.api.call import Call, json_response, own_only
+from ledger.api.services import Services
 from ledger.api.types import HttpRequest
 from ledger.domain.errors import Unavailable
 from ledger.projections.catalog import ALL
@@ -18,6 +20,7 @@ from ledger.projections.views import directory, statistics
 from ledger.store.ledger import Ledger
 from ledger.store.migrate import Migration, MigrationChanged, all_migrations, pending
 from ledger.store.pool import reading
+from ledger.webhooks import gauges
 
 
 class Healthy(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,7 +154,9 @@ async def status(request: HttpRequest) -> Response[bytes]:
 @get("/metrics", tags=["System"], opt={"media": "text/plain"})
 async def metrics_text(request: HttpRequest) -> Response[bytes]:
     """Give the metrics as Prometheus text."""
-    await _measure_projections(Call(request).services.ledger)
+    services = Call(request).services
+    await _measure_projections(services.ledger)
+    await _measure_webhooks(services)
     return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
@@ -161,6 +166,13 @@ async def _measure_projections(ledger: Ledger) -> None:
             measure(await report(conn, ledger.ledger_id))
     except (Unavailable, asyncpg.PostgresError):
         measure_unreachable([feed.name for feed in ALL])
+
+
+async def _measure_webhooks(services: Services) -> None:
+    """Measure them, or leave them as they were last: nobody's life depends on it."""
+    with suppress(Unavailable, asyncpg.PostgresError):
+        async with reading(services.ledger.pool) as conn:
+            gauges.measure(await gauges.standings_of(conn, services.ledger.ledger_id, services.clock()))
 
 
 async def _answers(ledger: Ledger) -> bool:

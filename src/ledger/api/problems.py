@@ -34,6 +34,7 @@ from ledger.domain.errors import (
     VersionConflict,
 )
 from ledger.domain.operations.decide import ProjectionState
+from ledger.domain.webhook.decide import WebhookRule
 from ledger.limiting.rates import TooManyRequests
 
 log = structlog.get_logger()
@@ -46,6 +47,7 @@ STATUSES: Final[tuple[tuple[type[LedgerError], int], ...]] = (
     (LeaseHeld, 409),
     (LeaseLost, 409),
     (ProjectionState, 409),
+    (WebhookRule, 409),
     (SessionIsPaused, 409),
     (NotAServiceAccount, 409),
     (SecondFactorNeeded, 409),

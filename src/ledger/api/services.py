@@ -11,6 +11,7 @@ from ledger.limiting.rates import Rates
 from ledger.projections.progress import Progress
 from ledger.projections.runner import Runner
 from ledger.store.ledger import Ledger
+from ledger.webhooks.webhooks import Webhooks
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +26,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     progress: Progress
     runner: Runner | None
     identity: Identity
+    webhooks: Webhooks
     clock: Callable[[], datetime]
     service_name: str
     cors_origins: tuple[str, ...] = ()

@@ -20,6 +20,7 @@ from ledger.domain.login.decide import LOGIN
 from ledger.domain.operations.decide import OPERATIONS
 from ledger.domain.policy.decide import POLICY
 from ledger.domain.session.decide import SESSION
+from ledger.domain.webhook.decide import WEBHOOK
 from ledger.identity.following import Following
 from ledger.identity.identity import Identity, Limits, utc_now
 from ledger.limiting.limiter import Limiter
@@ -28,11 +29,13 @@ from ledger.limiting.shared import Shared
 from ledger.operations.rebuilder import Rebuilder
 from ledger.projections.progress import Progress
 from ledger.projections.runner import Runner
-from ledger.reactions import failed_logins, sessions
+from ledger.reactions import failed_logins, sessions, webhook_following, webhook_sweeping
+from ledger.reactions.webhook_sending import Courier
 from ledger.settings import Settings
 from ledger.store.ledger import Ledger
 from ledger.store.postgres_process import until
 from ledger.upcasters.chain import validate
+from ledger.webhooks.webhooks import Webhooks
 
 log = structlog.get_logger()
 
@@ -57,6 +60,7 @@ def check_event_types() -> None:
         *OPERATIONS.event_types,
         *KIND.event_types,
         *POLICY.event_types,
+        *WEBHOOK.event_types,
     )
     validate({type_name(event_type): event_type.schema_version for event_type in types})
 
@@ -105,6 +109,15 @@ def identity_of(
     )
 
 
+def webhooks_of(identity: Identity, settings: Settings, secret_key: SecretStr) -> Webhooks:
+    """Prepare the room of webhooks with the choices of this installation."""
+    return Webhooks.of(
+        identity,
+        secret_keys=secret_keys_of(secret_key, settings),
+        allowed=settings.webhook_allowed_networks,
+    )
+
+
 @asynccontextmanager
 async def composed(
     ledger: Ledger, settings: Settings, secret_key: SecretStr, *, only: Part | None = None
@@ -118,11 +131,13 @@ async def composed(
     following = Following(ledger)
     limiter = limiter_of(ledger, settings)
     identity = identity_of(ledger, settings, secret_key, limiter=limiter, following=following)
+    hooks = webhooks_of(identity, settings, secret_key)
     services = Services(
         ledger=ledger,
         progress=progress,
         runner=runner,
         identity=identity,
+        webhooks=hooks,
         clock=utc_now,
         service_name=settings.service_name,
         cors_origins=settings.cors_origins,
@@ -135,7 +150,7 @@ async def composed(
         progress.start()
         following.start()
         async with AsyncExitStack() as stack:
-            for name, begin in _tasks(identity, runner):
+            for name, begin in _tasks(identity, hooks, runner):
                 await stack.enter_async_context(going_on(name, begin))
             if runner is not None:
                 runner.start()
@@ -145,13 +160,16 @@ async def composed(
 
 
 def _tasks(
-    identity: Identity, runner: Runner | None
+    identity: Identity, hooks: Webhooks, runner: Runner | None
 ) -> Iterator[tuple[str, Callable[[], Coroutine[None, None, None]]]]:
     """Name what goes on beside the answers, all of it or what a process without workers needs."""
     yield "failed-logins", lambda: failed_logins.run_forever(identity)
     if runner is not None:
         yield "sessions", lambda: sessions.run_forever(identity)
         yield "rebuilds", Rebuilder(identity.ledger).run_forever
+        yield "webhook-following", lambda: webhook_following.run_forever(hooks)
+        yield "webhook-sending", lambda: Courier(hooks).run_forever()
+        yield "webhook-sweeping", lambda: webhook_sweeping.run_forever(hooks)
 
 
 async def _stop(services: Services) -> None:

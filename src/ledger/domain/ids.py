@@ -18,6 +18,9 @@ EventId = NewType("EventId", UUID)
 CommandId = NewType("CommandId", UUID)
 FailureId = NewType("FailureId", UUID)
 RebuildId = NewType("RebuildId", UUID)
+WebhookId = NewType("WebhookId", UUID)
+MessageId = NewType("MessageId", UUID)
+"""What a webhook is sent about one event: the same for every attempt, so that receivers know a repeat."""
 
 DecisionId = NewType("DecisionId", str)
 """The ``analysis_id`` a submitter chose; unique in a ledger."""

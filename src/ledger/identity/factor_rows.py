@@ -1,21 +1,17 @@
 """Second factors as they are stored: a sealed secret, the last accepted time step, hashed backup codes."""
 
-import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 import asyncpg
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ledger.domain.errors import Corrupt
 from ledger.domain.ids import PersonId
+from ledger.identity import sealed as boxes
 from ledger.identity.keys import Keyring
 from ledger.store.pool import Connection, Pool, reading
-
-NONCE_BYTES: Final = 12
 
 # $1 ledger, $2 person, $3 sealed secret, $4 key id, $5 now
 SET_UP: Final = """
@@ -173,9 +169,8 @@ async def use_code(
 
 
 def seal(keys: Keyring, person: PersonId, secret: str) -> bytes:
-    """Encrypt a secret under the current key (AES-256-GCM), bound to the person."""
-    nonce = secrets.token_bytes(NONCE_BYTES)
-    return nonce + AESGCM(keys.current.secret).encrypt(nonce, secret.encode(), person.bytes)
+    """Encrypt a secret under the current key, bound to the person."""
+    return boxes.seal(keys, person, secret)
 
 
 def unseal(keys: Keyring, person: PersonId, row: FactorRow) -> str:
@@ -184,11 +179,7 @@ def unseal(keys: Keyring, person: PersonId, row: FactorRow) -> str:
     Raises:
         UnreadableSecret: its key is not known any more, or it is not this person's.
     """
-    key = keys.find(row.key_id)
-    if key is None:
+    secret = boxes.unseal(keys, person, row.key_id, row.secret)
+    if secret is None:
         raise UnreadableSecret(person=person, key_id=row.key_id)
-    nonce, sealed = row.secret[:NONCE_BYTES], row.secret[NONCE_BYTES:]
-    try:
-        return AESGCM(key.secret).decrypt(nonce, sealed, person.bytes).decode()
-    except InvalidTag as broken:
-        raise UnreadableSecret(person=person, key_id=row.key_id) from broken
+    return secret

@@ -14,6 +14,7 @@ from ledger.domain.kind.decide import KIND
 from ledger.domain.operations.decide import OPERATIONS
 from ledger.domain.policy.decide import POLICY
 from ledger.domain.session.decide import SESSION
+from ledger.domain.webhook.decide import WEBHOOK
 from ledger.store.pool import Connection
 from ledger.store.snapshots import Snapshot, fingerprint_of, thaw
 from ledger.store.streams import Stored, read_until, recorded
@@ -79,6 +80,8 @@ def _is_right(snapshot: Snapshot, events: Sequence[Stored]) -> bool:  # noqa: PL
             return _replays_to(KIND, snapshot, events)
         case POLICY.category:
             return _replays_to(POLICY, snapshot, events)
+        case WEBHOOK.category:
+            return _replays_to(WEBHOOK, snapshot, events)
         case _:
             return False
 

@@ -24,6 +24,7 @@ from ledger.domain.login.decide import LOGIN
 from ledger.domain.operations.decide import OPERATIONS
 from ledger.domain.policy.decide import POLICY
 from ledger.domain.session.decide import SESSION
+from ledger.domain.webhook.decide import WEBHOOK
 from ledger.store.pool import LOST, Pool
 
 C = TypeVar("C")
@@ -81,6 +82,7 @@ def _fingerprints() -> dict[str, str]:
         ACCESS.category: fingerprint(ACCESS),
         KIND.category: fingerprint(KIND),
         POLICY.category: fingerprint(POLICY),
+        WEBHOOK.category: fingerprint(WEBHOOK),
     }
 
 

@@ -1,0 +1,59 @@
+"""Webhooks are told of what happens: messages are queued as the log grows.
+
+Any number of processes may do this. A webhook's position moves in the transaction that writes its messages, and
+only from where it was when the log was read, so that each event is queued once and none is passed over.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+
+from ledger.delivery.notices import read_notices
+from ledger.domain.errors import LedgerError
+from ledger.domain.ids import Position, WebhookId
+from ledger.identity.identity import writing
+from ledger.webhooks import queue
+from ledger.webhooks.messages import messages_for
+from ledger.webhooks.webhooks import Webhooks
+
+log = structlog.get_logger()
+
+LOOK_EVERY: Final = 0.5
+"""Seconds: how long it waits before it looks for itself, whatever it has heard."""
+
+
+async def run_forever(hooks: Webhooks) -> None:
+    """Queue messages until cancelled; what cannot be queued now is queued later."""
+    appended = hooks.ledger.appended
+    while True:
+        rings = appended.rings()
+        try:
+            while await follow(hooks):
+                hooks.due.ring()
+        except LedgerError as failed:
+            log.warning("webhooks.not_followed", code=failed.code)
+        await appended.wait_past(rings, LOOK_EVERY)
+
+
+async def follow(hooks: Webhooks) -> bool:
+    """Queue messages of one page of the log for every webhook that is behind; ``False``: none is.
+
+    Raises:
+        Unavailable: the database cannot be reached.
+    """
+    ledger = hooks.ledger
+    behind = await queue.followers(ledger.pool, ledger.ledger_id, await ledger.head())
+    for after, webhooks in behind:
+        await _queue_page(hooks, webhooks, after)
+    return bool(behind)
+
+
+async def _queue_page(hooks: Webhooks, webhooks: Sequence[WebhookId], after: Position) -> None:
+    ledger = hooks.ledger
+    page = await read_notices(ledger, after=after)
+    async with writing(ledger.pool) as conn:
+        moved = await queue.move(conn, ledger.ledger_id, webhooks, after=after, upto=page.after)
+        messages = [one for wanted in moved for one in messages_for(wanted, page.notices)]
+        if messages:
+            await queue.queue(conn, ledger.ledger_id, messages, hooks.clock())

@@ -1,0 +1,40 @@
+"""What becomes of webhooks by the clock alone: messages are given up and forgotten, secrets sealed anew."""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from ledger.domain.errors import LedgerError
+from ledger.webhooks import deliveries, gauges
+from ledger.webhooks.secrets import reseal
+from ledger.webhooks.webhooks import Webhooks
+
+log = structlog.get_logger()
+
+SWEEP_SECONDS: Final = 30.0
+
+
+async def run_forever(hooks: Webhooks, *, every: float = SWEEP_SECONDS) -> None:
+    """Sweep every so many seconds until cancelled; a sweep that fails is logged, and the next one tries again."""
+    while True:
+        try:
+            await sweep(hooks)
+        except LedgerError as failed:
+            log.warning("webhooks.sweep.failed", code=failed.code)
+        await asyncio.sleep(every)
+
+
+async def sweep(hooks: Webhooks) -> None:
+    """Give up what could not be sent in time, forget what is long over, seal anew what earlier keys have sealed.
+
+    Raises:
+        Unavailable: the database cannot be reached.
+    """
+    ledger, now = hooks.ledger, hooks.clock()
+    given_up = await deliveries.give_up(ledger.pool, ledger.ledger_id, now)
+    gauges.count_given_up(len(given_up))
+    for one in given_up:
+        log.warning("webhook.message.given_up", webhook=one.webhook, message=one.message, error="postponed")
+    await deliveries.forget(ledger.pool, ledger.ledger_id, now)
+    await reseal(hooks)
