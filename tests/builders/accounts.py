@@ -5,16 +5,19 @@ from typing import Final
 from uuid import UUID
 
 from ledger.domain.account.commands import (
+    ChangeGroups,
     ChangePassword,
     ChangeRole,
     DeactivateAccount,
     DisableSecondFactor,
     EnableSecondFactor,
+    GrantLead,
     IssueApiKey,
     ReactivateAccount,
     RegisterAccount,
     RenewBackupCodes,
     RevokeApiKey,
+    RevokeLead,
 )
 from ledger.domain.account.events import (
     AccountDeactivated,
@@ -23,6 +26,9 @@ from ledger.domain.account.events import (
     ApiKeyIssued,
     ApiKeyRevoked,
     BackupCodesRenewed,
+    GroupsChanged,
+    LeadGranted,
+    LeadRevoked,
     PasswordChanged,
     RoleChanged,
     Scope,
@@ -61,6 +67,24 @@ def reactivated(
     *, by: PersonId | None = ADA, reason: str = "came back", at: datetime = NOW
 ) -> AccountReactivated:
     return AccountReactivated(at=at, by=by, reason=reason)
+
+
+def groups_changed(
+    *groups: str, by: PersonId | None = ADA, reason: str = "new team", at: datetime = NOW
+) -> GroupsChanged:
+    return GroupsChanged(at=at, groups=groups, by=by, reason=reason)
+
+
+def lead_granted(
+    *, by: PersonId | None = ADA, reason: str = "runs the shift", at: datetime = NOW
+) -> LeadGranted:
+    return LeadGranted(at=at, by=by, reason=reason)
+
+
+def lead_revoked(
+    *, by: PersonId | None = ADA, reason: str = "left the shift", at: datetime = NOW
+) -> LeadRevoked:
+    return LeadRevoked(at=at, by=by, reason=reason)
 
 
 def password_changed(
@@ -116,6 +140,27 @@ def reactivate(
     *, by: PersonId | Authority | None = ADA, reason: str = "came back", now: datetime = NOW
 ) -> ReactivateAccount:
     return ReactivateAccount(now=now, by=_who(by), reason=reason)
+
+
+def change_groups(
+    *groups: str,
+    by: PersonId | Authority | None = ADA,
+    reason: str = "new team",
+    now: datetime = NOW,
+) -> ChangeGroups:
+    return ChangeGroups(now=now, by=_who(by), groups=groups, reason=reason)
+
+
+def grant_lead(
+    *, by: PersonId | Authority | None = ADA, reason: str = "runs the shift", now: datetime = NOW
+) -> GrantLead:
+    return GrantLead(now=now, by=_who(by), reason=reason)
+
+
+def revoke_lead(
+    *, by: PersonId | Authority | None = ADA, reason: str = "left the shift", now: datetime = NOW
+) -> RevokeLead:
+    return RevokeLead(now=now, by=_who(by), reason=reason)
 
 
 def change_password(

@@ -15,17 +15,20 @@ from tests.builders import (
     BEN,
     NOW,
     authority,
+    change_groups,
     change_password,
     change_role,
     deactivate,
     deactivated,
     enable_second_factor,
+    grant_lead,
     later,
     password_changed,
     reactivate,
     reactivated,
     register,
     registered,
+    revoke_lead,
     role_changed,
     second_factor_enabled,
     session_of,
@@ -40,7 +43,10 @@ FIRST, SECOND = session_of(ANA), session_of(ANA, login=1)
 
 
 def for_administrators(by):
-    return [register(by=by), change_role(Role.VIEWER, by=by), deactivate(by=by), reactivate(by=by)]
+    return [
+        *(register(by=by), change_role(Role.VIEWER, by=by), deactivate(by=by), reactivate(by=by)),
+        *(change_groups("tier-2", by=by), grant_lead(by=by), revoke_lead(by=by)),
+    ]
 
 
 @pytest.mark.parametrize("by", [ADA, None])
@@ -70,6 +76,9 @@ def test_a_finished_session_does_not_administer(asking):
         change_role(Role.VIEWER),
         deactivate(),
         reactivate(),
+        change_groups("tier-2"),
+        grant_lead(),
+        revoke_lead(),
         change_password(by=ADA),
         change_password(by=BEN),
         enable_second_factor(),

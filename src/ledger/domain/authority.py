@@ -1,5 +1,6 @@
 """Who asks, and whether they still may: the facts of session and account at the moment of a command."""
 
+import re
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
@@ -12,6 +13,9 @@ from ledger.domain.ids import PersonId, SessionId
 
 STEP_UP_SECONDS: Final = 300
 """How fresh a second factor must be for what an administrator, or its own owner, does to accounts."""
+
+GROUP_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,49}")
+"""What a group is called: 1 to 50 small letters, digits, hyphens and underscores, a letter first."""
 
 
 class Role(StrEnum):

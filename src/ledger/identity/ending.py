@@ -17,6 +17,9 @@ from ledger.domain.account.events import (
     ApiKeyIssued,
     ApiKeyRevoked,
     BackupCodesRenewed,
+    GroupsChanged,
+    LeadGranted,
+    LeadRevoked,
     PasswordChanged,
     RoleChanged,
     SecondFactorDisabled,
@@ -180,6 +183,9 @@ def _revocation(event: AccountEvent, person: PersonId, facts: Facts) -> RevokeSe
         case (
             AccountRegistered()
             | AccountReactivated()
+            | GroupsChanged()
+            | LeadGranted()
+            | LeadRevoked()
             | BackupCodesRenewed()
             | ApiKeyIssued()
             | ApiKeyRevoked()

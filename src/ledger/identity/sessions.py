@@ -155,6 +155,7 @@ def _standing(
         stepped_up_at=active.stepped_up_at if active else None,
         has_second_factor=known is not None and known.second_factor,
         is_paused=active is not None and active.is_paused,
+        groups=known.groups if known else (),
     )
 
 

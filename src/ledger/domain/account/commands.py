@@ -47,6 +47,31 @@ class ReactivateAccount(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class ChangeGroups(msgspec.Struct, frozen=True, kw_only=True):
+    """Put the person into these groups and take them out of all others; in any order, once or twice."""
+
+    now: Utc
+    by: Authority | None
+    groups: tuple[str, ...]
+    reason: str
+
+
+class GrantLead(msgspec.Struct, frozen=True, kw_only=True):
+    """Let an analyst lead others."""
+
+    now: Utc
+    by: Authority | None
+    reason: str
+
+
+class RevokeLead(msgspec.Struct, frozen=True, kw_only=True):
+    """Let the analyst lead nobody any more."""
+
+    now: Utc
+    by: Authority | None
+    reason: str
+
+
 class ChangePassword(msgspec.Struct, frozen=True, kw_only=True):
     """Record that the password is another: one's own, or anybody's for an administrator."""
 
@@ -105,6 +130,9 @@ AccountCommand: TypeAlias = (
     | ChangeRole
     | DeactivateAccount
     | ReactivateAccount
+    | ChangeGroups
+    | GrantLead
+    | RevokeLead
     | ChangePassword
     | EnableSecondFactor
     | DisableSecondFactor

@@ -8,16 +8,19 @@ from typing import Final, TypeAlias, assert_never, get_args
 
 from ledger.domain.account.commands import (
     AccountCommand,
+    ChangeGroups,
     ChangePassword,
     ChangeRole,
     DeactivateAccount,
     DisableSecondFactor,
     EnableSecondFactor,
+    GrantLead,
     IssueApiKey,
     ReactivateAccount,
     RegisterAccount,
     RenewBackupCodes,
     RevokeApiKey,
+    RevokeLead,
 )
 from ledger.domain.account.events import (
     AccountDeactivated,
@@ -32,6 +35,7 @@ from ledger.domain.account.events import (
     SecondFactorDisabled,
     SecondFactorEnabled,
 )
+from ledger.domain.account.placing import place
 from ledger.domain.account.state import AccountState, Registered, Unregistered, evolve
 from ledger.domain.authority import (
     Authority,
@@ -45,8 +49,8 @@ from ledger.domain.errors import NotFound, Refused, RuleViolation
 from ledger.domain.event import Utc
 from ledger.domain.ids import PersonId
 
-_FactorOrKey: TypeAlias = (
-    EnableSecondFactor | DisableSecondFactor | RenewBackupCodes | IssueApiKey | RevokeApiKey
+_OnCredentials: TypeAlias = (
+    ChangePassword | EnableSecondFactor | DisableSecondFactor | RenewBackupCodes | IssueApiKey | RevokeApiKey
 )
 
 ADMINS: Final = frozenset({Role.ADMIN})
@@ -122,14 +126,17 @@ def decide(command: AccountCommand, state: AccountState) -> tuple[AccountEvent, 
             return _deactivate(command, state)
         case ReactivateAccount():
             return _reactivate(command, state)
+        case ChangeGroups() | GrantLead() | RevokeLead():
+            by = _administrator(command.by)
+            return place(command, _known(state), by)
+        case _:
+            return _decide_on_credentials(command, state)
+
+
+def _decide_on_credentials(command: _OnCredentials, state: AccountState) -> tuple[AccountEvent, ...]:
+    match command:
         case ChangePassword():
             return _change_password(command, state)
-        case _:
-            return _decide_on_factor_or_key(command, state)
-
-
-def _decide_on_factor_or_key(command: _FactorOrKey, state: AccountState) -> tuple[AccountEvent, ...]:
-    match command:
         case EnableSecondFactor():
             return _enable_second_factor(command, state)
         case DisableSecondFactor():
@@ -296,6 +303,6 @@ ACCOUNT: Final = Decider[AccountCommand, AccountState, AccountEvent](
     initial=Unregistered(),
     decide=decide,
     evolve=evolve,
-    version=2,
+    version=3,
 )
 """The Account aggregate, as a value."""

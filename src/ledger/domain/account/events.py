@@ -40,7 +40,10 @@ class AccountRegistered(Event, frozen=True, kw_only=True, omit_defaults=True, ta
 
 
 class RoleChanged(Event, frozen=True, kw_only=True, tag="role-changed"):
-    """The person does another job now; their sessions end."""
+    """The person does another job now; their sessions end.
+
+    Who is no analyst any more is no lead, and who is neither analyst nor administrator is in no group.
+    """
 
     role: Role
     by: PersonId | None
@@ -59,6 +62,28 @@ class AccountDeactivated(Event, frozen=True, kw_only=True, omit_defaults=True, t
 
 class AccountReactivated(Event, frozen=True, kw_only=True, tag="account-reactivated"):
     """The person may log in again; sessions of before stay ended."""
+
+    by: PersonId | None
+    reason: str
+
+
+class GroupsChanged(Event, frozen=True, kw_only=True, tag="groups-changed"):
+    """The person is in these groups now and in no other, sorted by name; their sessions go on."""
+
+    groups: tuple[str, ...]
+    by: PersonId | None
+    reason: str
+
+
+class LeadGranted(Event, frozen=True, kw_only=True, tag="lead-granted"):
+    """The analyst leads others from now on: takes over what they hold, and assigns; sessions go on."""
+
+    by: PersonId | None
+    reason: str
+
+
+class LeadRevoked(Event, frozen=True, kw_only=True, tag="lead-revoked"):
+    """The analyst leads nobody any more; sessions go on."""
 
     by: PersonId | None
     reason: str
@@ -115,6 +140,9 @@ AccountEvent: TypeAlias = (
     | RoleChanged
     | AccountDeactivated
     | AccountReactivated
+    | GroupsChanged
+    | LeadGranted
+    | LeadRevoked
     | PasswordChanged
     | SecondFactorEnabled
     | SecondFactorDisabled

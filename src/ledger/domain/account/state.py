@@ -8,6 +8,9 @@ the guards in ``decide`` may still refuse. ``tests/domain/test_legal_moves.py`` 
     Unregistered  ChangeRole          refused AccountNotFound
     Unregistered  DeactivateAccount   refused AccountNotFound
     Unregistered  ReactivateAccount   refused AccountNotFound
+    Unregistered  ChangeGroups        refused AccountNotFound
+    Unregistered  GrantLead           refused AccountNotFound
+    Unregistered  RevokeLead          refused AccountNotFound
     Unregistered  ChangePassword      refused AccountNotFound
     Unregistered  EnableSecondFactor  refused AccountNotFound
     Unregistered  DisableSecondFactor refused AccountNotFound
@@ -18,6 +21,9 @@ the guards in ``decide`` may still refuse. ``tests/domain/test_legal_moves.py`` 
     Registered    ChangeRole          - or RoleChanged
     Registered    DeactivateAccount   - or AccountDeactivated
     Registered    ReactivateAccount   - or AccountReactivated
+    Registered    ChangeGroups        - or GroupsChanged
+    Registered    GrantLead           - or LeadGranted
+    Registered    RevokeLead          - or LeadRevoked
     Registered    ChangePassword      PasswordChanged
     Registered    EnableSecondFactor  - or SecondFactorEnabled
     Registered    DisableSecondFactor - or SecondFactorDisabled
@@ -30,7 +36,7 @@ session of an earlier epoch is good only while it is the one that the last raise
 and every raise names anew whom it keeps, so nothing brings a dead session back.
 """
 
-from typing import TypeAlias, assert_never
+from typing import Final, TypeAlias, assert_never
 
 import msgspec
 from msgspec.structs import replace
@@ -43,6 +49,9 @@ from ledger.domain.account.events import (
     ApiKeyIssued,
     ApiKeyRevoked,
     BackupCodesRenewed,
+    GroupsChanged,
+    LeadGranted,
+    LeadRevoked,
     PasswordChanged,
     RoleChanged,
     Scope,
@@ -52,6 +61,9 @@ from ledger.domain.account.events import (
 from ledger.domain.authority import Role
 from ledger.domain.event import Utc
 from ledger.domain.ids import KeyId, PersonId, SessionId
+
+DECIDERS: Final = frozenset({Role.ANALYST, Role.ADMIN})
+"""They may be in groups, which say whose votes a policy counts."""
 
 
 class Unregistered(msgspec.Struct, frozen=True, tag="unregistered"):
@@ -70,6 +82,7 @@ class Registered(msgspec.Struct, frozen=True, kw_only=True, tag="registered"):
     """A person or a machine can log in, while ``is_active``.
 
     ``kept_session`` is the one session of an earlier epoch that survived the last raise (``None``: none).
+    ``groups`` are sorted.
     """
 
     person: PersonId
@@ -81,11 +94,18 @@ class Registered(msgspec.Struct, frozen=True, kw_only=True, tag="registered"):
     kept_session: SessionId | None = None
     second_factor: bool = False
     keys: tuple[ApiKey, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 AccountState: TypeAlias = Unregistered | Registered
-_FactorOrKey: TypeAlias = (
-    SecondFactorEnabled | SecondFactorDisabled | BackupCodesRenewed | ApiKeyIssued | ApiKeyRevoked
+_Place: TypeAlias = GroupsChanged | LeadGranted | LeadRevoked
+_OfCredentials: TypeAlias = (
+    PasswordChanged
+    | SecondFactorEnabled
+    | SecondFactorDisabled
+    | BackupCodesRenewed
+    | ApiKeyIssued
+    | ApiKeyRevoked
 )
 
 
@@ -130,19 +150,43 @@ def _evolve_registered(state: Registered, event: AccountEvent) -> Registered:
         case AccountRegistered():
             return state
         case RoleChanged():
-            return replace(_raised(state), role=event.role)
+            return _in_role(_raised(state), event.role)
         case AccountDeactivated():
             return replace(_raised(state), is_active=False)
         case AccountReactivated():
             return replace(state, is_active=True)
+        case GroupsChanged() | LeadGranted() | LeadRevoked():
+            return _evolve_place(state, event)
+        case _:
+            return _evolve_credentials(state, event)
+
+
+def _evolve_place(state: Registered, event: _Place) -> Registered:
+    match event:
+        case GroupsChanged():
+            return replace(state, groups=event.groups)
+        case LeadGranted():
+            return replace(state, is_lead=True)
+        case LeadRevoked():
+            return replace(state, is_lead=False)
+        case _:
+            assert_never(event)
+
+
+def _in_role(state: Registered, role: Role) -> Registered:
+    """Give another job, without the flag and the groups that are not for it."""
+    return replace(
+        state,
+        role=role,
+        is_lead=state.is_lead and role is Role.ANALYST,
+        groups=state.groups if role in DECIDERS else (),
+    )
+
+
+def _evolve_credentials(state: Registered, event: _OfCredentials) -> Registered:
+    match event:
         case PasswordChanged():
             return _raised(state, event.kept_session)
-        case _:
-            return _evolve_factor_or_key(state, event)
-
-
-def _evolve_factor_or_key(state: Registered, event: _FactorOrKey) -> Registered:
-    match event:
         case SecondFactorEnabled():
             return replace(_raised(state, event.kept_session), second_factor=True)
         case SecondFactorDisabled():

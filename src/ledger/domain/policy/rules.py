@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from ledger.domain.authority import GROUP_NAME
 from ledger.domain.errors import Invalid
 from ledger.domain.json_pointer import PointsNowhere, tokens
 from ledger.domain.terms import DefaultOutcome, Policy, Risk
 
-GROUP: Final = re.compile(r"[a-z][a-z0-9_-]{0,49}")
 ESCAPE: Final = re.compile(r"~(?![01])")
 YEAR: Final = 365 * 24 * 3600
 MOST_VOTERS: Final = 100
@@ -174,7 +174,7 @@ def _must_name_well(terms: Policy) -> None:
 
 def _must_be_groups(names: Iterable[str]) -> None:
     for name in names:
-        if not GROUP.fullmatch(name):
+        if not GROUP_NAME.fullmatch(name):
             raise BadGroupName(group=name[:MOST_NAMED])
 
 
