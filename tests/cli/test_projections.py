@@ -11,6 +11,7 @@ from ledger.cli import mending, projections
 from ledger.cli.mending import SayWhich
 from ledger.domain.operations.decide import AlreadyPaused, BadRange, ReasonMissing
 from ledger.projections import failures as records
+from ledger.projections.catalog import ALL
 from ledger.projections.reports import ProjectionNotFound
 from ledger.projections.retries import FailureNotFound
 from ledger.store.ledger import Ledger
@@ -36,7 +37,7 @@ async def _break(database: Database) -> None:
         await ledger.pool.execute(BREAK)
         head = await happen(ledger, THREE_ITEMS)
         async with service(database) as running:
-            await running.level(head, "decisions", "queue", "statistics", "sessions", "directory")
+            await running.level(head, "decisions", "queue", "statistics", "sessions", "directory", "timers")
 
 
 def in_database(database: Database, statement: str) -> None:
@@ -80,7 +81,7 @@ def test_status_without_a_service_says_that_nobody_feeds_them(
     assert projections.status() == 2
 
     said = capsys.readouterr().out
-    assert said.count("nobody feeds it") == 5
+    assert said.count("nobody feeds it") == len(ALL)
     assert "Overall: offline" in said
 
 

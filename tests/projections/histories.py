@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.account.events import AccountEvent
@@ -15,13 +16,14 @@ from ledger.domain.authority import Role
 from ledger.domain.decider import C, Decider, E, S, fold
 from ledger.domain.decision.commands import DecisionCommand
 from ledger.domain.decision.decide import DECISION
-from ledger.domain.decision.events import Choice, DecisionEvent, Priority
+from ledger.domain.decision.events import Choice, DecisionEvent, Milestone, Priority
 from ledger.domain.decision.state import NotSubmitted
 from ledger.domain.errors import LedgerError
 from ledger.domain.event import Event
 from ledger.domain.ids import DecisionId, StreamName
 from ledger.domain.session.decide import SESSION
 from ledger.domain.session.events import ExpiryCause, SessionEvent
+from ledger.domain.terms import THREAT_ANALYSIS_POLICY, Policy
 from ledger.store.ledger import account_stream, session_stream
 from tests.builders import (
     ADA,
@@ -57,18 +59,30 @@ from tests.builders.workflow_commands import (
     cancel,
     comment,
     countersign,
+    lapse_override,
     override,
+    pass_milestone,
     provide_information,
     redeem,
     report_outcome,
     reprioritise,
     request_information,
     supersede,
+    time_out,
     withdraw,
 )
 
 PEOPLE: Final = (ADA, ANA, BEN, LEA, SAM)
 PRIORITIES: Final = tuple(Priority)
+AGAINST_THE_CLOCK: Final = replace(
+    policy(),
+    target_seconds=600,
+    deadline_seconds=3_001,
+    escalates_at_half=True,
+    escalates_at_breach=True,
+    information_seconds=400,
+    countersign_seconds=500,
+)
 
 
 class Move(msgspec.Struct, frozen=True):
@@ -94,7 +108,8 @@ moves = st.integers(0, 60).flatmap(
 class History:
     """What came of some moves, stream by stream and in order."""
 
-    def __init__(self, played: Sequence[Move]) -> None:
+    def __init__(self, played: Sequence[Move], rules: Policy = THREAT_ANALYSIS_POLICY) -> None:
+        self._rules = rules
         self.events: list[tuple[StreamName, Event]] = []
         self.decisions: dict[StreamName, list[DecisionEvent]] = {}
         self.sessions: dict[StreamName, list[SessionEvent]] = {}
@@ -115,7 +130,7 @@ class History:
         state = fold(DECISION, self.decisions.get(stream, []))
         if isinstance(state, NotSubmitted):
             decision_id = DecisionId(f"analysis-{move.which}")
-            rules = TWO_OF_EACH if move.which == 3 else policy()
+            rules = TWO_OF_EACH if move.which == 3 else self._rules
             asked = submit(
                 by, decision_id=decision_id, priority=PRIORITIES[number % 4], policy=rules, now=now
             )
@@ -152,6 +167,10 @@ class History:
             countersign(authority(by, stepped_up_at=now), now=now),
             redeem(by, now=now),
             report_outcome(by, now=now),
+            pass_milestone(now=now),
+            pass_milestone(Milestone.BREACH, now=now),
+            time_out(now=now),
+            lapse_override(now=now),
         )
         return wishes[move.wait % len(wishes)]
 
@@ -197,6 +216,7 @@ class History:
 
 
 histories: st.SearchStrategy[History] = moves.map(History)
+timed_histories: st.SearchStrategy[History] = moves.map(lambda played: History(played, AGAINST_THE_CLOCK))
 
 
 def cuts_of(data: st.DataObject, length: int) -> list[slice]:

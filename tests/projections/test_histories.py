@@ -11,21 +11,37 @@ from ledger.domain.account.state import Registered
 from ledger.domain.decider import fold
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.events import DecisionEscalated, DecisionResolved, DecisionSubmitted, Priority
-from ledger.domain.decision.state import Resolved, answer_of, case_of, live_lease, status_of
+from ledger.domain.decision.state import (
+    DecisionState,
+    Duty,
+    DutyStanding,
+    InReview,
+    Pending,
+    Resolved,
+    answer_of,
+    case_of,
+    live_lease,
+    status_of,
+)
+from ledger.domain.decision.timing import Timer, clocks_of, due_moments
+from ledger.domain.event import Utc
+from ledger.domain.ids import StreamName
 from ledger.domain.session.decide import SESSION
 from ledger.domain.session.state import Active, Ended, Expired, Revoked, SessionState
 from ledger.projections.catalog import ALL
 from ledger.projections.projection import Feed
-from ledger.projections.views import decisions, directory, queue, sessions, statistics
+from ledger.projections.views import decisions, directory, queue, sessions, statistics, timers
 from ledger.projections.views.sessions import Stage
 from ledger.store.ledger import LEDGER_ID, Ledger
 from ledger.store.pool import Connection
-from tests.builders import later
+from tests.builders import NOW, later
 from tests.projections.given import as_stored, rows_of, views_undone
-from tests.projections.histories import PEOPLE, History, cuts_of, histories
+from tests.projections.histories import PEOPLE, History, cuts_of, histories, timed_histories
 
 MOMENTS = tuple(later(seconds) for seconds in (0, 150, 1_000, 5_000, 20_000, 10**7))
 DAY = 24 * 60 * 60
+NEVER = later(10**9)
+FIRST = StreamName("")
 STAGES = {Active: Stage.OPEN, Ended: Stage.ENDED, Expired: Stage.EXPIRED, Revoked: Stage.REVOKED}
 
 some = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -169,6 +185,35 @@ async def test_counters_equal_a_naive_count(
 
 def _is_over(events: Sequence[object]) -> bool:
     return isinstance(events[-1], DecisionResolved)
+
+
+@some
+@given(history=timed_histories, data=st.data())
+async def test_timers_are_what_the_streams_say(ledger: Ledger, history: History, data: st.DataObject) -> None:
+    expected = {
+        stream: moments
+        for stream, events in history.decisions.items()
+        if (moments := _due_in(fold(DECISION, events)))
+    }
+    async with views_undone(ledger) as conn:
+        await apply(conn, history, cuts_of(data, len(history.events)), [timers.TIMERS])
+        found, more = await timers.due(conn, LEDGER_ID, NEVER, after=timers.After(NOW, FIRST), limit=100)
+
+        assert {row.stream: row.due() for row in found} == expected
+        assert more is None
+        earliest = sorted((min(moments.values()), stream) for stream, moments in expected.items())
+        assert [row.stream for row in found] == [stream for _, stream in earliest]
+
+
+def _due_in(state: DecisionState) -> dict[Timer, Utc]:
+    """What a decision waits for, said by its state."""
+    match state:
+        case Pending() | InReview():
+            return due_moments(clocks_of(state.case))
+        case Resolved(duty=Duty(standing=DutyStanding.OPEN, countersign_by=by)):
+            return {Timer.COUNTERSIGN: by}
+        case _:
+            return {}
 
 
 @some

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import asyncpg
 import pytest
 
-from ledger.projections.views import decisions, directory, queue, sessions, statistics
+from ledger.projections.views import decisions, directory, queue, sessions, statistics, timers
 from tests.support.databases import Database
 
 FILL = """
@@ -31,6 +31,10 @@ insert into views.directory_v1
 select 1, 'account-' || n, gen_random_uuid(), case when n % 500 = 0 then 'admin' else 'analyst' end, now(),
        true, false, 0, null, false
 from generate_series(1, 5000) n;
+insert into views.timers_v1
+select 1, 'decision-' || n, null, null, null, 0, false, false, false, null,
+       case when n % 5 > 0 then now() + (n - 100) * interval '1 minute' end
+from generate_series(1, 5000) n;
 """
 EVENTS = """
 insert into ledger.events (
@@ -52,7 +56,7 @@ async def conn(database: Database) -> AsyncIterator[asyncpg.Connection]:
     await owner.close()
     conn = await asyncpg.connect(database.service_url)
     await conn.execute(FILL)
-    for table in ("queue_v1", "decisions_v1", "statistics_v1", "sessions_v1", "directory_v1"):
+    for table in ("queue_v1", "decisions_v1", "statistics_v1", "sessions_v1", "directory_v1", "timers_v1"):
         await conn.execute(f"vacuum analyze views.{table}")
     try:
         yield conn
@@ -72,6 +76,9 @@ async def conn(database: Database) -> AsyncIterator[asyncpg.Connection]:
         (sessions.LAST_LOGIN, f"1, {SOMEBODY}", "sessions_v1_login_idx"),
         (directory.FIND, f"1, {SOMEBODY}", "directory_v1_person_key"),
         (directory.PAGE, "1, null, 50", "directory_v1_person_key"),
+        (timers.DUE, "1, now(), '-infinity', '', 200", "timers_v1_due_idx"),
+        (timers.NEXT, "1, now()", "timers_v1_due_idx"),
+        (timers.BACKLOG, "1, now(), 1000", "timers_v1_due_idx"),
         (directory.ANOTHER_ACTIVE_ADMIN, f"1, {SOMEBODY}", "directory_v1_admins_idx"),
     ],
 )

@@ -8,5 +8,6 @@ from ledger.projections.views.directory import DIRECTORY
 from ledger.projections.views.queue import QUEUE
 from ledger.projections.views.sessions import SESSIONS
 from ledger.projections.views.statistics import STATISTICS
+from ledger.projections.views.timers import TIMERS
 
-ALL: Final[tuple[Feed, ...]] = (QUEUE, DECISIONS, STATISTICS, SESSIONS, DIRECTORY)
+ALL: Final[tuple[Feed, ...]] = (QUEUE, DECISIONS, STATISTICS, SESSIONS, DIRECTORY, TIMERS)

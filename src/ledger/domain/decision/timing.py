@@ -3,7 +3,11 @@
 Timers may come late, twice or too early; what is not due, or has happened, changes nothing.
 """
 
+from datetime import timedelta
+from enum import StrEnum
 from typing import Final
+
+import msgspec
 
 from ledger.domain.decision import rules
 from ledger.domain.decision.claiming import ends_with
@@ -26,7 +30,6 @@ from ledger.domain.decision.state import (
     Resolved,
     deadline_of,
     is_overdue,
-    longest_pause,
 )
 from ledger.domain.decision.voting import up
 from ledger.domain.event import Utc
@@ -34,18 +37,66 @@ from ledger.domain.event import Utc
 CAUSES: Final = {Milestone.HALF_TIME: EscalationCause.HALF_TIME, Milestone.BREACH: EscalationCause.BREACH}
 
 
-def milestone_at(case: Case, milestone: Milestone) -> Utc | None:
-    """Say when a milestone is due; ``None``: never, or it has passed.
+class Timer(StrEnum):
+    """What may fall due, in the order in which it counts at one moment."""
 
-    Half time is half way to the moment a verdict is wanted by or, without one, to the deadline. A breach is of the
-    target alone: at a deadline the decision expires.
+    HALF_TIME = "half_time"
+    BREACH = "breach"
+    DEADLINE = "deadline"
+    COUNTERSIGN = "countersign"
+
+
+class Clocks(msgspec.Struct, frozen=True, kw_only=True):
+    """What the moments of an open decision follow from, while no question stops them; ``None`` never comes.
+
+    ``is_stopped``: a question does, for ``pause_seconds`` at most. ``passed`` are the milestones that were noted.
     """
+
+    half_at: Utc | None
+    target_at: Utc | None
+    deadline_at: Utc | None
+    pause_seconds: int
+    is_stopped: bool = False
+    passed: tuple[Milestone, ...] = ()
+
+
+def clocks_of(case: Case) -> Clocks:
+    """Read a decision's clocks.
+
+    Half time is when half of the time that its policy gave is left to the moment a verdict is wanted by or, without
+    one, to the deadline: a pause before it does not shorten it.
+    """
+    policy, question = case.policy, case.question
     wanted = case.target_at or case.deadline_at
-    if wanted is None or milestone in case.milestones:
-        return None
-    if milestone is Milestone.BREACH:
-        return None if case.target_at is None else case.target_at + longest_pause(case)
-    return case.submitted_at + (wanted - case.submitted_at) / 2 + longest_pause(case)
+    given = policy.deadline_seconds if case.target_at is None else policy.target_seconds
+    return Clocks(
+        half_at=None if wanted is None or given is None else wanted - timedelta(seconds=given) / 2,
+        target_at=case.target_at,
+        deadline_at=case.deadline_at,
+        pause_seconds=policy.information_seconds,
+        is_stopped=question is not None and question.pauses_clock,
+        passed=case.milestones,
+    )
+
+
+def due_moments(clocks: Clocks) -> dict[Timer, Utc]:
+    """Say what of an open decision falls due when, if the submitter goes on owing an answer.
+
+    A breach is of the target alone: at a deadline the decision expires, and no milestone comes at it or after it.
+    """
+    pause = timedelta(seconds=clocks.pause_seconds if clocks.is_stopped else 0)
+    wishes = (
+        (Timer.HALF_TIME, None if Milestone.HALF_TIME in clocks.passed else clocks.half_at),
+        (Timer.BREACH, None if Milestone.BREACH in clocks.passed else clocks.target_at),
+    )
+    end = clocks.deadline_at
+    found = {timer: at + pause for timer, at in wishes if at is not None and (end is None or at < end)}
+    return found if end is None else {**found, Timer.DEADLINE: end + pause}
+
+
+def milestone_at(case: Case, milestone: Milestone) -> Utc | None:
+    """Say when a milestone is due; ``None``: never, or it has passed."""
+    return due_moments(clocks_of(case)).get(Timer(milestone.value))
 
 
 def pass_milestone(command: PassMilestone, state: DecisionState) -> tuple[DecisionEvent, ...]:
