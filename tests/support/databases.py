@@ -58,7 +58,8 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     async def fresh(self, *, template: str = TEMPLATE) -> AsyncIterator[Database]:
         """A database of its own, at this release's shape unless another ``template`` is named."""
         name = f"ledger_test_{secrets.token_hex(6)}"
-        await self.execute(f"create database {name} template {template}")
+        # Copying files takes a fifth of the time that the usual copying through the log does.
+        await self.execute(f"create database {name} template {template} strategy file_copy")
         try:
             yield self.database(name)
         finally:

@@ -1,15 +1,17 @@
 """The application in this process, without a socket: for everything but the promises of whole processes."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from ipaddress import ip_network
 from typing import Final
 
 import httpx
 import msgspec
+from litestar import Litestar
 
-from ledger.api.app import create_app
+from ledger.api.app import routed
+from ledger.api.door import Door
 from ledger.api.services import Services
 from ledger.domain.authority import Role
 from ledger.identity.following import Following
@@ -106,6 +108,22 @@ async def read_and_check(answer: httpx.Response) -> None:
     await check_documented(answer)
 
 
+_idle: Final[list[Litestar]] = []
+"""Applications that no test uses any more: making one takes longer than most tests."""
+
+
+@contextmanager
+def _borrowed(services: Services, settings: Mapping[str, object] | None) -> Iterator[Litestar]:
+    """Take an idle application for ``services``, or make one; what is made to other settings is used once."""
+    app = routed(services) if settings or not _idle else _idle.pop()
+    app.state["services"] = services
+    try:
+        yield app
+    finally:
+        if not settings:
+            _idle.append(app)
+
+
 @asynccontextmanager
 async def serving(
     database: Database,
@@ -133,17 +151,18 @@ async def serving(
             service_name="decision-ledger",
             **(settings or {}),
         )
-        transport = httpx.ASGITransport(app=create_app(services))
         progress.start()
         following.start()
         runner.start()
         try:
-            async with httpx.AsyncClient(
-                transport=transport,
-                base_url="http://ledger.test",
-                event_hooks={"response": [read_and_check]},
-            ) as client:
-                yield Api(client=client, ledger=ledger, services=services)
+            with _borrowed(services, settings) as app:
+                door = Door(app, max_in_flight=services.max_in_flight)
+                async with httpx.AsyncClient(
+                    transport=httpx.ASGITransport(app=door),
+                    base_url="http://ledger.test",
+                    event_hooks={"response": [read_and_check]},
+                ) as client:
+                    yield Api(client=client, ledger=ledger, services=services)
         finally:
             await runner.stop()
             await following.stop()

@@ -1,6 +1,7 @@
 """The application: its routes, its error handlers and its door."""
 
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import version
 from typing import Final
 
@@ -47,6 +48,7 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
 )
 
 
+@cache
 def openapi() -> bytes:
     """Write the API's description, without a running service."""
     return describe(ROUTES, title="Decision ledger", version=version("decision-ledger"))
@@ -54,6 +56,15 @@ def openapi() -> bytes:
 
 def create_app(services: Services) -> ASGIApp:
     """Make the ASGI application that serves ``services``.
+
+    Raises:
+        RoutesAndPermissionsDiffer: a route has no line in the table of permissions.
+    """
+    return Door(routed(services), max_in_flight=services.max_in_flight)
+
+
+def routed(services: Services) -> Litestar:
+    """Make what is behind the door.
 
     Raises:
         RoutesAndPermissionsDiffer: a route has no line in the table of permissions.
@@ -74,7 +85,7 @@ def create_app(services: Services) -> ASGIApp:
         logging_config=None,
     )
     check_permissions(app)
-    return Door(app, max_in_flight=services.max_in_flight)
+    return app
 
 
 def _cors(origins: Sequence[str]) -> CORSConfig | None:
