@@ -18,8 +18,7 @@ from ledger.api.types import HttpRequest
 from ledger.command_handler import Build, Handled, handle
 from ledger.domain.authority import Role
 from ledger.domain.decider import Decider
-from ledger.domain.decision.rules import LeaseHeld, LeaseLost
-from ledger.domain.errors import LedgerError
+from ledger.domain.errors import LedgerError, Refused, RuleViolation
 from ledger.domain.event import Event
 from ledger.domain.ids import PersonId, StreamName, Version
 from ledger.identity.people import ERASED, names_of
@@ -34,6 +33,8 @@ E = TypeVar("E", bound=Event)
 T = TypeVar("T", bound=msgspec.Struct)
 
 VIEW_WAIT_SECONDS: Final = 1.0
+PEOPLE: Final = frozenset({"holder", "decided_by", "assigned_to"})
+"""Facts of refusals that are persons."""
 SANE_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 ETAG: Final = re.compile(r'"(\d{1,9})"')
@@ -77,16 +78,17 @@ class Call:
                 reads=reads_of(self.principal),
                 if_match=self._if_match(),
             )
-        except (LeaseHeld, LeaseLost) as refusal:
-            raise await self._naming_its_holder(refusal) from refusal
+        except (RuleViolation, Refused) as refusal:
+            people = _people_in(refusal)
+            if not people:
+                raise
+            raise await self._by_name(refusal, people) from refusal
 
-    async def _naming_its_holder(self, refusal: LeaseHeld | LeaseLost) -> LedgerError:
-        """Say who holds it by user name: person ids belong in the history alone."""
-        facts = dict(refusal.context)
-        holder = facts.get("holder")
-        if isinstance(holder, UUID):
-            facts["holder"] = (await self.names([PersonId(holder)])).get(PersonId(holder), ERASED)
-        return type(refusal)(**facts)
+    async def _by_name(self, refusal: LedgerError, people: Mapping[str, PersonId]) -> LedgerError:
+        """Say by user name whom a refusal speaks of: person ids belong in the history alone."""
+        names = await self.names(list(people.values()))
+        told = {fact: names.get(person, ERASED) for fact, person in people.items()}
+        return type(refusal)(**{**refusal.context, **told})
 
     async def provenance(self) -> Provenance:
         """Say where a command comes from whose target has no version that clients know.
@@ -175,6 +177,14 @@ class Call:
             if stale:
                 headers["Ledger-View-Stale"] = ",".join(stale)
         return json_response(body, headers=headers)
+
+
+def _people_in(refusal: LedgerError) -> dict[str, PersonId]:
+    return {
+        name: PersonId(fact)
+        for name, fact in refusal.context.items()
+        if name in PEOPLE and isinstance(fact, UUID)
+    }
 
 
 def position_headers(handled: Handled[E]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -14,11 +15,11 @@ from litestar.exceptions import (
 )
 from litestar.status_codes import HTTP_413_REQUEST_ENTITY_TOO_LARGE
 
+from ledger.api.refusals import OUR_RULES, is_conflict
 from ledger.api.request_id import request_id_of
 from ledger.api.types import HttpRequest
 from ledger.domain.account.decide import NotAServiceAccount, SecondFactorNeeded, SecondFactorNotEnabled
 from ledger.domain.authority import InsufficientPermissions, SessionIsPaused, StepUpRequired
-from ledger.domain.decision.rules import LeaseHeld, LeaseLost
 from ledger.domain.errors import (
     Corrupt,
     Invalid,
@@ -44,8 +45,7 @@ UNTOLD: Final = frozenset({"person", "session", "stream"})
 MISSING: Final = re.compile(r"Missing required \w+ parameter '([^']+)'")
 
 STATUSES: Final[tuple[tuple[type[LedgerError], int], ...]] = (
-    (LeaseHeld, 409),
-    (LeaseLost, 409),
+    *((rule, 409) for rule in OUR_RULES),
     (ProjectionState, 409),
     (WebhookRule, 409),
     (SessionIsPaused, 409),
@@ -196,12 +196,12 @@ def status_of(error: LedgerError) -> int:
     return FRAMEWORK_STATUSES.get(type(error), 500)
 
 
-def problem_of(error: LedgerError, *, path: str, request_id: str) -> Problem:
-    """Write an error as a problem document."""
+def problem_of(error: LedgerError, *, path: str, request_id: str, template: str = "") -> Problem:
+    """Write an error as a problem document; ``template`` is the path of the call as its route has it."""
     return Problem(
         type=f"urn:ledger:problem:{error.code}",
         title=error.title(),
-        status=status_of(error),
+        status=409 if is_conflict(error, template) else status_of(error),
         detail=" ".join(part for part in (error.title(), error.advice) if part),
         instance=path,
         code=error.code,
@@ -212,13 +212,23 @@ def problem_of(error: LedgerError, *, path: str, request_id: str) -> Problem:
 
 
 def _told(context: Mapping[str, object]) -> dict[str, str] | None:
-    """Leave out opaque ids of people, sessions and streams: they belong in the history alone."""
-    return {name: str(value) for name, value in context.items() if name not in UNTOLD} or None
+    """Leave out what is not there, and opaque ids of people, sessions and streams: they belong in the history."""
+    facts = {name: fact for name, fact in context.items() if name not in UNTOLD and fact is not None}
+    return {name: _written(fact) for name, fact in facts.items()} or None
+
+
+def _written(fact: object) -> str:
+    return str(msgspec.to_builtins(fact)) if isinstance(fact, datetime) else str(fact)
 
 
 def on_ledger_error(request: HttpRequest, error: LedgerError) -> Response[bytes]:
     """Answer a refusal."""
-    problem = problem_of(error, path=request.url.path, request_id=request_id_of(request.scope))
+    problem = problem_of(
+        error,
+        path=request.url.path,
+        request_id=request_id_of(request.scope),
+        template=str(request.scope.get("path_template", "")),
+    )
     return Response(
         msgspec.json.encode(problem),
         status_code=problem.status,

@@ -55,7 +55,7 @@ class DecisionClosed(RuleViolation):
 
 
 class DeadlinePassed(RuleViolation):
-    """Its time is over: nothing counts after the deadline.
+    """Decision already made: its time is over, and nothing counts after the deadline.
 
     Context: ``deadline_at``.
     """
