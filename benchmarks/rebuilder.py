@@ -45,7 +45,7 @@ async def work(job: Job) -> Done:
         for after, upto in itertools.pairwise(ends):
             streaming.append(await _streamed(ledger, after, upto))
             rebuilding.append(await _rebuilt(ledger, after, upto))
-        rows = await ledger.pool.fetchval("select sum(version) from views_build.decisions_v1")
+        rows = await ledger.pool.fetchval("select sum(version) from views_build.decisions_v2")
     if rows != head:
         raise LostOrDoubled(f"the rows account for {rows} events of {head}")
     return Done(streaming=streaming, rebuilding=rebuilding, peak_bytes=resident().get("peak", 0))

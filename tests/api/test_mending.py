@@ -8,6 +8,7 @@ from ledger.domain.authority import Role
 from ledger.domain.operations.decide import OPERATIONS
 from ledger.domain.operations.events import OperationsEvent
 from ledger.projections import failures
+from ledger.projections.catalog import ALL
 from ledger.store.streams import read_stream, recorded
 from tests.projections.given import until
 from tests.support.http import Api, submission, verdict
@@ -51,12 +52,12 @@ async def break_row(api: Api, analysis_id: str) -> None:
     """Let the database refuse one decision's row in the view."""
     stream = api.ledger.decision_stream(analysis_id)
     await api.ledger.pool.execute(
-        f"alter table views.decisions_v1 add constraint broken check (stream <> '{stream}')"
+        f"alter table views.decisions_v2 add constraint broken check (stream <> '{stream}')"
     )
 
 
 async def mend_row(api: Api) -> None:
-    await api.ledger.pool.execute("alter table views.decisions_v1 drop constraint broken")
+    await api.ledger.pool.execute("alter table views.decisions_v2 drop constraint broken")
 
 
 async def the_failure(api: Api) -> str:
@@ -66,7 +67,8 @@ async def the_failure(api: Api) -> str:
 
 
 async def acts(api: Api, name: str = "decisions") -> list[OperationsEvent]:
-    stream = await read_stream(api.ledger, api.ledger.operations_stream(name, 1))
+    (version,) = [feed.version for feed in ALL if feed.name == name]
+    stream = await read_stream(api.ledger, api.ledger.operations_stream(name, version))
     return [recorded(one, OPERATIONS.event_types).event for one in stream.events]
 
 
@@ -82,7 +84,7 @@ async def counted(api: Api) -> tuple[int, int, int]:
 
 async def version_of(api: Api, analysis_id: str) -> int | None:
     version: int | None = await api.ledger.pool.fetchval(
-        "select version from views.decisions_v1 where stream = $1", api.ledger.decision_stream(analysis_id)
+        "select version from views.decisions_v2 where stream = $1", api.ledger.decision_stream(analysis_id)
     )
     return version
 
@@ -143,7 +145,7 @@ async def test_a_dry_run_shows_the_row_changes_and_changes_nothing(api: Api) -> 
 
     assert (status, body["status"], body["rows_changed"]) == (200, "would_resolve", 1)
     (change,) = body["changes"]
-    assert (change["table"], change["before"], change["after"]["version"]) == ("decisions_v1", None, 1)
+    assert (change["table"], change["before"], change["after"]["version"]) == ("decisions_v2", None, 1)
     assert await version_of(api, "one") is None
     assert await counted(api) == (0, 1, 0)
     assert await acts(api) == []
@@ -230,8 +232,8 @@ async def test_a_pause_lets_commands_go_on_and_a_resume_catches_up(api: Api) -> 
 async def test_a_replay_makes_what_was_spoilt_anew(api: Api) -> None:
     await submit(api, "one", "two")
     await approve(api, "one")
-    before = await api.ledger.pool.fetch("select * from views.decisions_v1 order by stream")
-    await api.ledger.pool.execute("update views.decisions_v1 set version = 7")
+    before = await api.ledger.pool.fetch("select * from views.decisions_v2 order by stream")
+    await api.ledger.pool.execute("update views.decisions_v2 set version = 7")
     status, dry = await post(api, "/decisions/replay", {"dry_run": True})
     assert (status, dry["rows_changed"], dry["events_replayed"]) == (200, 2, 4)
     assert await version_of(api, "one") == 7
@@ -240,7 +242,7 @@ async def test_a_replay_makes_what_was_spoilt_anew(api: Api) -> None:
 
     assert (status, body["status"], body["events_replayed"]) == (200, "completed", 4)
     assert (body["events_skipped"], body["events_failed"], body["sequences"]) == (0, 0, 2)
-    assert await api.ledger.pool.fetch("select * from views.decisions_v1 order by stream") == before
+    assert await api.ledger.pool.fetch("select * from views.decisions_v2 order by stream") == before
     assert await counted(api) == (4, 0, 0)
     (act,) = await acts(api)
     assert (act.reason, act.events_replayed) == ("spoilt by hand", 4)

@@ -28,7 +28,7 @@ async def breaks(api: Api, analysis_id: str) -> None:
     """Let the database refuse one decision's row in the view."""
     stream = api.ledger.decision_stream(analysis_id)
     await api.ledger.pool.execute(
-        f"alter table views.decisions_v1 add constraint no_{analysis_id} check (stream <> '{stream}')"
+        f"alter table views.decisions_v2 add constraint no_{analysis_id} check (stream <> '{stream}')"
     )
 
 

@@ -19,9 +19,9 @@ from tests.projections.given import service
 from tests.projections.scenes import ONE, THREE_ITEMS, clean_rows, counted, happen, rows
 from tests.support.databases import Database
 
-BREAK = f"alter table views.decisions_v1 add constraint broken check (stream <> '{ONE}')"
-BREAK_LATER = f"alter table views.decisions_v1 add constraint later check (stream <> '{ONE}' or version < 2)"
-MEND = "alter table views.decisions_v1 drop constraint broken"
+BREAK = f"alter table views.decisions_v2 add constraint broken check (stream <> '{ONE}')"
+BREAK_LATER = f"alter table views.decisions_v2 add constraint later check (stream <> '{ONE}' or version < 2)"
+MEND = "alter table views.decisions_v2 drop constraint broken"
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ def test_giving_up_needs_a_reason(broken: Database, capsys: pytest.CaptureFixtur
 
 def test_a_range_is_replayed_dry_and_then_done(broken: Database, capsys: pytest.CaptureFixture[str]) -> None:
     in_database(broken, MEND)
-    in_database(broken, "update views.decisions_v1 set version = 99")
+    in_database(broken, "update views.decisions_v2 set version = 99")
     assert mending.replay("decisions", dry_run=True) == 0
     assert "Would replay 8 events of 3 sequences" in capsys.readouterr().out
     assert not is_clean(broken)

@@ -30,8 +30,8 @@ COMMANDS = [
 ]
 METRIC = re.compile(r'ledger_projection_active_failures\{.*projection="decisions"\} 1\.0')
 FAILURES = "select failure_id from views.failures where state <> 'resolved'"
-BREAK = "alter table views.decisions_v1 add constraint broken check (stream <> '{}')"
-MEND = "alter table views.decisions_v1 drop constraint broken"
+BREAK = "alter table views.decisions_v2 add constraint broken check (stream <> '{}')"
+MEND = "alter table views.decisions_v2 drop constraint broken"
 RETRIES_OVER = "update views.failures set state = 'waiting', next_retry_at = null where state = 'retrying'"
 
 
@@ -120,7 +120,7 @@ def test_who_follows_the_runbook_mends_a_projection_that_was_broken_on_purpose(
             _something_is_parked(database, settings, running)
             break_one(database, load, "two")
             _an_event_to_give_up(database, settings)
-            in_database(database, "update views.decisions_v1 set level = 7 where ledger_id = 1")
+            in_database(database, "update views.decisions_v2 set level = 7 where ledger_id = 1")
             _rows_are_wrong(settings)
             _pausing_and_making_it_anew(settings, running)
     assert load.answers.keys() == {200}, "commands never stopped"

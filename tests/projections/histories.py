@@ -82,6 +82,7 @@ AGAINST_THE_CLOCK: Final = replace(
     escalates_at_breach=True,
     information_seconds=400,
     countersign_seconds=500,
+    ladder=("night",),
 )
 
 

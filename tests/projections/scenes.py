@@ -46,7 +46,7 @@ async def counted(ledger: Ledger, name: str) -> tuple[int, ...]:
 
 async def versions(ledger: Ledger) -> dict[StreamName, int]:
     """How far each decision has come in the view."""
-    rows = await ledger.pool.fetch("select stream, version from views.decisions_v1 order by stream")
+    rows = await ledger.pool.fetch("select stream, version from views.decisions_v2 order by stream")
     return {row["stream"]: row["version"] for row in rows}
 
 

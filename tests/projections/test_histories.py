@@ -11,7 +11,10 @@ from ledger.domain.account.state import Registered
 from ledger.domain.decider import fold
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.events import DecisionEscalated, DecisionResolved, DecisionSubmitted, Priority
+from ledger.domain.decision.rules import groups_at_level
 from ledger.domain.decision.state import (
+    Case,
+    Closed,
     DecisionState,
     Duty,
     DutyStanding,
@@ -20,6 +23,7 @@ from ledger.domain.decision.state import (
     Resolved,
     answer_of,
     case_of,
+    deadline_of,
     live_lease,
     status_of,
 )
@@ -31,6 +35,7 @@ from ledger.domain.session.state import Active, Ended, Expired, Revoked, Session
 from ledger.projections.catalog import ALL
 from ledger.projections.projection import Feed
 from ledger.projections.views import decisions, directory, queue, sessions, statistics, timers
+from ledger.projections.views.decision_row import DecisionRow
 from ledger.projections.views.sessions import Stage
 from ledger.store.ledger import LEDGER_ID, Ledger
 from ledger.store.pool import Connection
@@ -87,7 +92,7 @@ async def test_folding_again_from_nothing_gives_the_same_rows(ledger: Ledger, hi
 
 
 @some
-@given(history=histories, data=st.data())
+@given(history=histories | timed_histories, data=st.data())
 async def test_decisions_stand_as_their_streams_say(
     ledger: Ledger, history: History, data: st.DataObject
 ) -> None:
@@ -101,11 +106,30 @@ async def test_decisions_stand_as_their_streams_say(
             state = fold(DECISION, events)
             assert row is not None
             assert (row.version, row.answer) == (len(events), answer_of(state))
-            assert row.is_resolved is isinstance(state, Resolved)
-            assert row.submitted_by == case_of(state).submitted_by
+            assert row.is_resolved is isinstance(state, Resolved | Closed)
+            _same_case(row, case_of(state))
+            approved = state.approved if isinstance(state, Resolved | Closed) else None
+            assert row.approved_digest == approved
+            duty = state.duty if isinstance(state, Resolved) else None
+            assert (row.override and row.override.standing) == (duty and duty.standing)
             for now in MOMENTS:
                 assert row.status_at(now) is status_of(state, now)
                 _same_hold(row.standing.live_hold(now), live_lease(state, now))
+
+
+def _same_case(row: DecisionRow, case: Case) -> None:
+    assert row.submitted_by == case.submitted_by
+    assert (row.priority, row.asked_priority) == (case.priority, case.asked_priority)
+    assert (row.standing.level, row.groups) == (case.level, groups_at_level(case))
+    assert row.assigned_to == case.assigned_to
+    assert [(vote.voter, vote.choice) for vote in row.votes] == [
+        (vote.voter, vote.choice) for vote in case.votes
+    ]
+    assert row.subject_digest == case.subject_digest
+    assert (row.deadline_at, row.target_at) == (deadline_of(case), case.target_at)
+    assert (row.question and row.question.at) == (case.question and case.question.asked_at)
+    assert (row.redeemed_at, len(row.evidence)) == (case.redeemed_at, case.evidence)
+    assert (row.outcome and row.outcome.at) == case.outcome_reported_at
 
 
 @some

@@ -54,7 +54,7 @@ async def happen_in(conn: Connection, history: History) -> Position:
 
 async def clean(conn: Connection) -> list[tuple[object, ...]]:
     """What a clean rebuild gives."""
-    await conn.execute("delete from views.decisions_v1")
+    await conn.execute("delete from views.decisions_v2")
     log = await read_log(conn, LEDGER_ID, after=START, wanted=DECISIONS.wanted(), limit=10_000)
     await DECISIONS.feed(conn, LEDGER_ID, [one for one in log if one.type in DECISIONS.wanted()])
     return await rows_of(conn, DECISIONS)

@@ -268,7 +268,7 @@ async def test_a_row_that_the_database_refuses_is_parked(
     ledger: Ledger, running: Service, chaos: Chaos
 ) -> None:
     await ledger.pool.execute(
-        f"alter table views.decisions_v1 add constraint no_more check (stream <> '{ONE}')"
+        f"alter table views.decisions_v2 add constraint no_more check (stream <> '{ONE}')"
     )
     await running.level(await happen(ledger, THREE_ITEMS), "decisions")
 
@@ -320,7 +320,7 @@ async def test_a_batch_that_takes_too_long_is_cut_smaller(
 
 ACCOUNTS = """
 select c.events_applied as applied, c.events_parked as parked,
-       (select coalesce(sum(version), 0) from views.decisions_v1) as folded,
+       (select coalesce(sum(version), 0) from views.decisions_v2) as folded,
        (select count(*) from views.parked) as waiting
 from views.checkpoints c where c.projection = 'decisions'
 """

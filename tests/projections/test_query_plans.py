@@ -14,9 +14,11 @@ insert into views.queue_v1
 select 1, 'decision-' || n, 'a' || n, 'high', n % 4, n, repeat('x', 500), gen_random_uuid(), now(), 0,
        null, null, null, null, 1
 from generate_series(1, 5000) n;
-insert into views.decisions_v1
-select 1, 'decision-' || n, 'a' || n, repeat('x', 500), gen_random_uuid(), now(), 0,
-       null, null, null, null, false, null, null, null, null, null, null, 1
+insert into views.decisions_v2 (
+    ledger_id, stream, analysis_id, submission, kind, kind_version, asked_priority, priority, created_at, submitted_by,
+    submitted_at, information_seconds, subject_digest, level, groups, is_resolved, comments, version)
+select 1, 'decision-' || n, 'a' || n, repeat('x', 500), 'threat_analysis', 1, 'high', 'high', now(),
+       gen_random_uuid(), now(), 60, '', 0, '[]', false, 0, 1
 from generate_series(1, 5000) n;
 insert into views.statistics_v1
 select 1, 'decision-' || n, 'high', gen_random_uuid(), now() - n * interval '10 minutes', true,
@@ -56,7 +58,7 @@ async def conn(database: Database) -> AsyncIterator[asyncpg.Connection]:
     await owner.close()
     conn = await asyncpg.connect(database.service_url)
     await conn.execute(FILL)
-    for table in ("queue_v1", "decisions_v1", "statistics_v1", "sessions_v1", "directory_v1", "timers_v1"):
+    for table in ("queue_v1", "decisions_v2", "statistics_v1", "sessions_v1", "directory_v1", "timers_v1"):
         await conn.execute(f"vacuum analyze views.{table}")
     try:
         yield conn
@@ -68,7 +70,7 @@ async def conn(database: Database) -> AsyncIterator[asyncpg.Connection]:
     ("statement", "arguments", "index"),
     [
         (queue.PAGE, "1, 0, 0, 3, 50", "queue_v1_order_idx"),
-        (decisions.FIND, "1, 'decision-7'", "decisions_v1_pkey"),
+        (decisions.FIND, "1, 'decision-7'", "decisions_v2_pkey"),
         (decisions.FIND, "1, 'decision-7'", "events_stream_version_key"),
         (statistics.SUMMARY, "1, now(), null", "statistics_v1_open_idx"),
         (statistics.SUMMARY, "1, now(), null", "statistics_v1_submitted_idx"),

@@ -36,13 +36,13 @@ async def test_rows_that_belong_to_no_stream_cannot_be_replayed(level: Ledger) -
 
 
 async def test_a_part_of_the_log_leaves_other_sequences_alone(level: Ledger) -> None:
-    await level.pool.execute("update views.decisions_v1 set level = 7")
+    await level.pool.execute("update views.decisions_v2 set level = 7")
     async with level.pool.acquire() as conn, conn.transaction():
         asked = Range(first=Position(7), last=Position(8))
         done = await replay_range(conn, LEDGER_ID, DECISIONS, asked, ending=BY_HAND)
 
     assert (done.sequences, done.replayed) == (1, 2)
-    levels = await level.pool.fetch("select level from views.decisions_v1 order by stream")
+    levels = await level.pool.fetch("select level from views.decisions_v2 order by stream")
     assert [row["level"] for row in levels] == [7, 7, 0]
 
 

@@ -35,7 +35,7 @@ from ledger.identity.sessions import authority
 from ledger.projections.views import decisions as decisions_view
 from ledger.projections.views import queue as queue_view
 from ledger.projections.views import statistics as statistics_view
-from ledger.projections.views.decisions import DecisionRow
+from ledger.projections.views.decision_row import DecisionRow
 from ledger.projections.views.queue import Cursor
 from ledger.store.pool import reading
 

@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from ledger.domain.decision.events import DecisionSubmitted, Priority
-from ledger.domain.decision.item import KindItem, ThreatAnalysis
+from ledger.domain.decision.item import Item, ThreatAnalysis
 from ledger.domain.event import Utc
 from ledger.domain.ids import DecisionId
 
@@ -43,14 +43,39 @@ class KindSubmission(msgspec.Struct, frozen=True, kw_only=True):
 
 def written(event: DecisionSubmitted) -> str:
     """Write a submission as JSON."""
-    item = event.item
-    submission = _of_kind(event, item) if isinstance(item, KindItem) else _threat(event, item)
+    return rewritten(
+        event.item,
+        decision_id=event.decision_id,
+        kind_version=event.kind_version,
+        priority=event.priority,
+        created_at=event.created_at,
+    )
+
+
+def rewritten(
+    item: Item, *, decision_id: DecisionId, kind_version: int, priority: Priority, created_at: Utc
+) -> str:
+    """Write a submission with another item, as its submitter has since made it."""
+    if isinstance(item, ThreatAnalysis):
+        return _encoded(_threat(item, decision_id, priority, created_at))
+    submission = KindSubmission(
+        analysis_id=decision_id,
+        kind=item.name,
+        kind_version=kind_version,
+        payload=msgspec.Raw(item.payload.encode()),
+        priority=priority,
+        created_at=created_at,
+    )
+    return _encoded(submission)
+
+
+def _encoded(submission: Submission | KindSubmission) -> str:
     return msgspec.json.encode(submission).decode()
 
 
-def _threat(event: DecisionSubmitted, item: ThreatAnalysis) -> Submission:
+def _threat(item: ThreatAnalysis, decision_id: DecisionId, priority: Priority, created_at: Utc) -> Submission:
     return Submission(
-        analysis_id=event.decision_id,
+        analysis_id=decision_id,
         incident_id=item.incident_id,
         threat_level=item.threat_level,
         source_ip=item.source_ip,
@@ -60,17 +85,6 @@ def _threat(event: DecisionSubmitted, item: ThreatAnalysis) -> Submission:
         ttps=item.ttps,
         recommended_actions=item.recommended_actions,
         forensic_summary=item.forensic_summary,
-        priority=event.priority,
-        created_at=event.created_at,
-    )
-
-
-def _of_kind(event: DecisionSubmitted, item: KindItem) -> KindSubmission:
-    return KindSubmission(
-        analysis_id=event.decision_id,
-        kind=item.name,
-        kind_version=event.kind_version,
-        payload=msgspec.Raw(item.payload.encode()),
-        priority=event.priority,
-        created_at=event.created_at,
+        priority=priority,
+        created_at=created_at,
     )

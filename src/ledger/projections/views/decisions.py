@@ -1,40 +1,35 @@
 """Decisions: one row each, with all that an item and its response answer."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import Final, get_args
+from typing import Final, TypeVar, get_args
 
 import asyncpg
 import msgspec
-from msgspec.structs import replace
+import structlog
 
-from ledger.domain.decision.events import (
-    DecisionCancelled,
-    DecisionEscalated,
-    DecisionEvent,
-    DecisionExpired,
-    DecisionOverridden,
-    DecisionResolved,
-    DecisionSubmitted,
-    DecisionSuperseded,
-    DecisionWithdrawn,
-)
-from ledger.domain.decision.evolving import answer_in
+from ledger.domain.decision.events import DecisionEvent, Priority
+from ledger.domain.decision.item import Change
 from ledger.domain.decision.state import Answer, Status
-from ledger.domain.ids import NO_EVENTS, DecisionId, PersonId, StreamName, Version
-from ledger.domain.terms import Action
-from ledger.projections.projection import (
-    Projection,
-    fold_rows,
-    must_exist,
-    must_hit,
-    streams_of,
+from ledger.domain.ids import NO_EVENTS, StreamName, Version
+from ledger.domain.terms import Action, DefaultOutcome
+from ledger.projections.projection import Projection, fold_rows, must_hit, streams_of
+from ledger.projections.standing import standing_columns, standing_of
+from ledger.projections.views.decision_row import (
+    DecisionRow,
+    File,
+    Override,
+    Question,
+    Report,
+    Vote,
+    evolve,
 )
-from ledger.projections.standing import Standing, standing_columns, standing_of, stands_after
-from ledger.projections.submission import written
 from ledger.store.ledger import Ledger
 from ledger.store.pool import Connection, reading
 from ledger.store.streams import Recorded, read_stream, recorded
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
 
 # One range of the key at a time, in its order: another index of this ledger looks as good while the table is, or is
 # known to be, empty, and would be read whole ever after.
@@ -43,77 +38,93 @@ LOAD: Final = """
 select found.*
 from unnest($2::text[]) as asked(stream)
 cross join lateral (
-    select stream, analysis_id, null as submission, submitted_by, submitted_at, level, lease_id, holder,
-           fencing_token, expires_at, is_resolved, status, approved_actions, notes, decided_by,
-           decided_at, escalation_reason, version
-    from decisions_v1
+    select stream, null as submission, priority, subject_digest, deadline_at, target_at, level, lease_id,
+           holder, fencing_token, expires_at, groups, assigned_to, votes, question, is_resolved, status,
+           approved_actions, notes, decided_by, decided_at, escalation_reason, changes, default_outcome,
+           successor, approved_digest, override, redeemed_at, outcome, evidence, comments, version, analysis_id,
+           kind, kind_version, asked_priority, created_at, submitted_by, on_behalf_of, submitted_at,
+           information_seconds
+    from decisions_v2
     where ledger_id = $1 and stream >= asked.stream and stream <= asked.stream
     order by stream
     limit 1
 ) found
 """
-# $1 ledger; arrays, a decision each: $2 stream, $3 level, $4 lease, $5 holder, $6 fencing token,
-# $7 expires at, $8 is resolved, $9 status, $10 actions between commas, $11 notes, $12 decided by,
-# $13 decided at, $14 escalation reason, $15 version, $16 analysis id, $17 submission, $18 submitted by,
-# $19 submitted at
+# $1 ledger; arrays, a decision each: $2 stream, $3 submission, $4 priority, $5 subject digest, $6 deadline
+# at, $7 target at, $8 level, $9 lease id, $10 holder, $11 fencing token, $12 expires at, $13 groups, $14
+# assigned to, $15 votes, $16 question, $17 is resolved, $18 status, $19 approved actions, $20 notes, $21
+# decided by, $22 decided at, $23 escalation reason, $24 changes, $25 default outcome, $26 successor, $27
+# approved digest, $28 override, $29 redeemed at, $30 outcome, $31 evidence, $32 comments, $33 version
+# (between commas: approved actions; JSON: groups, votes, question, changes, override, outcome, evidence), $34
+# analysis id, $35 kind, $36 kind version, $37 asked priority, $38 created at, $39 submitted by, $40 on behalf
+# of, $41 submitted at, $42 information seconds
 OPEN: Final = """
-insert into decisions_v1 (
-    ledger_id, stream, level, lease_id, holder, fencing_token, expires_at, is_resolved, status,
-    approved_actions, notes, decided_by, decided_at, escalation_reason, version, analysis_id, submission,
-    submitted_by, submitted_at)
-select $1, o.stream, o.level, o.lease_id, o.holder, o.fencing_token, o.expires_at, o.is_resolved, o.status,
-       string_to_array(o.actions, ','), o.notes, o.decided_by, o.decided_at, o.escalation_reason, o.version,
-       o.analysis_id, o.submission, o.submitted_by, o.submitted_at
-from unnest($2::text[], $3::integer[], $4::uuid[], $5::uuid[], $6::integer[], $7::timestamptz[], $8::boolean[],
-            $9::text[], $10::text[], $11::text[], $12::uuid[], $13::timestamptz[], $14::text[], $15::integer[],
-            $16::text[], $17::text[], $18::uuid[], $19::timestamptz[])
-    as o(stream, level, lease_id, holder, fencing_token, expires_at, is_resolved, status, actions, notes,
-         decided_by, decided_at, escalation_reason, version, analysis_id, submission, submitted_by,
-         submitted_at)
+insert into decisions_v2 (
+    ledger_id, stream, submission, priority, subject_digest, deadline_at, target_at, level, lease_id, holder,
+    fencing_token, expires_at, groups, assigned_to, votes, question, is_resolved, status, approved_actions,
+    notes, decided_by, decided_at, escalation_reason, changes, default_outcome, successor, approved_digest,
+    override, redeemed_at, outcome, evidence, comments, version, analysis_id, kind, kind_version,
+    asked_priority, created_at, submitted_by, on_behalf_of, submitted_at, information_seconds)
+select $1, o.stream, o.submission, o.priority, o.subject_digest, o.deadline_at, o.target_at, o.level, o.lease_id,
+       o.holder, o.fencing_token, o.expires_at, o.groups, o.assigned_to, o.votes, o.question, o.is_resolved,
+       o.status, string_to_array(o.approved_actions, ','), o.notes, o.decided_by, o.decided_at,
+       o.escalation_reason, o.changes, o.default_outcome, o.successor, o.approved_digest, o.override,
+       o.redeemed_at, o.outcome, o.evidence, o.comments, o.version, o.analysis_id, o.kind, o.kind_version,
+       o.asked_priority, o.created_at, o.submitted_by, o.on_behalf_of, o.submitted_at, o.information_seconds
+from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::integer[],
+            $9::uuid[], $10::uuid[], $11::integer[], $12::timestamptz[], $13::text[], $14::uuid[], $15::text[],
+            $16::text[], $17::boolean[], $18::text[], $19::text[], $20::text[], $21::uuid[], $22::timestamptz[],
+            $23::text[], $24::text[], $25::text[], $26::text[], $27::text[], $28::text[], $29::timestamptz[],
+            $30::text[], $31::text[], $32::integer[], $33::integer[], $34::text[], $35::text[], $36::integer[],
+            $37::text[], $38::timestamptz[], $39::uuid[], $40::uuid[], $41::timestamptz[], $42::integer[])
+    as o(stream, submission, priority, subject_digest, deadline_at, target_at, level, lease_id, holder,
+         fencing_token, expires_at, groups, assigned_to, votes, question, is_resolved, status, approved_actions,
+         notes, decided_by, decided_at, escalation_reason, changes, default_outcome, successor, approved_digest,
+         override, redeemed_at, outcome, evidence, comments, version, analysis_id, kind, kind_version,
+         asked_priority, created_at, submitted_by, on_behalf_of, submitted_at, information_seconds)
 """
 # "any" says once more what the join says: a plan made while the table is empty would else read all of it.
-# $1 ledger; arrays, a decision each: $2 to $15 as in OPEN
+# $1 ledger; arrays, a decision each: $2 to $33 as in OPEN; submission is null where it stays as it is
 MOVE: Final = """
-update decisions_v1 as d
-set level = m.level, lease_id = m.lease_id, holder = m.holder, fencing_token = m.fencing_token,
-    expires_at = m.expires_at, is_resolved = m.is_resolved, status = m.status,
-    approved_actions = string_to_array(m.actions, ','), notes = m.notes, decided_by = m.decided_by,
-    decided_at = m.decided_at, escalation_reason = m.escalation_reason, version = m.version
-from unnest($2::text[], $3::integer[], $4::uuid[], $5::uuid[], $6::integer[], $7::timestamptz[], $8::boolean[],
-            $9::text[], $10::text[], $11::text[], $12::uuid[], $13::timestamptz[], $14::text[], $15::integer[])
-    as m(stream, level, lease_id, holder, fencing_token, expires_at, is_resolved, status, actions, notes,
-         decided_by, decided_at, escalation_reason, version)
+update decisions_v2 as d
+set submission = coalesce(m.submission, d.submission), priority = m.priority, subject_digest = m.subject_digest,
+    deadline_at = m.deadline_at, target_at = m.target_at, level = m.level, lease_id = m.lease_id, holder =
+    m.holder, fencing_token = m.fencing_token, expires_at = m.expires_at, groups = m.groups, assigned_to =
+    m.assigned_to, votes = m.votes, question = m.question, is_resolved = m.is_resolved, status = m.status,
+    approved_actions = string_to_array(m.approved_actions, ','), notes = m.notes, decided_by = m.decided_by,
+    decided_at = m.decided_at, escalation_reason = m.escalation_reason, changes = m.changes, default_outcome =
+    m.default_outcome, successor = m.successor, approved_digest = m.approved_digest, override = m.override,
+    redeemed_at = m.redeemed_at, outcome = m.outcome, evidence = m.evidence, comments = m.comments, version =
+    m.version
+from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::integer[],
+            $9::uuid[], $10::uuid[], $11::integer[], $12::timestamptz[], $13::text[], $14::uuid[], $15::text[],
+            $16::text[], $17::boolean[], $18::text[], $19::text[], $20::text[], $21::uuid[], $22::timestamptz[],
+            $23::text[], $24::text[], $25::text[], $26::text[], $27::text[], $28::text[], $29::timestamptz[],
+            $30::text[], $31::text[], $32::integer[], $33::integer[])
+    as m(stream, submission, priority, subject_digest, deadline_at, target_at, level, lease_id, holder,
+         fencing_token, expires_at, groups, assigned_to, votes, question, is_resolved, status, approved_actions,
+         notes, decided_by, decided_at, escalation_reason, changes, default_outcome, successor, approved_digest,
+         override, redeemed_at, outcome, evidence, comments, version)
 where d.ledger_id = $1 and d.stream = any($2) and d.stream = m.stream
 """
 # $1 ledger, $2 stream
 FIND: Final = """
-select d.stream, d.analysis_id, d.submission, d.submitted_by, d.submitted_at, d.level, d.lease_id, d.holder,
-       d.fencing_token, d.expires_at, d.is_resolved, d.status, d.approved_actions, d.notes, d.decided_by,
-       d.decided_at, d.escalation_reason, d.version, coalesce(log.version, 0) as stream_version
+select d.stream, d.submission, d.priority, d.subject_digest, d.deadline_at, d.target_at, d.level, d.lease_id,
+       d.holder, d.fencing_token, d.expires_at, d.groups, d.assigned_to, d.votes, d.question, d.is_resolved,
+       d.status, d.approved_actions, d.notes, d.decided_by, d.decided_at, d.escalation_reason, d.changes,
+       d.default_outcome, d.successor, d.approved_digest, d.override, d.redeemed_at, d.outcome, d.evidence,
+       d.comments, d.version, d.analysis_id, d.kind, d.kind_version, d.asked_priority, d.created_at,
+       d.submitted_by, d.on_behalf_of, d.submitted_at, d.information_seconds,
+       coalesce(log.version, 0) as stream_version
 from (select max(version) as version from ledger.events where ledger_id = $1 and stream = $2) as log
-left join views.decisions_v1 as d on d.ledger_id = $1 and d.stream = $2
+left join views.decisions_v2 as d on d.ledger_id = $1 and d.stream = $2
 """
-
-
-class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision; ``submission`` is the wire item as JSON, ``version`` that of its stream.
-
-    ``answer`` is what the submitter is told: the verdict, else the last escalation, else ``None``.
-    """
-
-    stream: StreamName
-    decision_id: DecisionId
-    submission: bytes
-    submitted_by: PersonId
-    submitted_at: datetime
-    standing: Standing
-    is_resolved: bool
-    answer: Answer | None
-    version: Version
-
-    def status_at(self, now: datetime) -> Status:
-        """Say how it stands at ``now``."""
-        return self.standing.status_at(now) if self.answer is None else self.answer.status
+BEING_CHANGED: Final = (
+    asyncpg.SyntaxOrAccessError,
+    asyncpg.InvalidCachedStatementError,
+    asyncpg.LockNotAvailableError,
+)
+"""What a server raises while somebody changes the columns of a table by hand, or keeps everybody else out of it."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,14 +152,20 @@ async def find(conn: Connection, ledger_id: int, stream: StreamName) -> Found:
 async def current(ledger: Ledger, stream: StreamName) -> DecisionRow | None:
     """Give a decision as its stream has it, from the view where that is level, else folded; ``None``: unknown.
 
+    A view that cannot be read as this release knows it, because somebody is mending it, is not asked again.
+
     Raises:
         Unavailable: the database cannot be reached.
         Corrupt: this release cannot read one of its events.
     """
-    async with reading(ledger.pool) as conn:
-        found = await find(conn, ledger.ledger_id, stream)
-    if found.is_level():
-        return found.row
+    try:
+        async with reading(ledger.pool) as conn:
+            found = await find(conn, ledger.ledger_id, stream)
+    except BEING_CHANGED as changed:
+        log.warning("view.unreadable", view=DECISIONS.name, error=type(changed).__name__)
+    else:
+        if found.is_level():
+            return found.row
     stored = (await read_stream(ledger, stream)).events
     return fold_stream(recorded(item, DECISIONS.event_types) for item in stored)
 
@@ -157,7 +174,7 @@ def fold_stream(events: Iterable[Recorded[DecisionEvent]]) -> DecisionRow | None
     """Fold a decision's whole stream into the row it will have; ``None`` for an empty one."""
     row: DecisionRow | None = None
     for item in events:
-        row = _evolve(row, item)
+        row = evolve(row, item)
     return row
 
 
@@ -165,7 +182,7 @@ async def apply(conn: Connection, ledger_id: int, batch: Sequence[Recorded[Decis
     """Open and move what the batch says."""
     loaded = await conn.fetch(LOAD, ledger_id, streams_of(batch))
     before = {StreamName(row["stream"]): _row(row) for row in loaded}
-    after = [row for row in fold_rows(before, batch, _evolve).values() if row is not None]
+    after = [row for row in fold_rows(before, batch, evolve).values() if row is not None]
     opened = [row for row in after if row.stream not in before]
     if opened:
         await conn.execute(OPEN, ledger_id, *_moving(opened), *_lasting(opened))
@@ -174,47 +191,33 @@ async def apply(conn: Connection, ledger_id: int, batch: Sequence[Recorded[Decis
         must_hit(await conn.execute(MOVE, ledger_id, *_moving(moved)), len(moved))
 
 
-def _evolve(row: DecisionRow | None, item: Recorded[DecisionEvent]) -> DecisionRow:
-    event = item.event
-    if isinstance(event, DecisionSubmitted):
-        return _opened(item, event)
-    row = must_exist(row, item)
-    seen = replace(row, version=item.version, standing=stands_after(row.standing, event))
-    match event:
-        case DecisionEscalated():
-            return replace(seen, answer=answer_in(event))
-        case (
-            DecisionResolved()
-            | DecisionOverridden()
-            | DecisionExpired()
-            | DecisionWithdrawn()
-            | DecisionCancelled()
-            | DecisionSuperseded()
-        ):
-            return replace(seen, answer=answer_in(event), is_resolved=True)
-        case _:
-            return seen
-
-
-def _opened(item: Recorded[DecisionEvent], event: DecisionSubmitted) -> DecisionRow:
-    return DecisionRow(
-        stream=item.stream,
-        decision_id=event.decision_id,
-        submission=written(event).encode(),
-        submitted_by=event.submitted_by,
-        submitted_at=event.at,
-        standing=Standing(),
-        is_resolved=False,
-        answer=None,
-        version=item.version,
+def _moving(rows: Sequence[DecisionRow]) -> tuple[list[object], ...]:
+    return (
+        [row.stream for row in rows],
+        [row.submission.decode() or None for row in rows],
+        [row.priority.value for row in rows],
+        [row.subject_digest for row in rows],
+        [row.clock_at for row in rows],
+        [row.target_at for row in rows],
+        *standing_columns([row.standing for row in rows]),
+        [msgspec.json.encode(row.groups).decode() for row in rows],
+        [row.assigned_to for row in rows],
+        [_text(row.votes) for row in rows],
+        [_text(row.question) for row in rows],
+        *_answer_columns(rows),
+        [row.approved_digest for row in rows],
+        [_text(row.override) for row in rows],
+        [row.redeemed_at for row in rows],
+        [_text(row.outcome) for row in rows],
+        [_text(row.evidence) for row in rows],
+        [row.comments for row in rows],
+        [row.version for row in rows],
     )
 
 
-def _moving(rows: Sequence[DecisionRow]) -> tuple[list[object], ...]:
+def _answer_columns(rows: Sequence[DecisionRow]) -> tuple[list[object], ...]:
     answers = [row.answer for row in rows]
     return (
-        [row.stream for row in rows],
-        *standing_columns([row.standing for row in rows]),
         [row.is_resolved for row in rows],
         [answer and answer.status.value for answer in answers],
         [answer and ",".join(answer.approved_actions) for answer in answers],
@@ -222,17 +225,29 @@ def _moving(rows: Sequence[DecisionRow]) -> tuple[list[object], ...]:
         [answer and answer.decided_by for answer in answers],
         [answer and answer.decided_at for answer in answers],
         [answer and answer.escalation_reason for answer in answers],
-        [row.version for row in rows],
+        [answer and _text(answer.changes) for answer in answers],
+        [answer and answer.default_outcome and answer.default_outcome.value for answer in answers],
+        [answer and answer.successor for answer in answers],
     )
 
 
 def _lasting(rows: Sequence[DecisionRow]) -> tuple[list[object], ...]:
     return (
         [row.decision_id for row in rows],
-        [row.submission.decode() for row in rows],
+        [row.kind for row in rows],
+        [row.kind_version for row in rows],
+        [row.asked_priority.value for row in rows],
+        [row.created_at for row in rows],
         [row.submitted_by for row in rows],
+        [row.on_behalf_of for row in rows],
         [row.submitted_at for row in rows],
+        [row.information_seconds for row in rows],
     )
+
+
+def _text(value: object) -> str | None:
+    """Write what has more than one value as JSON; nothing is ``None``."""
+    return msgspec.json.encode(value).decode() if value else None
 
 
 def _row(row: asyncpg.Record) -> DecisionRow:
@@ -240,18 +255,43 @@ def _row(row: asyncpg.Record) -> DecisionRow:
         stream=row["stream"],
         decision_id=row["analysis_id"],
         submission=(row["submission"] or "").encode(),
+        kind=row["kind"],
+        kind_version=row["kind_version"],
+        asked_priority=Priority(row["asked_priority"]),
+        priority=Priority(row["priority"]),
+        created_at=row["created_at"],
         submitted_by=row["submitted_by"],
+        on_behalf_of=row["on_behalf_of"],
         submitted_at=row["submitted_at"],
+        information_seconds=row["information_seconds"],
+        subject_digest=row["subject_digest"],
+        clock_at=row["deadline_at"],
+        target_at=row["target_at"],
         standing=standing_of(row),
+        groups=msgspec.json.decode(row["groups"], type=tuple[str, ...]),
+        version=row["version"],
+        assigned_to=row["assigned_to"],
+        votes=_read(row["votes"], tuple[Vote, ...]) or (),
+        question=_read(row["question"], Question),
         is_resolved=row["is_resolved"],
         answer=_answer(row),
-        version=row["version"],
+        approved_digest=row["approved_digest"],
+        override=_read(row["override"], Override),
+        redeemed_at=row["redeemed_at"],
+        outcome=_read(row["outcome"], Report),
+        evidence=_read(row["evidence"], tuple[File, ...]) or (),
+        comments=row["comments"],
     )
+
+
+def _read(text: str | None, shape: type[T]) -> T | None:
+    return None if text is None else msgspec.json.decode(text, type=shape)
 
 
 def _answer(row: asyncpg.Record) -> Answer | None:
     if row["status"] is None:
         return None
+    default = row["default_outcome"]
     return Answer(
         status=Status(row["status"]),
         approved_actions=tuple(Action(action) for action in row["approved_actions"]),
@@ -259,13 +299,16 @@ def _answer(row: asyncpg.Record) -> Answer | None:
         decided_by=row["decided_by"],
         decided_at=row["decided_at"],
         escalation_reason=row["escalation_reason"],
+        changes=_read(row["changes"], tuple[Change, ...]) or (),
+        default_outcome=None if default is None else DefaultOutcome(default),
+        successor=row["successor"],
     )
 
 
 DECISIONS: Final = Projection[DecisionEvent](
     name="decisions",
-    version=1,
+    version=2,
     event_types=get_args(DecisionEvent),
-    tables=("decisions_v1",),
+    tables=("decisions_v2",),
     apply=apply,
 )

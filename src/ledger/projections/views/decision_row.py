@@ -1,0 +1,313 @@
+"""The row of a decision: all that an item and its response answer, and what each event makes of it."""
+
+from datetime import timedelta
+
+import msgspec
+from msgspec.structs import replace
+
+from ledger.domain.decision.events import (
+    Choice,
+    CommentAdded,
+    DecisionAssigned,
+    DecisionCancelled,
+    DecisionEscalated,
+    DecisionEvent,
+    DecisionExpired,
+    DecisionOverridden,
+    DecisionReprioritised,
+    DecisionResolved,
+    DecisionSubmitted,
+    DecisionSuperseded,
+    DecisionWithdrawn,
+    EvidenceAttached,
+    InformationProvided,
+    InformationRequested,
+    Outcome,
+    OutcomeReported,
+    OverrideCountersigned,
+    OverrideLapsed,
+    Priority,
+    ResponseRedeemed,
+    VoteCast,
+    VotesInvalidated,
+)
+from ledger.domain.decision.evolving import Answering, answer_in
+from ledger.domain.decision.item import Change, kind_of
+from ledger.domain.decision.state import Answer, DutyStanding, Status
+from ledger.domain.event import Utc
+from ledger.domain.ids import DecisionId, Digest, EvidenceId, PersonId, StreamName, Version
+from ledger.domain.terms import Action, DefaultOutcome
+from ledger.projections.projection import must_exist
+from ledger.projections.standing import Standing, stands_after
+from ledger.projections.submission import rewritten, written
+from ledger.store.streams import Recorded
+
+
+class Vote(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A voice that counts, or counted when it ended."""
+
+    voter: PersonId
+    choice: Choice
+    at: Utc
+    level: int
+    approved_actions: tuple[Action, ...] = ()
+    notes: str = ""
+    changes: tuple[Change, ...] = ()
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What the submitter has been asked and has not answered."""
+
+    by: PersonId
+    at: Utc
+    question: str
+    pauses_clock: bool
+
+
+class Override(msgspec.Struct, frozen=True, kw_only=True):
+    """A verdict past all rules, and whether somebody stands by it."""
+
+    by: PersonId
+    at: Utc
+    ticket: str
+    countersign_by: Utc
+    standing: DutyStanding = DutyStanding.OPEN
+    countersigned_by: PersonId | None = None
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """How what was approved went."""
+
+    succeeded: bool
+    details: str
+    at: Utc
+
+
+class File(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that somebody attached."""
+
+    evidence: EvidenceId
+    by: PersonId
+    at: Utc
+    name: str
+    media_type: str
+    size: int
+    sha256: Digest
+
+
+class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision; ``submission`` is the wire item as JSON, ``version`` that of its stream.
+
+    ``submission`` is empty while a batch is applied to a row that keeps the one it has. ``answer`` is what the
+    submitter is told: the end, else the last escalation, else ``None``. ``clock_at`` is where the deadline stands
+    by the clock, ``deadline_at`` when it expires if the submitter goes on owing an answer.
+    """
+
+    stream: StreamName
+    decision_id: DecisionId
+    submission: bytes
+    kind: str
+    kind_version: int
+    asked_priority: Priority
+    priority: Priority
+    created_at: Utc
+    submitted_by: PersonId
+    on_behalf_of: PersonId | None
+    submitted_at: Utc
+    information_seconds: int
+    subject_digest: Digest
+    clock_at: Utc | None
+    target_at: Utc | None
+    standing: Standing
+    groups: tuple[str, ...]
+    version: Version
+    assigned_to: PersonId | None = None
+    votes: tuple[Vote, ...] = ()
+    question: Question | None = None
+    is_resolved: bool = False
+    answer: Answer | None = None
+    approved_digest: Digest | None = None
+    override: Override | None = None
+    redeemed_at: Utc | None = None
+    outcome: Report | None = None
+    evidence: tuple[File, ...] = ()
+    comments: int = 0
+
+    @property
+    def deadline_at(self) -> Utc | None:
+        """Say when it expires, if the submitter goes on owing an answer; ``None``: never."""
+        if self.clock_at is None or self.question is None or not self.question.pauses_clock:
+            return self.clock_at
+        return self.clock_at + timedelta(seconds=self.information_seconds)
+
+    def status_at(self, now: Utc) -> Status:
+        """Say how it stands at ``now``; past its deadline it is ``expired``, written down or not."""
+        if not self.is_resolved and self.deadline_at is not None and now >= self.deadline_at:
+            return Status.EXPIRED
+        return self.standing.status_at(now) if self.answer is None else self.answer.status
+
+
+def evolve(row: DecisionRow | None, item: Recorded[DecisionEvent]) -> DecisionRow:
+    """Bring a row up to date with what happened.
+
+    Raises:
+        RowMissing: it is not the stream's first event, and there is no row.
+    """
+    event = item.event
+    if isinstance(event, DecisionSubmitted):
+        return _opened(item, event)
+    row = must_exist(row, item)
+    seen = replace(row, version=item.version, standing=stands_after(row.standing, event))
+    match event:
+        case DecisionEscalated():
+            groups = () if event.group is None else (event.group,)
+            return replace(seen, answer=answer_in(event), groups=groups, assigned_to=None)
+        case (
+            DecisionResolved()
+            | DecisionOverridden()
+            | DecisionExpired()
+            | DecisionWithdrawn()
+            | DecisionCancelled()
+            | DecisionSuperseded()
+        ):
+            return _ended(seen, event)
+        case _:
+            return _after_the_end(_while_open(seen, event), event)
+
+
+def _opened(item: Recorded[DecisionEvent], event: DecisionSubmitted) -> DecisionRow:
+    return DecisionRow(
+        stream=item.stream,
+        decision_id=event.decision_id,
+        submission=written(event).encode(),
+        kind=kind_of(event.item),
+        kind_version=event.kind_version,
+        asked_priority=event.priority,
+        priority=event.priority,
+        created_at=event.created_at,
+        submitted_by=event.submitted_by,
+        on_behalf_of=event.on_behalf_of,
+        submitted_at=event.at,
+        information_seconds=event.policy.information_seconds,
+        subject_digest=event.subject_digest,
+        clock_at=event.deadline_at,
+        target_at=event.target_at,
+        standing=Standing(),
+        groups=event.policy.reviewers,
+        version=item.version,
+    )
+
+
+def _while_open(row: DecisionRow, event: DecisionEvent) -> DecisionRow:  # noqa: PLR0911 - one for each event
+    match event:
+        case DecisionAssigned():
+            return replace(row, assigned_to=event.to)
+        case DecisionReprioritised():
+            return replace(row, priority=event.priority)
+        case VoteCast():
+            assigned = None if row.assigned_to == event.voter else row.assigned_to
+            return replace(row, votes=(*row.votes, _vote(event)), assigned_to=assigned)
+        case VotesInvalidated():
+            return replace(row, votes=())
+        case InformationRequested():
+            return replace(row, question=_question(event))
+        case InformationProvided():
+            return _informed(row, event)
+        case CommentAdded():
+            return replace(row, comments=row.comments + 1)
+        case EvidenceAttached():
+            return replace(row, evidence=(*row.evidence, _file(event)))
+        case _:
+            return row
+
+
+def _vote(event: VoteCast) -> Vote:
+    return Vote(
+        voter=event.voter,
+        choice=event.choice,
+        at=event.at,
+        level=event.level,
+        approved_actions=event.approved_actions,
+        notes=event.notes,
+        changes=event.changes,
+    )
+
+
+def _question(event: InformationRequested) -> Question:
+    return Question(by=event.by, at=event.at, question=event.question, pauses_clock=event.pauses_clock)
+
+
+def _informed(row: DecisionRow, event: InformationProvided) -> DecisionRow:
+    known = replace(
+        row,
+        question=None,
+        subject_digest=event.subject_digest,
+        clock_at=event.deadline_at,
+        target_at=event.target_at,
+    )
+    if event.item is None:
+        return known
+    submission = rewritten(
+        event.item,
+        decision_id=row.decision_id,
+        kind_version=row.kind_version,
+        priority=row.asked_priority,
+        created_at=row.created_at,
+    )
+    return replace(known, submission=submission.encode())
+
+
+def _file(event: EvidenceAttached) -> File:
+    return File(
+        evidence=event.evidence,
+        by=event.by,
+        at=event.at,
+        name=event.name,
+        media_type=event.media_type,
+        size=event.size,
+        sha256=event.sha256,
+    )
+
+
+def _ended(row: DecisionRow, event: Answering) -> DecisionRow:
+    override = None
+    if isinstance(event, DecisionOverridden):
+        override = Override(
+            by=event.by, at=event.at, ticket=event.ticket, countersign_by=event.countersign_by
+        )
+    return replace(
+        row,
+        standing=replace(row.standing, hold=None),
+        answer=answer_in(event),
+        is_resolved=True,
+        approved_digest=_approved(row, event),
+        override=override,
+    )
+
+
+def _approved(row: DecisionRow, event: Answering) -> Digest | None:
+    """Name what may be redeemed after an end; ``None``: nothing."""
+    match event:
+        case DecisionResolved() if event.outcome is Outcome.APPROVED:
+            return event.approved_digest or event.subject_digest
+        case DecisionOverridden() if event.outcome is Outcome.APPROVED:
+            return event.subject_digest
+        case DecisionExpired() if event.default_outcome is DefaultOutcome.APPROVE:
+            return row.subject_digest
+        case _:
+            return None
+
+
+def _after_the_end(row: DecisionRow, event: DecisionEvent) -> DecisionRow:
+    match event:
+        case OverrideCountersigned() if row.override is not None:
+            signed = replace(row.override, standing=DutyStanding.COUNTERSIGNED, countersigned_by=event.by)
+            return replace(row, override=signed)
+        case OverrideLapsed() if row.override is not None:
+            return replace(row, override=replace(row.override, standing=DutyStanding.LAPSED))
+        case ResponseRedeemed():
+            return replace(row, redeemed_at=event.at)
+        case OutcomeReported():
+            return replace(row, outcome=Report(succeeded=event.succeeded, details=event.details, at=event.at))
+        case _:
+            return row
