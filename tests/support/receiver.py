@@ -43,6 +43,8 @@ class Receiver:
     def __init__(self) -> None:
         self.received: list[Received] = []
         self.answer: Callable[[Received], Answer] = lambda _: answering(204)
+        self.around: Callable[[Received, int], None] = lambda _request, _change: None
+        self.seconds = 0.0
         self.busy = 0
         self.busiest = 0
         self.port = 0
@@ -79,11 +81,13 @@ class Receiver:
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         received = Received(target=head[0].split(" ")[1], headers=headers, body=body)
         self.busy += 1
+        self.around(received, 1)
         self.busiest = max(self.busiest, self.busy)
         try:
             async with self._news:
                 self.received.append(received)
                 self._news.notify_all()
+            await asyncio.sleep(self.seconds)
             answer = self.answer(received)
             if answer is HANG:
                 await reader.read()  # until the other side hangs up
@@ -92,6 +96,7 @@ class Receiver:
             await writer.drain()
         finally:
             self.busy -= 1
+            self.around(received, -1)
         return True
 
 

@@ -28,6 +28,7 @@ NAT64: Final = IPv6Network("64:ff9b::/96")
 NEVER: Final = tuple(
     ip_network(network)
     for network in (
+        "192.0.0.0/24",  # protocol assignments, RFC 6890: metadata of one cloud among them
         "168.63.129.16/32",  # the host of a virtual machine on Azure, a public address
         "192.88.99.0/24",  # 6to4 relays, RFC 7526
         "2001::/32",  # Teredo, RFC 4380: tunnels to an IPv4 address

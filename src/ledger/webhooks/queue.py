@@ -61,11 +61,11 @@ with ready as materialized (
         select from work.webhook_messages m
         where m.ledger_id = $1 and m.webhook_id = w.webhook_id and m.state = 'waiting' and m.due_at <= $2
           and (m.leased_until is null or m.leased_until <= clock_timestamp()))
-    for update skip locked
+    for no key update skip locked
 ), room as (
     select r.webhook_id, case when r.is_resting then 1 else $4::integer end - (
         select count(*) from work.webhook_messages m
-        where m.ledger_id = $1 and m.webhook_id = r.webhook_id and m.state = 'waiting'
+        where m.ledger_id = $1 and m.webhook_id = r.webhook_id and m.lease is not null
           and m.leased_until > clock_timestamp()) as places
     from ready r
 ), turns as (

@@ -130,8 +130,7 @@ def _seconds(told: bytes, now: datetime) -> float | None:
 
 def _named(failed: Exception) -> str:
     """Name what went wrong by its kind: the words are the peer's, or name what only this machine can see."""
-    cause = failed.__cause__
-    if isinstance(cause, ssl.SSLCertVerificationError):
+    if isinstance(failed.__cause__ or failed.__context__, ssl.SSLCertVerificationError):
         return "certificate-not-verified"
     match failed:
         case httpcore2.ConnectError():

@@ -50,10 +50,13 @@ create table work.webhook_messages (
     constraint webhook_messages_webhook_fkey foreign key (ledger_id, webhook_id)
         references work.webhooks on delete cascade,
     constraint webhook_messages_state check (state in ('waiting', 'delivered', 'dead')),
+    constraint webhook_messages_lease check ((lease is null) = (leased_until is null)),
     constraint webhook_messages_ended check ((state = 'waiting') = (ended_at is null)),
     constraint webhook_messages_body check (state = 'delivered' or body is not null)
 );
 create index webhook_messages_due_idx on work.webhook_messages (ledger_id, webhook_id, due_at) where state = 'waiting';
+create index webhook_messages_leased_idx on work.webhook_messages (ledger_id, webhook_id) where lease is not null;
+create index webhook_messages_give_up_idx on work.webhook_messages (ledger_id, give_up_at) where state = 'waiting';
 create index webhook_messages_dead_idx on work.webhook_messages (ledger_id, webhook_id) where state = 'dead';
 create index webhook_messages_listed_idx on work.webhook_messages (ledger_id, webhook_id, created_at, message_id);
 create index webhook_messages_ended_idx on work.webhook_messages (ledger_id, ended_at) where state <> 'waiting';

@@ -1,0 +1,171 @@
+"""Several workers share the work: nothing is lost, and nothing is sent twice at once, whoever is killed when."""
+
+import asyncio
+import signal
+import sys
+from collections import Counter
+
+import pytest
+
+from ledger.webhooks.queue import State
+from ledger.webhooks.webhooks import Webhooks
+from tests.support.databases import Database
+from tests.support.receiver import HANG, Received, Receiver, answering
+from tests.webhooks.house import courier, delivery, followed, listed, registered, row, sent, submitted
+
+MANY = 45
+
+
+async def worker(database: Database, *, lease_seconds: float = 60.0) -> asyncio.subprocess.Process:
+    """Another process that follows the log and sends."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.support.webhook_worker"),
+        *(database.service_url, str(lease_seconds)),
+    )
+
+
+class Overlaps:
+    """Who is being sent what, and whether ever the same twice at once."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self.open: Counter[str] = Counter()
+        self.doubled: set[str] = set()
+        receiver.around = self.seen
+
+    def seen(self, request: Received, change: int) -> None:
+        self.open[request.message_id] += change
+        if self.open[request.message_id] > 1:
+            self.doubled.add(request.message_id)
+
+
+async def test_two_workers_share_what_is_due(hooks: Webhooks, receiver: Receiver) -> None:
+    await registered(hooks, receiver.url)
+    await registered(hooks, receiver.url)
+    await submitted(hooks, *(f"CASE-{number}" for number in range(20)))
+    await followed(hooks)
+    workers = [courier(hooks), courier(hooks)]
+
+    while sum(await asyncio.gather(*(one.start_due() for one in workers))):
+        await asyncio.gather(*(one.settle() for one in workers))
+
+    assert len(receiver.received) == len({request.message_id for request in receiver.received}) == 40
+    await asyncio.gather(*(one.stop() for one in workers))
+
+
+async def test_no_more_than_four_messages_of_a_webhook_are_on_their_way(
+    hooks: Webhooks, receiver: Receiver
+) -> None:
+    await registered(hooks, receiver.url)
+    receiver.answers(HANG)
+    await submitted(hooks, *(f"CASE-{number}" for number in range(9)))
+    await followed(hooks)
+    workers = [courier(hooks) for _ in range(3)]
+
+    started = [await one.start_due() for one in workers]
+
+    assert started == [4, 0, 0]
+    await asyncio.gather(*(one.stop() for one in workers))
+
+
+async def test_two_that_follow_at_once_queue_everything_once(hooks: Webhooks, receiver: Receiver) -> None:
+    issued = await registered(hooks, receiver.url)
+    await submitted(hooks, *(f"CASE-{number}" for number in range(10)))
+
+    await asyncio.gather(*(followed(hooks) for _ in range(4)))
+
+    assert len(await listed(hooks, issued.webhook)) == 10
+    assert (await row(hooks, issued.webhook)).position == await hooks.ledger.head()
+
+
+async def test_a_worker_that_stops_leaves_its_work_to_others_at_once(
+    hooks: Webhooks, receiver: Receiver
+) -> None:
+    issued = await registered(hooks, receiver.url)
+    receiver.answers(HANG)
+    await submitted(hooks, "CASE-1")
+    await followed(hooks)
+    stopping = courier(hooks)
+    await stopping.start_due()
+    await receiver.count(1)
+    await stopping.stop()
+
+    receiver.answers(answering(204))
+    await sent(hooks)
+
+    assert (await delivery(hooks, issued.webhook)).state is State.DELIVERED
+
+
+async def test_what_arrived_stays_delivered_whoever_holds_the_lease_by_then(
+    hooks: Webhooks, receiver: Receiver
+) -> None:
+    issued = await registered(hooks, receiver.url)
+    await submitted(hooks, "CASE-1")
+    await followed(hooks)
+    slow, quick = courier(hooks, lease_seconds=0.0), courier(hooks)
+    await slow.start_due()
+    await quick.start_due()
+
+    await asyncio.gather(slow.settle(), quick.settle())
+
+    done = await delivery(hooks, issued.webhook)
+    assert (done.state, len(done.tries)) == (State.DELIVERED, 1)
+    await asyncio.gather(slow.stop(), quick.stop())
+
+
+@pytest.mark.processes
+async def test_a_worker_killed_after_it_sent_costs_a_repeat_with_the_same_id(
+    database: Database, hooks: Webhooks, receiver: Receiver
+) -> None:
+    issued = await registered(hooks, receiver.url)
+    receiver.answers(HANG)
+    await submitted(hooks, "CASE-1")
+    first = await worker(database, lease_seconds=1.0)
+    await receiver.count(1)
+    first.send_signal(signal.SIGKILL)
+    await first.wait()
+
+    receiver.answers(answering(204))
+    second = await worker(database)
+    await receiver.count(2)
+    await until_all_have_arrived(hooks, issued.webhook)
+    second.send_signal(signal.SIGTERM)
+    await second.wait()
+
+    assert len({request.message_id for request in receiver.received}) == 1
+    assert len({request.body for request in receiver.received}) == 1
+
+
+@pytest.mark.processes
+@pytest.mark.slow
+async def test_workers_killed_again_and_again_lose_nothing_and_send_nothing_twice_at_once(
+    database: Database, hooks: Webhooks, receiver: Receiver
+) -> None:
+    issued = await registered(hooks, receiver.url)
+    overlaps = Overlaps(receiver)
+    receiver.seconds = 0.02
+    workers = [await worker(database, lease_seconds=2.0) for _ in range(2)]
+    for number in range(MANY):
+        await submitted(hooks, f"CASE-{number}")
+        if number % 15 == 14:
+            await receiver.count(number - 10)
+            killed = workers.pop(0)
+            killed.send_signal(signal.SIGKILL)
+            await killed.wait()
+            workers.append(await worker(database, lease_seconds=2.0))
+
+    await until_all_have_arrived(hooks, issued.webhook)
+    for one in workers:
+        one.send_signal(signal.SIGTERM)
+        await one.wait()
+
+    told = Counter(request.message_id for request in receiver.received)
+    assert len(told) == MANY
+    assert overlaps.doubled == set()
+
+
+async def until_all_have_arrived(hooks: Webhooks, webhook: object) -> None:
+    async with asyncio.timeout(30):
+        while {one.state for one in await listed(hooks, webhook)} != {State.DELIVERED} or (
+            (await row(hooks, webhook)).position < await hooks.ledger.head()
+        ):
+            await asyncio.sleep(0.05)
