@@ -19,8 +19,10 @@ from ledger.api.door import Door
 from ledger.api.factors import FactorController
 from ledger.api.health import HealthController, metrics_text, status
 from ledger.api.keys import KeyController
+from ledger.api.kinds import KindController
 from ledger.api.openapi import describe
 from ledger.api.permissions import check_permissions, permit
+from ledger.api.policies import PolicyController
 from ledger.api.problems import on_framework_error, on_ledger_error, on_unforeseen
 from ledger.api.projections import ProjectionAdminController, ProjectionHealthController
 from ledger.api.rebuilding import RebuildController
@@ -35,6 +37,8 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     SessionController,
     KeyController,
     DecisionController,
+    KindController,
+    PolicyController,
     HealthController,
     ProjectionAdminController,
     ProjectionHealthController,

@@ -34,6 +34,18 @@ def as_utc(moment: datetime, field: str) -> datetime:
     return utc
 
 
+def text_of(raw: msgspec.Raw, field: str) -> str:
+    """Give the text of a part of the body that is kept verbatim.
+
+    Raises:
+        InvalidRequest: it is not valid UTF-8.
+    """
+    try:
+        return bytes(raw).decode()
+    except UnicodeDecodeError as garbled:
+        raise InvalidRequest(FieldError(field, "is not valid UTF-8")) from garbled
+
+
 async def read_json(request: HttpRequest, shape: type[T]) -> T:
     """Read the body as ``shape``.
 

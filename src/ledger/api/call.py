@@ -57,6 +57,16 @@ class Call:
         """Read the body strictly as ``shape``; see ``read_json`` for what it raises."""
         return await read_json(self._request, shape)
 
+    async def names_fields(self, *names: str) -> bool:
+        """Say whether the body is a JSON object with all these fields; whatever is wrong with it is told later."""
+        body = await self._request.body()
+        if not all(f'"{name}"'.encode() in body for name in names):
+            return False
+        try:
+            return set(names) <= msgspec.json.decode(body, type=dict[str, msgspec.Raw]).keys()
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return False
+
     async def json_if_any(self, shape: type[T]) -> T:
         """As ``json``; a body that is left out is one that says nothing."""
         return await self.json(shape) if await self._request.body() else shape()
@@ -65,8 +75,15 @@ class Call:
         """Say who acts on a projection, by which request."""
         return Actor(principal=self.principal, provenance=await self.provenance(), clock=self.services.clock)
 
-    async def handle(self, decider: Decider[C, S, E], target: StreamName, build: Build[C]) -> Handled[E]:
-        """Carry out a command of this caller; the append relies on their session and account as read."""
+    async def handle(
+        self,
+        decider: Decider[C, S, E],
+        target: StreamName,
+        build: Build[C],
+        *,
+        reads: Sequence[StreamName] = (),
+    ) -> Handled[E]:
+        """Carry out a command of this caller; the append relies on their session and account, and on ``reads``."""
         try:
             return await handle(
                 self.services.ledger,
@@ -75,7 +92,7 @@ class Call:
                 build,
                 clock=self.services.clock,
                 provenance=await self._provenance(),
-                reads=reads_of(self.principal),
+                reads=(*reads_of(self.principal), *reads),
                 if_match=self._if_match(),
             )
         except (RuleViolation, Refused) as refusal:

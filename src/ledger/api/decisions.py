@@ -9,15 +9,16 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
 
 from ledger.api import wire
-from ledger.api.bodies import as_utc
 from ledger.api.call import Call, etag, json_response, own_only
+from ledger.api.items import streams_behind
 from ledger.api.problems import FieldError, InvalidRequest
 from ledger.api.services import Services
+from ledger.api.submitting import read_submission
 from ledger.api.types import HttpRequest
 from ledger.api.wire import Submitted, Verdict, decision_id
 from ledger.command_handler import Facts, Handled
-from ledger.domain.decision.commands import CastVote, DecisionCommand, Escalate, SubmitDecision
-from ledger.domain.decision.decide import DECISION, KIND_VERSION, THREAT_ANALYSIS_POLICY
+from ledger.domain.decision.commands import CastVote, DecisionCommand, Escalate
+from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.events import (
     Choice,
     DecisionEscalated,
@@ -60,30 +61,28 @@ class DecisionController(Controller):
     @post(
         "/submit",
         status_code=200,
-        opt={"body": wire.Submission, "answer": Submitted, "keyed": True, "tagged": True},
+        opt={
+            "body": (wire.Submission, wire.KindSubmission),
+            "answer": Submitted,
+            "keyed": True,
+            "tagged": True,
+        },
     )
     async def submit(self, request: HttpRequest) -> Response[bytes]:
-        """Ask for a decision on an item."""
+        """Ask for a decision on an item of the built-in kind, or of the kind that is named."""
         call = Call(request)
-        submission = await call.json(wire.Submission)
-        new_id = decision_id(submission.analysis_id)
-        created_at = as_utc(submission.created_at, "created_at")
+        submission = await read_submission(call)
 
         def build(facts: Facts) -> DecisionCommand:
-            return SubmitDecision(
-                now=facts.now,
-                by=authority(facts, call.principal),
-                decision_id=new_id,
-                item=submission.item(),
-                kind_version=KIND_VERSION,
-                priority=submission.priority,
-                created_at=created_at,
-                policy=THREAT_ANALYSIS_POLICY,
-            )
+            return submission.command(facts, call.services.ledger, authority(facts, call.principal))
 
-        stream = call.services.ledger.decision_stream(new_id)
-        handled = await call.handle(DECISION, stream, build)
-        body = Submitted(message="Decision submitted successfully", analysis_id=new_id)
+        handled = await call.handle(
+            DECISION,
+            call.services.ledger.decision_stream(submission.decision_id),
+            build,
+            reads=streams_behind(call.services.ledger, submission.kind),
+        )
+        body = Submitted(message="Decision submitted successfully", analysis_id=submission.decision_id)
         return await call.answer(body, handled=handled, feeds=FEEDS, is_tagged=True)
 
     @get("/pending", opt={"answer": list[wire.Item], "tells": ("Link", STALE)})

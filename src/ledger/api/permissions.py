@@ -18,6 +18,7 @@ from ledger.identity.sessions import authenticate
 EVERYBODY: Final = frozenset(Role)
 SUBMITTERS: Final = frozenset({Role.ADMIN, Role.ANALYST, Role.SERVICE})
 QUEUE_READERS: Final = frozenset({Role.ADMIN, Role.ANALYST, Role.AUDITOR})
+SIMULATORS: Final = SUBMITTERS | QUEUE_READERS
 DECIDERS: Final = frozenset({Role.ADMIN, Role.ANALYST})
 ADMINS: Final = frozenset({Role.ADMIN})
 OVERSEERS: Final = frozenset({Role.ADMIN, Role.AUDITOR})
@@ -69,6 +70,18 @@ PERMISSIONS: Final[Mapping[str, frozenset[Role] | None]] = {
     "GET /api/decisions/{analysis_id}/response": EVERYBODY,
     "POST /api/decisions/{analysis_id}/decide": DECIDERS,
     "POST /api/decisions/{analysis_id}/escalate": DECIDERS,
+    "POST /api/kinds": ADMINS,
+    "GET /api/kinds": EVERYBODY,
+    "GET /api/kinds/{name}": EVERYBODY,
+    "POST /api/kinds/{name}/revise": ADMINS,
+    "POST /api/kinds/{name}/retire": ADMINS,
+    "POST /api/policies": ADMINS,
+    "GET /api/policies": QUEUE_READERS,
+    "GET /api/policies/{kind}": QUEUE_READERS,
+    "POST /api/policies/simulate": SIMULATORS,
+    "POST /api/policies/{kind}/{version}/publish": ADMINS,
+    "POST /api/policies/{kind}/{version}/withdraw": ADMINS,
+    "POST /api/policies/{kind}/{version}/retire": ADMINS,
     "GET /admin/projections/status": ADMINS,
     "POST /admin/projections/{name}/reset": ADMINS,
     "POST /admin/projections/{name}/rebuild": ADMINS,
@@ -104,6 +117,9 @@ SCOPES: Final[Mapping[str, Scope]] = {
     "GET /api/decisions/{analysis_id}": Scope.READ,
     "GET /api/decisions/{analysis_id}/response": Scope.READ,
     "GET /api/decisions/stats/summary": Scope.READ,
+    "GET /api/kinds": Scope.SUBMIT,
+    "GET /api/kinds/{name}": Scope.SUBMIT,
+    "POST /api/policies/simulate": Scope.SUBMIT,
     "GET /api/status": Scope.READ,
 }
 """What an API key can call, and the scope it needs for it; everything else is for people who have logged in."""

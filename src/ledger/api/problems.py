@@ -34,9 +34,12 @@ from ledger.domain.errors import (
     Unavailable,
     VersionConflict,
 )
+from ledger.domain.kind.state import KindRule
 from ledger.domain.operations.decide import ProjectionState
+from ledger.domain.policy.decide import PolicyRule
 from ledger.domain.webhook.decide import WebhookRule
 from ledger.limiting.rates import TooManyRequests
+from ledger.payloads.faults import Faulty
 
 log = structlog.get_logger()
 
@@ -48,6 +51,8 @@ STATUSES: Final[tuple[tuple[type[LedgerError], int], ...]] = (
     *((rule, 409) for rule in OUR_RULES),
     (ProjectionState, 409),
     (WebhookRule, 409),
+    (KindRule, 409),
+    (PolicyRule, 409),
     (SessionIsPaused, 409),
     (NotAServiceAccount, 409),
     (SecondFactorNeeded, 409),
@@ -207,8 +212,17 @@ def problem_of(error: LedgerError, *, path: str, request_id: str, template: str 
         code=error.code,
         request_id=request_id,
         context=_told(error.context),
-        errors=error.errors if isinstance(error, InvalidRequest) else None,
+        errors=_fields(error),
     )
+
+
+def _fields(error: LedgerError) -> tuple[FieldError, ...] | None:
+    """Name what is wrong with fields of the body, or with places in a document that is one of them."""
+    if isinstance(error, InvalidRequest):
+        return error.errors
+    if isinstance(error, Faulty):
+        return tuple(FieldError(f"/{error.place}{fault.pointer}", fault.message) for fault in error.faults)
+    return None
 
 
 def _told(context: Mapping[str, object]) -> dict[str, str] | None:

@@ -21,13 +21,14 @@ MAX_ID: Final = 200
 Short = Annotated[str, msgspec.Meta(max_length=2_000)]
 Long = Annotated[str, msgspec.Meta(max_length=65_536)]
 Lines = Annotated[tuple[Short, ...], msgspec.Meta(max_length=1_000)]
+JsonObject = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "object"})]
+"""An object that is kept as it was sent."""
 Chosen = Annotated[tuple[Action, ...], msgspec.Meta(max_length=100)]
 
 
-class Submission(msgspec.Struct, frozen=True, kw_only=True):
-    """An item that needs a human decision."""
+class Threat(msgspec.Struct, frozen=True, kw_only=True):
+    """What a security engine saw."""
 
-    analysis_id: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID)]
     threat_level: Short
     source_ip: Short
     confidence: Annotated[float, msgspec.Meta(ge=0, le=100)]
@@ -35,13 +36,11 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     ttps: Lines
     recommended_actions: Lines
     forensic_summary: Long
-    priority: Priority
-    created_at: datetime
     incident_id: Short | None = None
     attributed_actor: Short | None = None
 
     def item(self) -> ThreatAnalysis:
-        """Take out what the security engine saw."""
+        """Give it as the domain has it."""
         return ThreatAnalysis(
             threat_level=self.threat_level,
             source_ip=self.source_ip,
@@ -53,6 +52,32 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
             incident_id=self.incident_id,
             attributed_actor=self.attributed_actor,
         )
+
+
+class ThreatPayload(Threat, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a security engine saw, as the payload of an item of the built-in kind."""
+
+
+class Submission(Threat, frozen=True, kw_only=True):
+    """An item of the built-in kind that needs a human decision."""
+
+    analysis_id: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID)]
+    priority: Priority
+    created_at: datetime
+
+
+class KindSubmission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An item of any kind that needs a human decision.
+
+    ``payload`` is an object as the JSON Schema of its kind says; ``on_behalf_of`` the user name of whose wish it is.
+    """
+
+    analysis_id: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID)]
+    kind: Annotated[str, msgspec.Meta(max_length=200)]
+    payload: JsonObject
+    priority: Priority
+    created_at: datetime
+    on_behalf_of: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,11 +5,11 @@ from typing import Final, assert_never, get_args
 
 from ledger.domain.authority import Authority, Role, require
 from ledger.domain.decider import Decider
-from ledger.domain.errors import Invalid, ReasonMissing, RuleViolation
+from ledger.domain.errors import Invalid, ReasonMissing
 from ledger.domain.ids import PersonId
 from ledger.domain.kind.commands import KindCommand, RegisterKind, RetireKind, ReviseKind
 from ledger.domain.kind.events import KindEvent, KindRegistered, KindRetired, KindRevised
-from ledger.domain.kind.state import KindState, Retired, Unregistered, evolve, known
+from ledger.domain.kind.state import KindRule, KindState, Retired, Unregistered, evolve, known
 from ledger.domain.terms import BUILT_IN_KIND
 
 ADMINS: Final = frozenset({Role.ADMIN})
@@ -41,21 +41,21 @@ class SchemaTooLarge(Invalid):
     code = "schema-too-large"
 
 
-class BuiltInKind(RuleViolation):
+class BuiltInKind(KindRule):
     """This kind is built in: nobody registers, revises or retires it."""
 
     code = "built-in-kind"
     advice = "Register a kind of another name."
 
 
-class KindExists(RuleViolation):
+class KindExists(KindRule):
     """There is a kind of this name, or there was one."""
 
     code = "kind-exists"
     advice = "Revise it, or register a kind of another name."
 
 
-class TooManyVersions(RuleViolation):
+class TooManyVersions(KindRule):
     """A kind has at most 100 versions."""
 
     code = "too-many-versions"

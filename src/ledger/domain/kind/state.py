@@ -33,7 +33,13 @@ class KindNotFound(NotFound):
     advice = "GET /api/kinds lists what there is."
 
 
-class KindIsRetired(RuleViolation):
+class KindRule(RuleViolation):
+    """What became of the kind forbids it."""
+
+    code = "kind-rule"
+
+
+class KindIsRetired(KindRule):
     """The kind is retired."""
 
     code = "kind-retired"

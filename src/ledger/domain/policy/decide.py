@@ -36,20 +36,26 @@ class PolicyNotFound(NotFound):
     code = "policy-not-found"
 
 
-class NotADraft(RuleViolation):
+class PolicyRule(RuleViolation):
+    """What became of the policy forbids it."""
+
+    code = "policy-rule"
+
+
+class NotADraft(PolicyRule):
     """This version of the policy is no draft any more."""
 
     code = "not-a-draft"
     advice = "Draft the terms again; they get another version."
 
 
-class NotInForce(RuleViolation):
+class NotInForce(PolicyRule):
     """This version of the policy is not in force."""
 
     code = "policy-not-in-force"
 
 
-class TooManyDrafts(RuleViolation):
+class TooManyDrafts(PolicyRule):
     """A kind has at most 20 drafts at a time."""
 
     code = "too-many-drafts"

@@ -1,0 +1,157 @@
+"""Which JSON Schemas a kind can have: those whose checking takes a bounded time and asks nobody else.
+
+Everything that is checked here is checked once, when a schema is registered. The size of what a schema unfolds to
+bounds the work on a payload: so many checks for each value in it (ADR 0020).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final, TypeAlias
+from urllib.parse import unquote
+
+from ledger.domain.json_pointer import PointsNowhere, at
+from ledger.payloads.faults import Fault, pointer_to
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+MAX_UNFOLDED: Final = 500
+"""Schemas, each counted as often as it is referred to."""
+MAX_PATTERNS: Final = 50
+LONGEST_PATTERN: Final = 500
+
+ONE: Final = frozenset(
+    {
+        *("not", "if", "then", "else", "items", "contains", "propertyNames", "contentSchema"),
+        *("additionalProperties", "unevaluatedItems", "unevaluatedProperties"),
+    }
+)
+MANY: Final = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
+NAMED: Final = frozenset({"properties", "patternProperties", "dependentSchemas", "$defs"})
+PLAIN: Final = frozenset(
+    {
+        *("type", "enum", "const", "required", "dependentRequired", "$ref", "format", "pattern"),
+        *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+        *("minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "minContains", "maxContains"),
+        *("minProperties", "maxProperties", "title", "description", "default", "examples", "$comment"),
+        *("deprecated", "readOnly", "writeOnly", "contentEncoding", "contentMediaType"),
+    }
+)
+KNOWN: Final = ONE | MANY | NAMED | PLAIN
+AT_THE_ROOT: Final = frozenset({"$schema", "$id"})
+FORMATS: Final = frozenset(
+    {
+        *("date", "time", "date-time", "duration", "email", "hostname", "ipv4", "ipv6"),
+        *("uri", "uri-reference", "uuid", "json-pointer"),
+    }
+)
+
+Schema: TypeAlias = Mapping[str, object]
+Path: TypeAlias = tuple[str | int, ...]
+
+
+class _Endless(Exception):
+    """A schema refers to itself."""
+
+
+def unfolded(schema: Schema) -> int:
+    """Count the schemas that a payload is checked by, each as often as it is referred to."""
+    return _unfolded(schema, schema, (), {})
+
+
+def faults_in(schema: Schema) -> Iterator[Fault]:
+    """Say everything that a kind's schema may not say; whether it is a schema at all is not looked at."""
+    patterns = 0
+    for path, part in _schemas(schema, ()):
+        patterns += len(_patterns(part))
+        for keyword, message in _faults_of(part, schema, is_root=not path):
+            yield Fault(pointer_to((*path, keyword)), message)
+    if patterns > MAX_PATTERNS:
+        yield Fault("", f"has more than {MAX_PATTERNS} patterns")
+    yield from _endless(schema)
+
+
+def _endless(schema: Schema) -> Iterator[Fault]:
+    try:
+        size = _unfolded(schema, schema, (), {})
+    except _Endless:
+        yield Fault("", "refers to itself: write out as many levels as there may be")
+        return
+    except PointsNowhere:
+        return  # said where it stands
+    except RecursionError:  # a chain of references that is as long
+        size = MAX_UNFOLDED + 1
+    if size > MAX_UNFOLDED:
+        yield Fault("", f"unfolds to more than {MAX_UNFOLDED} schemas")
+
+
+def _faults_of(part: Schema, root: Schema, *, is_root: bool) -> Iterator[tuple[str, str]]:
+    for keyword in part:
+        if keyword in AT_THE_ROOT and not is_root:
+            yield keyword, "stands at the root alone"
+        elif not (keyword in KNOWN | AT_THE_ROOT or keyword.startswith("x-")):
+            yield keyword, "is no keyword that this ledger knows; begin your own with 'x-'"
+    if part.get("$schema", DIALECT) not in (DIALECT, DIALECT + "#"):
+        yield "$schema", f"is not {DIALECT}"
+    if "$ref" in part and not _leads_somewhere(root, part["$ref"]):
+        yield "$ref", "leads to nothing in this schema; it is '#/…', a JSON pointer"
+    if str(part.get("format", "date")) not in FORMATS:
+        yield "format", f"is none that this ledger checks: {', '.join(sorted(FORMATS))}"
+    if any(_is_too_long(pattern) for pattern in _patterns(part)):
+        yield "pattern", f"has more than {LONGEST_PATTERN} characters"
+
+
+def _patterns(part: Schema) -> list[object]:
+    named = part.get("patternProperties")
+    return [*([part["pattern"]] if "pattern" in part else []), *(named if isinstance(named, dict) else ())]
+
+
+def _is_too_long(pattern: object) -> bool:
+    return isinstance(pattern, str) and len(pattern) > LONGEST_PATTERN
+
+
+def _leads_somewhere(root: Schema, reference: object) -> bool:
+    if not (isinstance(reference, str) and reference.startswith("#/")):
+        return reference == "#"
+    try:
+        at(root, _pointer(reference))
+    except PointsNowhere:
+        return False
+    return True
+
+
+def _pointer(reference: str) -> str:
+    return unquote(reference.removeprefix("#"))
+
+
+def _schemas(part: object, path: Path) -> Iterator[tuple[Path, Schema]]:
+    """Walk every schema in a schema, itself first; booleans say nothing that could be wrong."""
+    if isinstance(part, dict):
+        yield path, part
+        for inner, below in _inside(part):
+            yield from _schemas(below, (*path, *inner))
+
+
+def _inside(part: Schema, *, with_definitions: bool = True) -> Iterator[tuple[Path, object]]:
+    for keyword, value in part.items():
+        if keyword in ONE:
+            yield (keyword,), value
+        elif keyword in MANY and isinstance(value, list):
+            yield from (((keyword, index), each) for index, each in enumerate(value))
+        elif keyword in NAMED and isinstance(value, dict) and (with_definitions or keyword != "$defs"):
+            yield from (((keyword, name), each) for name, each in value.items())
+
+
+def _unfolded(part: object, root: Schema, within: tuple[str, ...], known: dict[str, int]) -> int:
+    if not isinstance(part, dict):
+        return 1
+    size = 1 + sum(
+        _unfolded(below, root, within, known) for _, below in _inside(part, with_definitions=False)
+    )
+    reference = part.get("$ref")
+    return size if reference is None else size + _referred(str(reference), root, within, known)
+
+
+def _referred(reference: str, root: Schema, within: tuple[str, ...], known: dict[str, int]) -> int:
+    if reference in within or reference == "#":
+        raise _Endless
+    if reference not in known:
+        known[reference] = _unfolded(at(root, _pointer(reference)), root, (*within, reference), known)
+    return known[reference]
