@@ -42,10 +42,14 @@ def colleague(person: PersonId, *, groups: tuple[str, ...] = (), is_active: bool
     return Colleague(person=person, role=ROLES[person], is_active=is_active, groups=groups)
 
 
+def _known(to: PersonId | Colleague) -> Colleague:
+    return to if isinstance(to, Colleague) else colleague(to)
+
+
 def offer_handover(
-    by: PersonId | Authority = ANA, *, to: PersonId = BEN, token: int = 1, now: datetime = NOW
+    by: PersonId | Authority = ANA, *, to: PersonId | Colleague = BEN, token: int = 1, now: datetime = NOW
 ) -> OfferHandover:
-    return OfferHandover(now=now, by=acting(by), lease_id=lease(token), to=colleague(to))
+    return OfferHandover(now=now, by=acting(by), lease_id=lease(token), to=_known(to))
 
 
 def accept_handover(by: PersonId | Authority = BEN, *, token: int = 2, now: datetime = NOW) -> AcceptHandover:
@@ -56,11 +60,11 @@ def accept_handover(by: PersonId | Authority = BEN, *, token: int = 2, now: date
 def assign(
     by: PersonId | Authority = LEA,
     *,
-    to: PersonId | None = ANA,
+    to: PersonId | Colleague | None = ANA,
     reason: str = "knows it",
     now: datetime = NOW,
 ) -> Assign:
-    return Assign(now=now, by=acting(by), to=None if to is None else colleague(to), reason=reason)
+    return Assign(now=now, by=acting(by), to=None if to is None else _known(to), reason=reason)
 
 
 def reprioritise(
@@ -141,6 +145,7 @@ def override(
     actions: tuple[Action, ...] = (Action.BLOCK_IP,),
     reason: str = "nobody else is awake",
     ticket: str = "INC-7",
+    digest: Digest | None = None,
     now: datetime = NOW,
 ) -> Override:
     """By an administrator with a second factor proven just now, unless somebody else is named."""
@@ -151,6 +156,7 @@ def override(
         approved_actions=actions,
         reason=reason,
         ticket=ticket,
+        subject_digest=digest,
     )
 
 

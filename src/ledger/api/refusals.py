@@ -38,7 +38,7 @@ OUR_RULES: Final[tuple[type[RuleViolation], ...]] = (
     voting.AllVotesAreIn,
     claiming.CannotWorkOnIt,
     claiming.NothingOffered,
-    claiming.WorkReasonRequired,
+    claiming.HandoverToYourself,
     informing.QuestionOpen,
     informing.NothingWasAsked,
     informing.NothingSaid,

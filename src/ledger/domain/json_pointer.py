@@ -1,5 +1,12 @@
 """JSON pointers (RFC 6901): one value inside a JSON document, looked up or replaced; documents are never changed."""
 
+import re
+from typing import Final
+
+INDEX: Final = re.compile(r"0|[1-9][0-9]{0,17}")
+"""RFC 6901, section 4: an index has no leading zero; none is longer, and Python reads no number of any length."""
+ESCAPE: Final = re.compile(r"~(?![01])")
+
 
 class PointsNowhere(LookupError):
     """The document has nothing at this place, or the text is no JSON pointer."""
@@ -9,11 +16,11 @@ def tokens(pointer: str) -> tuple[str, ...]:
     """Take a pointer apart; the empty one is the whole document.
 
     Raises:
-        PointsNowhere: it does not begin with a slash.
+        PointsNowhere: it does not begin with a slash, or has a tilde that escapes nothing.
     """
     if not pointer:
         return ()
-    if not pointer.startswith("/"):
+    if not pointer.startswith("/") or ESCAPE.search(pointer):
         raise PointsNowhere(pointer)
     return tuple(part.replace("~1", "/").replace("~0", "~") for part in pointer[1:].split("/"))
 
@@ -61,9 +68,7 @@ def _member(document: object, token: str) -> object:
     if isinstance(document, dict) and token in document:
         member: object = document[token]
         return member
-    # RFC 6901, section 4: an index has no leading zero.
-    is_index = token.isascii() and token.isdigit() and (token == "0" or token[0] != "0")  # noqa: S105 - an index
-    if isinstance(document, list | tuple) and is_index and int(token) < len(document):
+    if isinstance(document, list | tuple) and INDEX.fullmatch(token) and int(token) < len(document):
         element: object = document[int(token)]
         return element
     raise PointsNowhere(token)

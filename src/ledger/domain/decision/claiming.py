@@ -24,8 +24,8 @@ from ledger.domain.decision.events import (
     HandoverOffered,
     ReleaseCause,
 )
-from ledger.domain.decision.state import Case, DecisionState, InReview, Lease, case_of, live_lease
-from ledger.domain.errors import RuleViolation
+from ledger.domain.decision.state import Case, DecisionState, InReview, Lease, Offer, case_of, live_lease
+from ledger.domain.errors import ReasonMissing, RuleViolation
 from ledger.domain.event import Utc
 from ledger.domain.ids import LeaseId, PersonId, SessionId
 
@@ -42,17 +42,17 @@ class CannotWorkOnIt(RuleViolation):
     code = "colleague-cannot-review"
 
 
+class HandoverToYourself(RuleViolation):
+    """You hold it already: a hand-over is for somebody else."""
+
+    code = "handover-to-yourself"
+
+
 class NothingOffered(RuleViolation):
     """Nobody has offered to hand it over to you, or their claim has ended since."""
 
     code = "nothing-offered"
     advice = "Claim it yourself."
-
-
-class WorkReasonRequired(RuleViolation):
-    """Say why."""
-
-    code = "reason-missing"
 
 
 def claim(command: ClaimDecision, state: DecisionState) -> tuple[DecisionEvent, ...]:
@@ -143,26 +143,36 @@ def release_of(
 def offer_handover(command: OfferHandover, state: DecisionState) -> tuple[DecisionEvent, ...]:
     """Ask a colleague who could decide it; asking again for the same one changes nothing."""
     case, lease = _held(command.by, command.lease_id, state, command.now)
-    _must_be_able(command.to, case)
-    if case.offer is not None and (case.offer.to, case.offer.lease_id) == (command.to.person, lease.lease_id):
-        return ()
     if command.to.person == lease.holder:
-        raise CannotWorkOnIt(decision_id=case.decision_id)
+        raise HandoverToYourself(decision_id=case.decision_id)
+    _must_be_able(command.to, case)
+    if case.offer == Offer(command.to.person, lease.lease_id):
+        return ()
     offered = HandoverOffered(at=command.now, by=lease.holder, to=command.to.person, lease_id=lease.lease_id)
     return (offered,)
 
 
 def accept_handover(command: AcceptHandover, state: DecisionState) -> tuple[DecisionEvent, ...]:
-    """Move the claim to the colleague who was asked, under a lease of their own."""
+    """Move the claim to the colleague who was asked, under a lease of their own, and any assignment with it."""
     require(command.by, rules.REVIEWERS)
     session = at_work(command.by)
     case = rules.must_be_open(state, command.now).case
-    lease, offer = live_lease(state, command.now), case.offer
-    if lease is None or offer is None or (offer.to, offer.lease_id) != (command.by.person, lease.lease_id):
+    lease = live_lease(state, command.now)
+    if lease is None or case.offer != Offer(command.by.person, lease.lease_id):
         raise NothingOffered(decision_id=case.decision_id)
     rules.must_be_eligible(case, command.by)
     handed = release_of(lease, ReleaseCause.HANDED_OVER, by=command.by.person, now=command.now)
-    return (handed, _claimed(command, case, session))
+    return (handed, *_reassigned(command, case, lease), _claimed(command, case, session))
+
+
+def _reassigned(command: AcceptHandover, case: Case, lease: Lease) -> tuple[DecisionAssigned, ...]:
+    """Assign what was assigned to the new holder, who could not vote on it otherwise."""
+    if case.assigned_to in {None, command.by.person}:
+        return ()
+    assigned = DecisionAssigned(
+        at=command.now, to=command.by.person, by=lease.holder, reason="taken over from them"
+    )
+    return (assigned,)
 
 
 def assign(command: Assign, state: DecisionState) -> tuple[DecisionEvent, ...]:
@@ -203,7 +213,7 @@ def _led(by: Authority, reason: str, state: DecisionState, now: Utc) -> Case:
         raise LeadRequired(role=by.role.value)
     case = rules.must_be_open(state, now).case
     if not reason.strip():
-        raise WorkReasonRequired(decision_id=case.decision_id)
+        raise ReasonMissing(decision_id=case.decision_id)
     return case
 
 

@@ -210,7 +210,10 @@ class Cancel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Override(msgspec.Struct, frozen=True, kw_only=True):
-    """Break the glass: end it past quorum, groups and four eyes."""
+    """Break the glass: end it past quorum, groups and four eyes.
+
+    ``subject_digest`` is what the administrator was shown (``None``: what is current).
+    """
 
     now: Utc
     by: Authority
@@ -218,6 +221,7 @@ class Override(msgspec.Struct, frozen=True, kw_only=True):
     approved_actions: tuple[Action, ...]
     reason: str
     ticket: str
+    subject_digest: Digest | None = None
 
 
 class Countersign(msgspec.Struct, frozen=True, kw_only=True):

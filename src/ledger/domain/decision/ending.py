@@ -5,7 +5,6 @@ from typing import Final
 
 from ledger.domain.authority import Role, at_work, require, require_fresh_factor
 from ledger.domain.decision import rules
-from ledger.domain.decision.claiming import WorkReasonRequired
 from ledger.domain.decision.commands import Cancel, Countersign, Override, Supersede, Withdraw
 from ledger.domain.decision.events import (
     DecisionCancelled,
@@ -17,7 +16,7 @@ from ledger.domain.decision.events import (
 )
 from ledger.domain.decision.informing import must_be_the_submitter
 from ledger.domain.decision.state import DecisionState, Duty, DutyStanding, Resolved, case_of
-from ledger.domain.errors import Refused, RuleViolation
+from ledger.domain.errors import ReasonMissing, Refused, RuleViolation
 from ledger.domain.event import Utc
 
 ADMINS: Final = frozenset({Role.ADMIN})
@@ -91,7 +90,7 @@ def cancel(command: Cancel, state: DecisionState) -> tuple[DecisionEvent, ...]:
     at_work(command.by)
     case = rules.must_be_open(state, command.now).case
     if not command.reason.strip():
-        raise WorkReasonRequired(decision_id=case.decision_id)
+        raise ReasonMissing(decision_id=case.decision_id)
     return (DecisionCancelled(at=command.now, by=command.by.person, reason=command.reason),)
 
 
@@ -101,9 +100,10 @@ def override(command: Override, state: DecisionState) -> tuple[DecisionEvent, ..
     session = at_work(command.by)
     case = rules.must_be_open(state, command.now).case
     if not command.reason.strip():
-        raise WorkReasonRequired(decision_id=case.decision_id)
+        raise ReasonMissing(decision_id=case.decision_id)
     if not command.ticket.strip():
         raise TicketRequired(decision_id=case.decision_id)
+    rules.must_be_what_was_shown(command.subject_digest, case)
     rules.must_be_allowed(command.approved_actions, case)
     require_fresh_factor(command.by, command.now, decision_id=case.decision_id)
     overridden = DecisionOverridden(

@@ -139,7 +139,6 @@ def comment(command: Comment, state: DecisionState) -> tuple[DecisionEvent, ...]
 
 def attach_evidence(command: AttachEvidence, state: DecisionState) -> tuple[DecisionEvent, ...]:
     """Add a file while it is open."""
-    case_of(state)
     case = rules.must_be_open(state, command.now).case
     _must_take_part(command.by, case)
     if case.evidence >= MOST_EVIDENCE:

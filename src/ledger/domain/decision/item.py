@@ -87,7 +87,9 @@ def payload_of(item: Item) -> object:
 
 
 def changed(item: Item, wishes: tuple[Parameter, ...]) -> tuple[Item, tuple[Change, ...]]:
-    """Give the item as it is with other parameters, and what that changes; equal values change nothing.
+    """Give the item as it is with other parameters, and what that changes.
+
+    Values that are the same JSON change nothing: neither each by itself nor all of them together.
 
     Raises:
         UnknownParameter: a pointer leads nowhere.
@@ -95,14 +97,15 @@ def changed(item: Item, wishes: tuple[Parameter, ...]) -> tuple[Item, tuple[Chan
     """
     payload, changes = payload_of(item), list[Change]()
     for wish in wishes:
-        before, after = _found(payload, wish.pointer), msgspec.json.decode(wish.value)
-        if before == after and type(before) is type(after):
+        value = msgspec.json.decode(wish.value)
+        before, after = _canonical(_found(payload, wish.pointer)), _canonical(value)
+        if before == after:
             continue
-        payload = put(payload, wish.pointer, after)
-        changes.append(
-            Change(pointer=wish.pointer, before=_canonical(before).decode(), after=_canonical(after).decode())
-        )
-    return (_with(item, payload, wishes) if changes else item), tuple(changes)
+        payload = put(payload, wish.pointer, value)
+        changes.append(Change(pointer=wish.pointer, before=before.decode(), after=after.decode()))
+    other = _with(item, payload, wishes) if changes else item
+    is_another = _canonical(payload_of(other)) != _canonical(payload_of(item))
+    return (other, tuple(changes)) if is_another else (item, ())
 
 
 def _found(payload: object, pointer: str) -> object:

@@ -59,7 +59,7 @@ listed, guards may still refuse: who may not, what comes after the deadline, wha
     InReview      RenewClaim          ClaimRenewed
     InReview      ReleaseClaim        - or ClaimReleased
     InReview      OfferHandover       - or HandoverOffered
-    InReview      AcceptHandover      ClaimReleased DecisionClaimed
+    InReview      AcceptHandover      ClaimReleased DecisionClaimed or ClaimReleased DecisionAssigned DecisionClaimed
     InReview      Assign              - or DecisionAssigned or ClaimReleased DecisionAssigned
     InReview      Reprioritise        - or DecisionReprioritised
     InReview      CastVote            VoteCast or VoteCast ClaimReleased or VoteCast DecisionResolved

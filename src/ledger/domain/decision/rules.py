@@ -22,7 +22,7 @@ from ledger.domain.decision.state import (
 )
 from ledger.domain.errors import Refused, RuleViolation
 from ledger.domain.event import Utc
-from ledger.domain.ids import LeaseId, PersonId
+from ledger.domain.ids import Digest, LeaseId, PersonId
 from ledger.domain.terms import Action, ReasonMode
 
 SUBMITTERS: Final = frozenset({Role.SERVICE, Role.ANALYST, Role.ADMIN})
@@ -297,13 +297,12 @@ def _lease_lost(case: Case, lease: Lease | None) -> LeaseLost:
     return LeaseLost(decision_id=case.decision_id, holder=None if lease is None else lease.holder)
 
 
-def must_be_what_was_shown(command: CastVote, case: Case) -> None:
-    """Refuse a verdict on something else.
+def must_be_what_was_shown(shown: Digest | None, case: Case) -> None:
+    """Refuse a verdict on something else (``None``: on whatever is current).
 
     Raises:
         SubjectChanged: the digests differ.
     """
-    shown = command.subject_digest
     if shown is not None and shown != case.subject_digest:
         raise SubjectChanged(decision_id=case.decision_id, shown=shown, current=case.subject_digest)
 

@@ -52,7 +52,7 @@ class AllVotesAreIn(RuleViolation):
     """As many have voted as the policy asks, and they do not agree."""
 
     code = "all-votes-are-in"
-    advice = "An administrator can escalate, override or cancel it."
+    advice = "An administrator can override or cancel it."
 
 
 def vote(command: CastVote, state: DecisionState) -> tuple[DecisionEvent, ...]:
@@ -66,7 +66,7 @@ def vote(command: CastVote, state: DecisionState) -> tuple[DecisionEvent, ...]:
     rules.must_have_stepped_up(case, command.by, command.now)
     lease = rules.must_be_free_for(command.by.person, opened, command.now)
     rules.must_present(command, case, lease)
-    rules.must_be_what_was_shown(command, case)
+    rules.must_be_what_was_shown(command.subject_digest, case)
     rules.must_be_allowed(command.approved_actions, case)
     rules.must_give_notes(command, case)
     if case.policy.voters is not None and len(case.votes) >= case.policy.voters:
@@ -157,14 +157,20 @@ def _allowed_by_all(last: VoteCast, agreeing: tuple[Vote, ...]) -> tuple[Action,
 
 def is_quorum(approvals: tuple[Vote, ...], policy: Policy) -> bool:
     """Say whether these approvals of one thing are enough, in number and by groups."""
-    return len(approvals) >= policy.approvals_needed and _are_represented(approvals, policy.groups)
+    return _would_be_quorum(approvals, policy, more=0)
 
 
-def _are_represented(approvals: tuple[Vote, ...], asked: tuple[GroupQuorum, ...]) -> bool:
-    """Say whether every group finds its approvals among different persons.
+def _would_be_quorum(approvals: tuple[Vote, ...], policy: Policy, *, more: int) -> bool:
+    """Say whether these approvals of one thing and so many ``more``, by whomever they take, are enough."""
+    missing = max(policy.approvals_needed - len(approvals), _empty_seats(approvals, policy.groups))
+    return missing <= more
 
-    A person in several groups counts for one of them. Seats and persons are matched by augmenting paths: whoever
-    sits already moves over, if they can, for somebody who has no other seat.
+
+def _empty_seats(approvals: tuple[Vote, ...], asked: tuple[GroupQuorum, ...]) -> int:
+    """Count the approvals that the groups still miss, when each person counts for one of their groups.
+
+    Seats and persons are matched by augmenting paths: whoever sits already moves over, if they can, for somebody
+    who has no other seat.
     """
     seats = [quorum.group for quorum in asked for _ in range(quorum.approvals)]
     taken: dict[int, int] = {}
@@ -181,7 +187,7 @@ def _are_represented(approvals: tuple[Vote, ...], asked: tuple[GroupQuorum, ...]
 
     for person in range(len(approvals)):
         sit(person, set())
-    return len(taken) == len(seats)
+    return len(seats) - len(taken)
 
 
 def _moved_up(case: Case, votes: tuple[Vote, ...], now: Utc) -> tuple[DecisionEvent, ...]:
@@ -205,11 +211,14 @@ def _deadlock(policy: Policy, votes: tuple[Vote, ...]) -> EscalationCause | None
 
 
 def _can_still_agree(policy: Policy, votes: tuple[Vote, ...], missing: int) -> bool:
-    """Say whether ``missing`` more votes, all alike, could end it; groups are not looked at."""
-    approved = [vote.approves for vote in votes if vote.choice is Choice.APPROVE]
-    most = max((approved.count(digest) for digest in approved), default=0)
+    """Say whether ``missing`` more votes, all alike, could end it."""
+    approvals = [vote for vote in votes if vote.choice is Choice.APPROVE]
     rejections = sum(vote.choice is Choice.REJECT for vote in votes)
-    return most + missing >= policy.approvals_needed or rejections + missing >= policy.rejections_needed
+    wanted = {vote.approves for vote in approvals} or {None}
+    return rejections + missing >= policy.rejections_needed or any(
+        _would_be_quorum(tuple(vote for vote in approvals if vote.approves == item), policy, more=missing)
+        for item in wanted
+    )
 
 
 def escalate(command: Escalate, state: DecisionState) -> tuple[DecisionEvent, ...]:
