@@ -40,12 +40,14 @@ class CannotWorkOnIt(RuleViolation):
     """That person cannot work on decisions: they are no active reviewer."""
 
     code = "colleague-cannot-review"
+    advice = "Name an active analyst or administrator."
 
 
 class HandoverToYourself(RuleViolation):
     """You hold it already: a hand-over is for somebody else."""
 
     code = "handover-to-yourself"
+    advice = "Name a colleague, or give it back."
 
 
 class NothingOffered(RuleViolation):

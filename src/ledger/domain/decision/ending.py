@@ -36,12 +36,14 @@ class TicketRequired(RuleViolation):
     """An override names the ticket it is done under."""
 
     code = "ticket-required"
+    advice = "Name the incident or change that it belongs to."
 
 
 class NothingToCountersign(RuleViolation):
     """Nobody overrode it, or the override has been countersigned."""
 
     code = "nothing-to-countersign"
+    advice = "There is nothing to do; look at its history."
 
 
 class CountersignTooLate(RuleViolation):
@@ -51,12 +53,14 @@ class CountersignTooLate(RuleViolation):
     """
 
     code = "countersign-too-late"
+    advice = "Whoever still wants it submits it again."
 
 
 class OwnOverride(Refused):
     """Nobody countersigns what they overrode themselves."""
 
     code = "own-override"
+    advice = "Ask another administrator."
 
 
 def withdraw(command: Withdraw, state: DecisionState) -> tuple[DecisionEvent, ...]:

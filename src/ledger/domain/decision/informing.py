@@ -33,6 +33,7 @@ class NotTheSubmitter(Refused):
     """Only whoever submitted it may do this."""
 
     code = "not-the-submitter"
+    advice = "Ask whoever submitted it."
 
 
 class NotAParticipant(Refused):
@@ -45,18 +46,21 @@ class QuestionOpen(RuleViolation):
     """The submitter has been asked already and has not answered."""
 
     code = "question-open"
+    advice = "Wait for the answer, or ask in a comment."
 
 
 class NothingWasAsked(RuleViolation):
     """Nobody waits for an answer."""
 
     code = "nothing-was-asked"
+    advice = "Say it in a comment."
 
 
 class NothingSaid(RuleViolation):
     """It is blank."""
 
     code = "nothing-said"
+    advice = "Write something."
 
 
 class AnotherKind(RuleViolation):
@@ -66,6 +70,7 @@ class AnotherKind(RuleViolation):
     """
 
     code = "another-kind"
+    advice = "Withdraw it, and submit an item of the other kind."
 
 
 class TooMuchEvidence(RuleViolation):
@@ -75,6 +80,7 @@ class TooMuchEvidence(RuleViolation):
     """
 
     code = "too-much-evidence"
+    advice = "Name the place of further files in a comment."
 
 
 def request_information(command: RequestInformation, state: DecisionState) -> tuple[DecisionEvent, ...]:

@@ -62,6 +62,7 @@ class UnknownParameter(RuleViolation):
     """
 
     code = "unknown-parameter"
+    advice = "Point to something that the payload has."
 
 
 class ParameterDoesNotFit(RuleViolation):
@@ -71,6 +72,7 @@ class ParameterDoesNotFit(RuleViolation):
     """
 
     code = "parameter-does-not-fit"
+    advice = "Send values of the types that its kind has."
 
 
 def kind_of(item: Item) -> str:

@@ -88,12 +88,14 @@ class SelfReview(Refused):
     """Nobody decides what they submitted themselves."""
 
     code = "self-review"
+    advice = "Somebody else decides it."
 
 
 class EscalatorMayNotDecide(Refused):
     """Whoever escalated it does not give the verdict."""
 
     code = "escalator-may-not-decide"
+    advice = "Somebody else, or an administrator, decides it."
 
 
 class NotInGroup(Refused):
@@ -103,6 +105,7 @@ class NotInGroup(Refused):
     """
 
     code = "not-in-group"
+    advice = "Take another one, or ask a member of one of its groups."
 
 
 class AssignedToAnother(RuleViolation):
@@ -119,6 +122,7 @@ class AlreadyVoted(RuleViolation):
     """You have voted on it already."""
 
     code = "already-voted"
+    advice = "Wait for the others."
 
 
 class SubjectChanged(RuleViolation):
@@ -135,24 +139,28 @@ class ActionNotAllowed(RuleViolation):
     """The policy of this decision does not allow these actions."""
 
     code = "action-not-allowed"
+    advice = "Leave these actions away."
 
 
 class ReasonRequired(RuleViolation):
     """The policy of this decision asks for notes with this verdict."""
 
     code = "reason-required"
+    advice = "Say why in the notes."
 
 
 class EscalationReasonRequired(RuleViolation):
     """Escalation reason required."""
 
     code = "escalation-reason-required"
+    advice = "Say why it goes up."
 
 
 class EscalationExhausted(RuleViolation):
     """It is at the highest level already."""
 
     code = "escalation-exhausted"
+    advice = "Decide it here, or ask an administrator."
 
 
 def must_be_open(state: DecisionState, now: Utc) -> Open:

@@ -98,7 +98,7 @@ def _work(event: _Work) -> str:  # noqa: PLR0911 - one for each event
         case ClaimRenewed():
             return f"keeps it until {event.expires_at:%H:%M}"
         case ClaimReleased():
-            return f"gave it back ({event.cause.value.replace('_', ' ')})"
+            return f"gave it back ({event.cause.value.replace('_', ' ')}){_quoted(event.reason)}"
         case HandoverOffered():
             return "offered it to a colleague"
         case DecisionAssigned():

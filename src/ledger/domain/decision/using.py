@@ -25,6 +25,7 @@ class NotApproved(RuleViolation):
     """It has not been approved."""
 
     code = "not-approved"
+    advice = "Look at the response: it says how it stands."
 
 
 class DigestDiffers(RuleViolation):
@@ -61,6 +62,7 @@ class OverrideNotCountersigned(RuleViolation):
     """Nobody countersigned this override in time."""
 
     code = "override-not-countersigned"
+    advice = "Submit it again to have it approved again."
 
 
 class OutcomeAlreadyReported(RuleViolation):
@@ -70,6 +72,7 @@ class OutcomeAlreadyReported(RuleViolation):
     """
 
     code = "outcome-already-reported"
+    advice = "Say more in a comment."
 
 
 def redeem(command: Redeem, state: DecisionState) -> tuple[DecisionEvent, ...]:

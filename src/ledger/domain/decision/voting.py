@@ -40,12 +40,14 @@ class ParameterNotEditable(RuleViolation):
     """
 
     code = "parameter-not-editable"
+    advice = "Approve it as it is, or reject it and say what should change."
 
 
 class OnlyApprovalsChange(RuleViolation):
     """Only an approval can come with other parameters."""
 
     code = "only-approvals-change"
+    advice = "Leave the parameters away, or approve."
 
 
 class AllVotesAreIn(RuleViolation):
