@@ -47,6 +47,8 @@ def test_help_names_every_command_and_is_quick():
         ("user", "add"),
         ("user", "list"),
         ("user", "deactivate"),
+        ("user", "groups"),
+        ("user", "lead"),
         ("user", "forget-factor"),
         ("key", "issue"),
         ("key", "list"),

@@ -12,6 +12,7 @@ from ledger.cli.operating import by_operator, operating
 from ledger.cli.refusals import explain
 from ledger.cli.user import AccountRefused
 from ledger.domain.account.decide import AccountNotFound, LastAdmin
+from ledger.domain.account.placing import MalformedGroupName, NotAnAnalyst
 from ledger.domain.authority import Role
 from ledger.identity import people, second_factor
 from ledger.identity.login import login
@@ -46,6 +47,7 @@ def test_who_was_added_is_listed(installed: Database, capsys: pytest.CaptureFixt
         "role": "admin",
         "is_active": True,
         "is_lead": False,
+        "groups": [],
         "second_factor": False,
         "full_name": "[b]Bo",
         "email": "boss@example.org",
@@ -82,6 +84,47 @@ def test_who_is_deactivated_once_is_so(installed: Database, capsys: pytest.Captu
     user.deactivate("second", reason="left")
     assert capsys.readouterr().out == "second is deactivated.\nsecond was deactivated before.\n"
     assert [row["is_active"] for row in listed(capsys)] == [True, False]
+
+
+def test_who_is_put_into_groups_is_in_them(installed: Database, capsys: pytest.CaptureFixture[str]):
+    add("sam")
+    capsys.readouterr()
+    user.groups("sam", "tier-2", "malware", reason="new team")
+    user.groups("sam", "malware", "tier-2", reason="new team")
+    assert capsys.readouterr().out == "sam is in malware, tier-2.\nsam was in malware, tier-2 before.\n"
+    assert [row["groups"] for row in listed(capsys)] == [["malware", "tier-2"]]
+    user.show()
+    assert "malware, tier-2" in capsys.readouterr().out
+
+    user.groups("sam", reason="left the team")
+    user.groups("sam", reason="left the team")
+    assert capsys.readouterr().out == "sam is in no group.\nsam was in no group before.\n"
+    with pytest.raises(MalformedGroupName):
+        user.groups("sam", "Tier 2", reason="x")
+    with pytest.raises(AccountNotFound):
+        user.groups("nobody", "tier-2", reason="x")
+    with pytest.raises(AccountRefused, match="says why"):
+        user.groups("sam", "tier-2", reason=" ")
+
+
+def test_who_is_made_a_lead_is_one_until_it_is_taken_back(
+    installed: Database, capsys: pytest.CaptureFixture[str]
+):
+    add("sam")
+    add("boss", Role.ADMIN)
+    capsys.readouterr()
+    user.lead("sam", reason="runs the shift")
+    user.lead("sam", reason="runs the shift")
+    assert capsys.readouterr().out == "sam is a lead now.\nsam was a lead before.\n"
+    user.show()
+    assert "analyst, lead" in capsys.readouterr().out
+
+    user.lead("sam", revoke=True, reason="left the shift")
+    user.lead("sam", revoke=True, reason="left the shift")
+    assert capsys.readouterr().out == "sam is no lead now.\nsam was no lead before.\n"
+    assert [row["is_lead"] for row in listed(capsys)] == [False, False]
+    with pytest.raises(NotAnAnalyst):
+        user.lead("boss", reason="x")
 
 
 def with_factor(username: str) -> None:

@@ -285,3 +285,4 @@ async def test_everybody_is_told_who_they_are(identity: Identity, clock: MovingC
 
     assert told.record == record("sam")
     assert (told.role, told.is_2fa_enabled, told.last_login) == (Role.ANALYST, False, clock())
+    assert (told.groups, told.is_lead) == ((), False)

@@ -10,6 +10,7 @@ import msgspec
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from ledger.domain.account.commands import AccountCommand
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.account.events import AccountEvent
 from ledger.domain.authority import Role
@@ -34,6 +35,7 @@ from tests.builders import (
     TWO_OF_EACH,
     authority,
     cast_vote,
+    change_groups,
     change_password,
     change_role,
     claim,
@@ -41,6 +43,7 @@ from tests.builders import (
     enable_second_factor,
     escalate,
     expire,
+    grant_lead,
     later,
     log_in,
     log_out,
@@ -50,6 +53,7 @@ from tests.builders import (
     release,
     renew,
     revoke,
+    revoke_lead,
     session_of,
     submit,
 )
@@ -193,12 +197,21 @@ class History:
             self._try(ACCOUNT, register(person, now=now), stream, self.accounts)
             return
         command = (
-            change_role(tuple(Role)[move.which], now=now),
+            self._placed(move, now),
             change_password(by=person, now=now),
             enable_second_factor(by=person, now=now),
             (deactivate if move.which % 2 else reactivate)(now=now),
         )[move.what - 12]
         self._try(ACCOUNT, command, stream, self.accounts)
+
+    def _placed(self, move: Move, now: datetime) -> AccountCommand:
+        wishes = (
+            change_role(tuple(Role)[move.which], now=now),
+            change_groups(*("malware", "tier-2")[: move.which], now=now),
+            grant_lead(now=now),
+            revoke_lead(now=now),
+        )
+        return wishes[move.wait % len(wishes)]
 
     def _try(
         self,

@@ -29,9 +29,9 @@ select 1, 'session-' || n, gen_random_uuid(), ('00000000-0000-0000-0000-' || lpa
        0, 60, now(), now() + n * interval '1 second', case when n < 200 then 'open' else 'ended' end,
        case when n < 200 then null else now() end
 from generate_series(1, 5000) n;
-insert into views.directory_v1
+insert into views.directory_v2
 select 1, 'account-' || n, gen_random_uuid(), case when n % 500 = 0 then 'admin' else 'analyst' end, now(),
-       true, false, 0, null, false
+       true, false, case when n % 50 = 0 then array['tier-' || n % 100] else '{}' end, 0, null, false
 from generate_series(1, 5000) n;
 insert into views.timers_v1
 select 1, 'decision-' || n, null, null, null, 0, false, false, false, null,
@@ -58,7 +58,7 @@ async def conn(database: Database) -> AsyncIterator[asyncpg.Connection]:
     await owner.close()
     conn = await asyncpg.connect(database.service_url)
     await conn.execute(FILL)
-    for table in ("queue_v1", "decisions_v2", "statistics_v1", "sessions_v1", "directory_v1", "timers_v1"):
+    for table in ("queue_v1", "decisions_v2", "statistics_v1", "sessions_v1", "directory_v2", "timers_v1"):
         await conn.execute(f"vacuum analyze views.{table}")
     try:
         yield conn
@@ -76,12 +76,14 @@ async def conn(database: Database) -> AsyncIterator[asyncpg.Connection]:
         (statistics.SUMMARY, "1, now(), null", "statistics_v1_submitted_idx"),
         (sessions.OPEN_OF, f"1, {SOMEBODY}", "sessions_v1_open_idx"),
         (sessions.LAST_LOGIN, f"1, {SOMEBODY}", "sessions_v1_login_idx"),
-        (directory.FIND, f"1, {SOMEBODY}", "directory_v1_person_key"),
-        (directory.PAGE, "1, null, 50", "directory_v1_person_key"),
+        (directory.FIND, f"1, {SOMEBODY}", "directory_v2_person_key"),
+        (directory.PAGE, "1, null, 50", "directory_v2_person_key"),
+        (directory.OF, f"1, array[{SOMEBODY}]", "directory_v2_person_key"),
+        (directory.GROUPS, "1, '', 50", "directory_v2_groups_idx"),
         (timers.DUE, "1, now(), '-infinity', '', 200", "timers_v1_due_idx"),
         (timers.NEXT, "1, now()", "timers_v1_due_idx"),
         (timers.BACKLOG, "1, now(), 1000", "timers_v1_due_idx"),
-        (directory.ANOTHER_ACTIVE_ADMIN, f"1, {SOMEBODY}", "directory_v1_admins_idx"),
+        (directory.ANOTHER_ACTIVE_ADMIN, f"1, {SOMEBODY}", "directory_v2_admins_idx"),
     ],
 )
 async def test_it_is_found_by_index(

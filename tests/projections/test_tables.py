@@ -122,8 +122,8 @@ async def test_tables_change_places_with_everything_that_belongs_to_them(conn: C
 async def test_tables_that_another_ledger_uses_too_are_not_exchanged(conn: Connection) -> None:
     await tables.require_own(conn, LEDGER_ID, DIRECTORY)
     await conn.execute(
-        "insert into views.directory_v1 values"
-        " (2, 's', gen_random_uuid(), 'admin', now(), true, false, 0, null, false)"
+        "insert into views.directory_v2 values"
+        " (2, 's', gen_random_uuid(), 'admin', now(), true, false, '{}', 0, null, false)"
     )
 
     with pytest.raises(tables.SharedTables):

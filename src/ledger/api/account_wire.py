@@ -101,6 +101,8 @@ class Me(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
     is_2fa_enabled: bool
     last_login: Utc | None
+    groups: tuple[str, ...]
+    is_lead: bool
 
 
 class SecondFactor(msgspec.Struct, frozen=True, kw_only=True):

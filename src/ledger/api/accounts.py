@@ -119,6 +119,8 @@ class AccountController(Controller):
             role=known.role,
             is_2fa_enabled=known.is_2fa_enabled,
             last_login=known.last_login,
+            groups=known.groups,
+            is_lead=known.is_lead,
         )
         return await call.answer(body)
 

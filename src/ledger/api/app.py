@@ -14,6 +14,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler
 from ledger.api.accounts import AccountController
 from ledger.api.arrival import check_arrival
 from ledger.api.decisions import DecisionController
+from ledger.api.directory import DirectoryController
 from ledger.api.docs import docs_asset, docs_page, openapi_document
 from ledger.api.door import Door
 from ledger.api.factors import FactorController
@@ -33,6 +34,7 @@ from ledger.domain.errors import LedgerError
 
 ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     AccountController,
+    DirectoryController,
     FactorController,
     SessionController,
     KeyController,

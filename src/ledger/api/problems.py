@@ -19,6 +19,7 @@ from ledger.api.refusals import OUR_RULES, is_conflict
 from ledger.api.request_id import request_id_of
 from ledger.api.types import HttpRequest
 from ledger.domain.account.decide import NotAServiceAccount, SecondFactorNeeded, SecondFactorNotEnabled
+from ledger.domain.account.placing import NotADecider, NotAnAnalyst
 from ledger.domain.authority import InsufficientPermissions, SessionIsPaused, StepUpRequired
 from ledger.domain.errors import (
     Corrupt,
@@ -55,6 +56,8 @@ STATUSES: Final[tuple[tuple[type[LedgerError], int], ...]] = (
     (PolicyRule, 409),
     (SessionIsPaused, 409),
     (NotAServiceAccount, 409),
+    (NotADecider, 409),
+    (NotAnAnalyst, 409),
     (SecondFactorNeeded, 409),
     (SecondFactorNotEnabled, 409),
     (RuleViolation, 400),  # on the calls of the service this one replaces; 409 on calls of our own

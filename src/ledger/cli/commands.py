@@ -11,7 +11,9 @@ app: Final = App(
     version=lambda: version("decision-ledger"),
 )
 key: Final = App(name="key", help="Issue, list and revoke API keys of service accounts.")
-user: Final = App(name="user", help="Add, list and deactivate accounts, also beside a running service.")
+user: Final = App(
+    name="user", help="Accounts: add, list, place and deactivate, also beside a running service."
+)
 projections: Final = App(
     name="projections", help="See how read models are doing, and mend them, also beside a running service."
 )
@@ -40,6 +42,8 @@ key.command("ledger.cli.key:revoke", name="revoke", help="Take a key away; it st
 user.command("ledger.cli.user:add", name="add", help="Let somebody in.")
 user.command("ledger.cli.user:show", name="list", help="Show everybody.")
 user.command("ledger.cli.user:deactivate", name="deactivate", help="Keep somebody out; their sessions end.")
+user.command("ledger.cli.user:groups", name="groups", help="Put somebody into groups.")
+user.command("ledger.cli.user:lead", name="lead", help="Let an analyst lead others, or no more.")
 user.command("ledger.cli.user:forget_factor", name="forget-factor", help="Take a lost second factor away.")
 
 projections.command("ledger.cli.projections:status", name="status", help="Show how each is doing.")

@@ -44,6 +44,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     role: Role | None
     is_active: bool
     is_lead: bool
+    groups: tuple[str, ...]
     second_factor: bool
     full_name: str
     email: str
@@ -116,6 +117,35 @@ def forget_factor(
     return 0
 
 
+def groups(
+    username: str,
+    *names: Annotated[str, Parameter(help="All groups they are in from now on; none takes them out of all.")],
+    reason: Annotated[
+        str | None, Parameter(help="Why; it is kept in the ledger, and asked for if it is left out.")
+    ] = None,
+) -> int:
+    """Put an analyst or administrator into these groups and no others. Their sessions go on."""
+    changed = asyncio.run(_change_groups(username, names, _why(reason)))
+    place = f"in {', '.join(sorted(set(names)))}" if names else "in no group"
+    print(f"{username} is {place}." if changed else f"{username} was {place} before.")
+    return 0
+
+
+def lead(
+    username: str,
+    *,
+    revoke: Annotated[bool, Parameter(negative="", help="They lead nobody any more.")] = False,
+    reason: Annotated[
+        str | None, Parameter(help="Why; it is kept in the ledger, and asked for if it is left out.")
+    ] = None,
+) -> int:
+    """Let an analyst lead others: take over what they hold, and assign. Their sessions go on."""
+    changed = asyncio.run(_change_lead(username, is_lead=not revoke, reason=_why(reason)))
+    place = "no lead" if revoke else "a lead"
+    print(f"{username} is {place} now." if changed else f"{username} was {place} before.")
+    return 0
+
+
 def _why(reason: str | None) -> str:
     (given,) = _asked_for({"--reason": reason})
     if not given.strip():
@@ -182,6 +212,22 @@ async def _deactivate(username: str, reason: str) -> bool:
     return bool(handled.events)
 
 
+async def _change_groups(username: str, groups: Sequence[str], reason: str) -> bool:
+    async with operating() as services:
+        handled = await administering.change_groups(
+            services.identity, username, groups=groups, reason=reason, by=None, provenance=by_operator()
+        )
+    return bool(handled.events)
+
+
+async def _change_lead(username: str, *, is_lead: bool, reason: str) -> bool:
+    async with operating() as services:
+        handled = await administering.change_lead(
+            services.identity, username, is_lead=is_lead, reason=reason, by=None, provenance=by_operator()
+        )
+    return bool(handled.events)
+
+
 async def _forget_factor(username: str, reason: str) -> bool:
     async with operating() as services:
         found = await people.find(services.ledger.pool, services.ledger.ledger_id, username)
@@ -217,6 +263,7 @@ def _account(person: Person, state: object) -> Account:
         role=None if known is None else known.role,
         is_active=known is not None and known.is_active,
         is_lead=known is not None and known.is_lead,
+        groups=() if known is None else known.groups,
         second_factor=known is not None and known.second_factor,
         full_name=person.record.full_name,
         email=person.record.email,
@@ -225,11 +272,12 @@ def _account(person: Person, state: object) -> Account:
 
 
 def _print_table(accounts: list[Account]) -> None:
-    columns = ("User", "Role", "State", "2FA", "Name", "Address", "Since")
+    columns = ("User", "Role", "Groups", "State", "2FA", "Name", "Address", "Since")
     rows = [
         (
             account.username,
             f"{account.role or 'unknown'}{', lead' if account.is_lead else ''}",
+            ", ".join(account.groups),
             "active" if account.is_active else "deactivated",
             "yes" if account.second_factor else "no",
             account.full_name,

@@ -1,7 +1,7 @@
-"""Changing accounts: deactivate, reactivate, another role, another password; sessions end with what they relied on."""
+"""Changing accounts: who is let in, as what, in which groups, by which password; sessions end with what they relied on."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -9,10 +9,13 @@ import msgspec
 from ledger.command_handler import MAX_ATTEMPTS, Alongside, Facts, Handled, handle
 from ledger.domain.account.commands import (
     AccountCommand,
+    ChangeGroups,
     ChangePassword,
     ChangeRole,
     DeactivateAccount,
+    GrantLead,
     ReactivateAccount,
+    RevokeLead,
 )
 from ledger.domain.account.decide import ACCOUNT, AccountNotFound, LastAdmin
 from ledger.domain.account.events import AccountEvent
@@ -103,6 +106,57 @@ async def change_role(
         )
 
     return await _leave_an_admin(identity, username, order, by, provenance)
+
+
+async def change_groups(
+    identity: Identity,
+    username: str,
+    *,
+    groups: Sequence[str],
+    reason: str,
+    by: Principal | None,
+    provenance: Provenance,
+) -> Handled[AccountEvent]:
+    """Put a person into these groups and no others; it holds from their next command on, and no session ends.
+
+    Raises:
+        AdminRequired: somebody else asks for it.
+        AccountNotFound: nobody has this user name.
+        ReasonMissing, MalformedGroupName, TooManyGroups: the wish is not well-formed.
+        NotADecider: the account's role is for nobody who votes.
+    """
+
+    def order(asked: _Asked) -> ChangeGroups:
+        return ChangeGroups(now=asked.now, by=asked.by, groups=tuple(groups), reason=reason)
+
+    person = await _find(identity, username, by)
+    return await _change(identity, person, order, by, provenance)
+
+
+async def change_lead(
+    identity: Identity,
+    username: str,
+    *,
+    is_lead: bool,
+    reason: str,
+    by: Principal | None,
+    provenance: Provenance,
+) -> Handled[AccountEvent]:
+    """Let an analyst lead, or lead no more; it holds from their next command on, and no session ends.
+
+    Raises:
+        AdminRequired: somebody else asks for it.
+        AccountNotFound: nobody has this user name.
+        ReasonMissing: it does not say why.
+        NotAnAnalyst: nobody else leads.
+    """
+
+    def order(asked: _Asked) -> GrantLead | RevokeLead:
+        wish = GrantLead if is_lead else RevokeLead
+        return wish(now=asked.now, by=asked.by, reason=reason)
+
+    person = await _find(identity, username, by)
+    return await _change(identity, person, order, by, provenance)
 
 
 async def change_password(

@@ -23,6 +23,8 @@ class Me(msgspec.Struct, frozen=True, kw_only=True):
 
     record: Record
     role: Role
+    groups: tuple[str, ...]
+    is_lead: bool
     is_2fa_enabled: bool
     last_login: datetime | None
 
@@ -43,6 +45,8 @@ async def me(identity: Identity, principal: Principal) -> Me:
     return Me(
         record=person.record,
         role=account.role,
+        groups=account.groups,
+        is_lead=account.is_lead,
         is_2fa_enabled=account.second_factor,
         last_login=last,
     )

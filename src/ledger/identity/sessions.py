@@ -33,6 +33,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     session: SessionId | None
     role: Role
     is_lead: bool
+    groups: tuple[str, ...] = ()
     key: ApiKey | None = None
 
 
@@ -134,7 +135,13 @@ def _principal(
     )
     if not (standing.session_is_live and standing.is_active):
         raise SessionNotLive(session=session)
-    return Principal(person=person, session=session, role=standing.role, is_lead=standing.is_lead)
+    return Principal(
+        person=person,
+        session=session,
+        role=standing.role,
+        is_lead=standing.is_lead,
+        groups=standing.groups,
+    )
 
 
 def _standing(

@@ -53,7 +53,7 @@ class NotAnAnalyst(RuleViolation):
     """
 
     code = "not-an-analyst"
-    advice = "Let the account in with the role 'analyst' first; administrators need no flag."
+    advice = "Let the account in with the role 'analyst' first."
 
 
 def place(command: Placing, account: Registered, by: PersonId | None) -> tuple[Placed, ...]:

@@ -1,0 +1,108 @@
+"""Who there is, in which groups, and who leads, over HTTP."""
+
+from collections.abc import Sequence
+from typing import Annotated, Final
+from urllib.parse import urlencode
+
+import msgspec
+from litestar import Controller, Response, get, post
+from litestar.params import FromPath, QueryParameter
+
+from ledger.api.account_wire import Message
+from ledger.api.call import Call, json_response
+from ledger.api.directory_wire import GroupShown, NewGroups, NewLead, UserShown
+from ledger.api.types import HttpRequest
+from ledger.identity import administering, user_list
+from ledger.identity.user_list import ListedUser
+
+STALE: Final = "Ledger-View-Stale"
+FEEDS: Final = ("directory",)
+
+Limit = Annotated[int, QueryParameter(ge=1, le=100)]
+After = Annotated[str, QueryParameter(max_length=1_000)]
+
+
+class DirectoryController(Controller):
+    """Who there is, in which groups, and who leads."""
+
+    path = "/api/auth"
+    tags = ("Authentication",)
+
+    @get("/users", opt={"answer": list[UserShown], "tells": ("Link", STALE)})
+    async def users(self, request: HttpRequest, limit: Limit = 50, cursor: After = "") -> Response[bytes]:
+        """List accounts by user name, deactivated ones too; the next page's address is in the Link header."""
+        call = Call(request)
+        page = await user_list.users(call.services.identity, after=cursor, limit=limit)
+        shown = [_shown(one) for one in page.users]
+        return _page(call, "users", shown, _query(limit, page.more_after))
+
+    @get("/groups", opt={"answer": list[GroupShown], "tells": ("Link", STALE)})
+    async def groups(self, request: HttpRequest, limit: Limit = 50, cursor: After = "") -> Response[bytes]:
+        """List groups by name with who is in them and active; the next page's address is in the Link header."""
+        call = Call(request)
+        page = await user_list.groups(call.services.identity, after=cursor, limit=limit)
+        shown = [GroupShown(group=one.name, members=one.members) for one in page.groups]
+        return _page(call, "groups", shown, _query(limit, page.more_after))
+
+    @post(
+        "/users/{username:str}/groups",
+        status_code=200,
+        opt={"body": NewGroups, "answer": Message, "keyed": True},
+    )
+    async def change_groups(self, request: HttpRequest, username: FromPath[str]) -> Response[bytes]:
+        """Put an analyst or administrator into these groups and no others; sessions go on."""
+        call = Call(request)
+        given = await call.json(NewGroups)
+        handled = await administering.change_groups(
+            call.services.identity,
+            username,
+            groups=given.groups,
+            reason=given.reason,
+            by=call.principal,
+            provenance=await call.provenance(),
+        )
+        return await call.answer(Message(message="Groups changed"), handled=handled, feeds=FEEDS)
+
+    @post(
+        "/users/{username:str}/lead",
+        status_code=200,
+        opt={"body": NewLead, "answer": Message, "keyed": True},
+    )
+    async def change_lead(self, request: HttpRequest, username: FromPath[str]) -> Response[bytes]:
+        """Let an analyst lead others, or lead nobody any more; sessions go on."""
+        call = Call(request)
+        given = await call.json(NewLead)
+        handled = await administering.change_lead(
+            call.services.identity,
+            username,
+            is_lead=given.lead,
+            reason=given.reason,
+            by=call.principal,
+            provenance=await call.provenance(),
+        )
+        return await call.answer(Message(message="Lead changed"), handled=handled, feeds=FEEDS)
+
+
+def _query(limit: int, more_after: str | None) -> str | None:
+    return None if more_after is None else urlencode({"limit": limit, "cursor": more_after})
+
+
+def _page(call: Call, what: str, shown: Sequence[msgspec.Struct], more: str | None) -> Response[bytes]:
+    """Answer with a page, the address of the next one (RFC 8288), and whether the directory is late."""
+    headers = {STALE: ",".join(stale)} if (stale := call.services.progress.stale(FEEDS)) else {}
+    if more is not None:
+        headers["Link"] = f'</api/auth/{what}?{more}>; rel="next"'
+    return json_response(shown, headers=headers)
+
+
+def _shown(one: ListedUser) -> UserShown:
+    account = one.account
+    return UserShown(
+        username=one.username,
+        role=account.role,
+        groups=account.groups,
+        is_lead=account.is_lead,
+        is_active=account.is_active,
+        is_2fa_enabled=account.second_factor,
+        registered_at=account.registered_at,
+    )
