@@ -55,3 +55,13 @@ async def test_a_view_that_is_not_level_is_not_waited_for_for_ever(
     ledger = await Ledger.open(database.service_url)
     async with composed(ledger, settings, ensure_secret_key(settings)) as services:
         assert not await level(services)
+
+
+@pytest.mark.parametrize("stays", ["for a while", "for good"])
+async def test_only_a_service_that_stays_tells_webhooks(database: Database, settings: Settings, stays: str):
+    ledger = await Ledger.open(database.service_url)
+    tells = stays == "for good"
+    async with composed(ledger, settings, ensure_secret_key(settings), tells_webhooks=tells):
+        running = {task.get_name() for task in asyncio.all_tasks()}
+
+    assert ("webhook-sending" in running) is tells

@@ -21,12 +21,15 @@ from ledger.cli.doctor import doctor
 from ledger.domain.ids import PersonId, StreamName
 from ledger.identity import factor_rows
 from ledger.identity.factor_check import FACTOR_PURPOSE
+from ledger.identity.identity import Identity
 from ledger.identity.keys import Keyring
 from ledger.settings import Settings
 from ledger.store.ledger import Ledger
 from ledger.store.snapshot_sample import SnapshotSample
 from ledger.store.snapshots import fingerprint_of
+from ledger.webhooks.webhooks import Webhooks
 from tests.support.databases import Cluster, Database
+from tests.webhooks.house import registered
 
 Usage = namedtuple("Usage", "total used free")  # noqa: PYI024 - as shutil's own
 KEY = "the key that everything was sealed with"
@@ -59,12 +62,13 @@ def test_a_sound_installation_is_healthy(installed: Database, capsys: pytest.Cap
         "migrations",
         "rights",
         "second factors",
+        "webhooks",
         "snapshots",
         "clock",
         "owner's login",
     ]
     assert doctor() == 0
-    assert capsys.readouterr().out.count("✓ ") == 10
+    assert capsys.readouterr().out.count("✓ ") == 11
 
 
 def test_nothing_is_there_before_the_first_start(
@@ -351,3 +355,15 @@ def test_a_database_that_was_named_wrongly_is_not_mistaken_for_the_embedded_one(
     said = capsys.readouterr().out
     assert f"✗ database       was not looked at\n                 → mend {name} first\n" in said
     assert "embedded" not in said
+
+
+async def test_webhooks_whose_secret_the_key_does_not_open_are_told(database: Database, ledger: Ledger):
+    identity = Identity.of(ledger, secret_keys=["another key, of which nobody knows any more"])
+    hooks = Webhooks.of(identity, secret_keys=["another key, of which nobody knows any more"])
+    assert (await findings_of(database.service_url))["webhooks"].verdict is Verdict.GOOD
+
+    await registered(hooks, "https://hooks.example.org/")
+
+    found = (await findings_of(database.service_url))["webhooks"]
+    assert found.verdict is Verdict.BAD
+    assert found.seen.startswith("the secrets of 1 were sealed with another secret key")

@@ -12,6 +12,7 @@ from ledger.store.ledger import LEDGER_ID
 from ledger.store.migrate import MigrationChanged, ServerTooOld, all_migrations, check_server, pending
 from ledger.store.pool import DatabaseUnreachable, DirectConnection, connect
 from ledger.store.snapshot_sample import SnapshotSample, sample_snapshots
+from ledger.webhooks import secrets
 
 NOTICEABLE_SKEW: Final = timedelta(seconds=1)
 HARMFUL_SKEW: Final = timedelta(seconds=30)
@@ -39,6 +40,7 @@ async def check_database(database: Database, *, secret_keys: Sequence[str]) -> A
         if shape.verdict is Verdict.GOOD:
             yield _judge_rights(await rights_of(conn))
             yield await _second_factors(conn, secret_keys)
+            yield await _webhooks(conn, secret_keys)
             yield _judge_snapshots(await sample_snapshots(conn, LEDGER_ID))
         yield await _clock(conn)
     finally:
@@ -94,6 +96,14 @@ async def _second_factors(conn: DirectConnection, secret_keys: Sequence[str]) ->
     if unreadable:
         return bad("second factors", SEALED_WITH_ANOTHER.format(unreadable), SET_THE_OLD_KEY)
     return good("second factors", "the secret key opens all there are")
+
+
+async def _webhooks(conn: DirectConnection, secret_keys: Sequence[str]) -> Finding:
+    unreadable = await secrets.count_unreadable(conn, LEDGER_ID, secret_keys)
+    if unreadable:
+        seen = f"the secrets of {unreadable} were sealed with another secret key: nothing is sent to them"
+        return bad("webhooks", seen, f"{SET_THE_OLD_KEY}, or rotate their secrets")
+    return good("webhooks", "the secret key opens the secrets of all there are")
 
 
 def _judge_snapshots(sample: SnapshotSample) -> Finding:

@@ -17,12 +17,17 @@ user: Final = App(
 projections: Final = App(
     name="projections", help="See how read models are doing, and mend them, also beside a running service."
 )
+webhooks: Final = App(
+    name="webhooks",
+    help="See how webhooks are doing, and send dead letters again, also beside a running service.",
+)
 
 app.command("ledger.cli.serve:serve", name="serve", help="Run the service: HTTP, projections, reactions.")
 app.command("ledger.cli.migrate:migrate", name="migrate", help="Bring the database to this release's shape.")
 app.command(user)
 app.command(key)
 app.command(projections)
+app.command(webhooks)
 app.command(
     "ledger.cli.importing:import_file",
     name="import",
@@ -72,3 +77,7 @@ projections.command("ledger.cli.mending:fix", name="fix", help="Take a failure a
 projections.command("ledger.cli.mending:replay", name="replay", help="Fold a range of positions anew.")
 projections.command("ledger.cli.mending:pause", name="pause", help="Let a projection stand where it is.")
 projections.command("ledger.cli.mending:resume", name="resume", help="Let a projection go on.")
+
+webhooks.command("ledger.cli.webhooks:show", name="list", help="Show the webhooks and how they are doing.")
+webhooks.command("ledger.cli.webhooks:dead", name="dead", help="List messages that were given up.")
+webhooks.command("ledger.cli.webhooks:replay", name="replay", help="Send what was given up again.")

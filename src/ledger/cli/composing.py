@@ -120,11 +120,18 @@ def webhooks_of(identity: Identity, settings: Settings, secret_key: SecretStr) -
 
 @asynccontextmanager
 async def composed(
-    ledger: Ledger, settings: Settings, secret_key: SecretStr, *, only: Part | None = None
+    ledger: Ledger,
+    settings: Settings,
+    secret_key: SecretStr,
+    *,
+    only: Part | None = None,
+    tells_webhooks: bool = False,
 ) -> AsyncIterator[Services]:
     """Start everything behind the HTTP side on an open ledger; stops it, and the ledger, in the end.
 
     ``only`` one part leaves the other to another process: ``api`` feeds no projections and reacts to nothing.
+    ``tells_webhooks`` is for a service that stays: a command would break off what it had begun to send, and may have
+    been started where other addresses can be reached.
     """
     progress = Progress(ledger)
     runner = None if only == "api" else Runner(ledger, progress)
@@ -150,7 +157,7 @@ async def composed(
         progress.start()
         following.start()
         async with AsyncExitStack() as stack:
-            for name, begin in _tasks(identity, hooks, runner):
+            for name, begin in (*_tasks(identity, runner), *(_telling(hooks) if tells_webhooks else ())):
                 await stack.enter_async_context(going_on(name, begin))
             if runner is not None:
                 runner.start()
@@ -160,16 +167,20 @@ async def composed(
 
 
 def _tasks(
-    identity: Identity, hooks: Webhooks, runner: Runner | None
+    identity: Identity, runner: Runner | None
 ) -> Iterator[tuple[str, Callable[[], Coroutine[None, None, None]]]]:
     """Name what goes on beside the answers, all of it or what a process without workers needs."""
     yield "failed-logins", lambda: failed_logins.run_forever(identity)
     if runner is not None:
         yield "sessions", lambda: sessions.run_forever(identity)
         yield "rebuilds", Rebuilder(identity.ledger).run_forever
-        yield "webhook-following", lambda: webhook_following.run_forever(hooks)
-        yield "webhook-sending", lambda: Courier(hooks).run_forever()
-        yield "webhook-sweeping", lambda: webhook_sweeping.run_forever(hooks)
+
+
+def _telling(hooks: Webhooks) -> Iterator[tuple[str, Callable[[], Coroutine[None, None, None]]]]:
+    """Name what tells webhooks."""
+    yield "webhook-following", lambda: webhook_following.run_forever(hooks)
+    yield "webhook-sending", lambda: Courier(hooks).run_forever()
+    yield "webhook-sweeping", lambda: webhook_sweeping.run_forever(hooks)
 
 
 async def _stop(services: Services) -> None:

@@ -30,6 +30,7 @@ log = structlog.get_logger()
 
 LOOK_EVERY: Final = 0.5
 """Seconds: how long it waits before it looks for itself, whatever it has heard."""
+GIVE_BACK_SECONDS: Final = 3.0
 IN_FLIGHT: Final = 32
 """How many messages one process sends side by side."""
 
@@ -101,9 +102,10 @@ class Courier:
         await asyncio.gather(*sending, return_exceptions=True)
         await self._sender.close()
         try:
-            await queue.give_back(self._ledger.pool, self._ledger.ledger_id, self._owner)
-        except Unavailable as lost:  # the leases run out by themselves
-            log.warning("webhooks.leases.not_given_back", code=lost.code)
+            async with asyncio.timeout(GIVE_BACK_SECONDS):
+                await queue.give_back(self._ledger.pool, self._ledger.ledger_id, self._owner)
+        except (Unavailable, TimeoutError) as lost:  # the leases run out by themselves
+            log.warning("webhooks.leases.not_given_back", error=type(lost).__name__)
 
     def _start(self, leased: Leased) -> None:
         task = asyncio.create_task(self._deliver(leased), name=f"webhook-{leased.message}")

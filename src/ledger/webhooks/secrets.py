@@ -2,18 +2,25 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 import structlog
 
 from ledger.domain.errors import Corrupt
 from ledger.domain.ids import WebhookId
 from ledger.identity import sealed as boxes
-from ledger.store.pool import reading
+from ledger.identity.keys import Keyring
+from ledger.store.pool import Connection, reading
 from ledger.webhooks.queue import Leased
 from ledger.webhooks.rows import RESEAL, SEALED_BY, Sealed
-from ledger.webhooks.webhooks import Webhooks
+from ledger.webhooks.webhooks import PURPOSE, Webhooks
 
 log = structlog.get_logger()
+
+# $1 ledger
+SEALED: Final = """
+select key_id, count(*) as webhooks from work.webhooks where ledger_id = $1 group by key_id
+"""
 
 
 class UnreadableSigningSecret(Corrupt):
@@ -53,6 +60,13 @@ def signing(hooks: Webhooks, leased: Leased, now: datetime) -> Sequence[str]:
     if leased.previous is None or leased.previous_until is None or leased.previous_until <= now:
         return [current]
     return [current, unseal(hooks, leased.webhook, leased.previous)]
+
+
+async def count_unreadable(conn: Connection, ledger_id: int, secret_keys: Sequence[str]) -> int:
+    """Count the webhooks whose secret none of ``secret_keys`` opens: nothing can be sent to them."""
+    keys = Keyring(secret_keys, PURPOSE)
+    rows = await conn.fetch(SEALED, ledger_id)
+    return sum(int(row["webhooks"]) for row in rows if keys.find(row["key_id"]) is None)
 
 
 async def reseal(hooks: Webhooks) -> None:

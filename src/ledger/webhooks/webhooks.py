@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Self
+from typing import Final, Self
 
 import msgspec
 
@@ -11,6 +11,9 @@ from ledger.identity.keys import Keyring
 from ledger.store.ledger import Ledger
 from ledger.store.signals import Bell
 from ledger.webhooks.addresses import Network
+
+PURPOSE: Final = "webhook"
+"""What the keys that seal secrets are derived for."""
 
 
 class Webhooks(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +32,7 @@ class Webhooks(msgspec.Struct, frozen=True, kw_only=True):
         """Prepare the room; the first of ``secret_keys`` seals, every one of them still reads."""
         return cls(
             ledger=identity.ledger,
-            keys=Keyring(secret_keys, "webhook"),
+            keys=Keyring(secret_keys, PURPOSE),
             clock=identity.clock,
             allowed=tuple(allowed),
         )
