@@ -16,6 +16,7 @@ from benchmarks.scenarios.projecting import submit
 from benchmarks.server import Server
 from benchmarks.subject import LostOrDoubled
 from ledger.domain.decision.events import DecisionEvent, DecisionSubmitted
+from ledger.domain.decision.item import kind_of
 from ledger.domain.ids import START, Position
 from ledger.projections.batch import run_batch
 from ledger.projections.checkpoints import read_position
@@ -30,13 +31,16 @@ from ledger.store.streams import Recorded
 ROUNDS: Final = 5
 SHARE_ALONE: Final = 20  # one by one takes so much longer that a part of the log has to do
 # $1 ledger, $2 stream, $3 analysis id, $4 priority, $5 rank, $6 position, $7 submission, $8 submitted by,
-# $9 submitted at, $10 version
+# $9 submitted at, $10 version, $11 kind, $12 kind version, $13 digest, $14 created at, $15 four eyes,
+# $16 seconds for information
 INSERT: Final = """
-insert into queue_v1 (
-    ledger_id, stream, analysis_id, priority, rank, position, submission, submitted_by, submitted_at, level, version)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10)
+insert into queue_v2 (
+    ledger_id, stream, analysis_id, priority, rank, position, submission, submitted_by, submitted_at, version, kind,
+    kind_version, subject_digest, created_at, four_eyes, information_seconds, asked_priority, level, groups,
+    escalators, voters)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $4, 0, '', '{}', '{}')
 """
-AGAIN: Final = "truncate views.queue_v1; delete from views.checkpoints where projection = 'queue'"
+AGAIN: Final = "truncate views.queue_v2; delete from views.checkpoints where projection = 'queue'"
 AS_A_SET: Final = "500 as a set"
 ROW_BY_ROW: Final = "500, a row at a time (executemany)"
 ALONE: Final = "an event in a transaction of its own"
@@ -59,6 +63,8 @@ async def insert_each(conn: Connection, ledger_id: int, batch: Sequence[Recorded
         (
             *(ledger_id, item.stream, event.decision_id, event.priority.value, RANKS[event.priority]),
             *(item.position, written(event), event.submitted_by, event.at, item.version),
+            *(kind_of(event.item), event.kind_version, event.subject_digest, event.created_at),
+            *(event.policy.four_eyes, event.policy.information_seconds),
         )
         for item, event in submitted
     ]
@@ -106,7 +112,7 @@ async def _filled(ledger: Ledger, way: Way) -> float:
             step = await run_batch(conn, ledger.ledger_id, way.feed, after=position, limit=limit)
             position = way.upto if step is None else step.position
         took = perf_counter() - began
-        if await conn.fetchval("select count(*) from views.queue_v1") != (way.upto if way.writes else 0):
+        if await conn.fetchval("select count(*) from views.queue_v2") != (way.upto if way.writes else 0):
             raise LostOrDoubled(f"the queue does not hold {way.upto} rows")
     return way.upto / took
 

@@ -55,7 +55,7 @@ async def test_a_rebuild_is_begun_watched_and_found_equal(api: Api, submitted: N
         "is_equal": True,
         "tables": [
             {
-                "table": "queue_v1",
+                "table": "queue_v2",
                 "rows_before": 3,
                 "rows_after": 3,
                 "only_before": 0,
@@ -110,7 +110,7 @@ async def test_verifying_says_what_was_looked_at_and_what_is_wrong(api: Api, sub
     clean = await get(api, "queue/verify?all=true")
     assert (clean["is_clean"], clean["streams_compared"]) == (True, None)
 
-    await api.ledger.pool.execute("update views.queue_v1 set level = 9 where analysis_id = 'two'")
+    await api.ledger.pool.execute("update views.queue_v2 set level = 9 where analysis_id = 'two'")
     found = await get(api, "queue/verify")
 
     assert found["is_clean"] is False

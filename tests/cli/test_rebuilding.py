@@ -52,7 +52,7 @@ def test_a_rebuild_is_carried_out_here_when_no_service_does(
     filled: Database, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rebuilding, "LEFT_TO_SERVICES", 0)
-    sql(filled, "update views.queue_v1 set level = 7 where analysis_id = 'analysis-4'")
+    sql(filled, "update views.queue_v2 set level = 7 where analysis_id = 'analysis-4'")
 
     assert run("rebuild", "queue", "--wait", "--reason", "odd rows") == 0
 
@@ -117,7 +117,7 @@ def test_a_rebuild_that_cannot_be_done_says_why(
     monkeypatch.setattr(rebuilding, "LEFT_TO_SERVICES", 0)
     sql(
         filled,
-        "alter table views.queue_v1 add constraint never check (analysis_id <> 'analysis-1') not valid",
+        "alter table views.queue_v2 add constraint never check (analysis_id <> 'analysis-1') not valid",
     )
 
     assert run("rebuild", "queue", "--wait") == 2
@@ -141,8 +141,8 @@ def test_what_is_wrong_is_told_row_by_row(filled: Database, capsys: pytest.Captu
     sql(
         filled,
         """
-        update views.queue_v1 set level = 7 where analysis_id = 'analysis-4';
-        delete from views.queue_v1 where analysis_id = 'analysis-1';
+        update views.queue_v2 set level = 7 where analysis_id = 'analysis-4';
+        delete from views.queue_v2 where analysis_id = 'analysis-1';
         update views.checkpoints set events_applied = 0, events_not_wanted = position where projection = 'queue'
         """,
     )

@@ -69,7 +69,7 @@ async def count(ledger: Ledger) -> int:
 
 
 async def history(ledger: Ledger) -> list[OperationsEvent]:
-    stream = await read_stream(ledger, ledger.operations_stream("queue", 1))
+    stream = await read_stream(ledger, ledger.operations_stream("queue", 2))
     return [recorded(stored, OPERATIONS.event_types).event for stored in stream.events]
 
 
@@ -79,7 +79,7 @@ async def test_an_act_of_the_operator_is_recorded(ledger: Ledger) -> None:
     (event,) = await history(ledger)
     assert isinstance(event, ProjectionPaused)
     assert (event.by, event.reason, event.projection, event.projection_version) == (
-        *(None, "odd rows", "queue", 1),
+        *(None, "odd rows", "queue", 2),
     )
     assert handled.events[0].actor == "operator"
 

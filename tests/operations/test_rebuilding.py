@@ -24,7 +24,7 @@ from ledger.projections.views.queue import QUEUE
 from ledger.store.ledger import Ledger
 from tests.operations.rebuilt import history, progress_of, submissions, the_operator, work
 from tests.projections.counting import stored_as
-from tests.projections.given import bring_level, rows_of
+from tests.projections.given import QUEUE_COLUMNS, bring_level, rows_of
 from tests.support.chaos import Chaos, transient
 
 
@@ -56,7 +56,7 @@ async def test_what_is_rebuilt_equals_what_was_there(ledger: Ledger) -> None:
     assert done.comparison is not None
     assert done.comparison.is_equal()
     equal = TableDiff(
-        table="queue_v1", rows_before=24, rows_after=24, only_before=0, only_after=0, differing=0
+        table="queue_v2", rows_before=24, rows_after=24, only_before=0, only_after=0, differing=0
     )
     started, switched = await history(ledger, QUEUE)
     assert isinstance(started, RebuildStarted)
@@ -70,8 +70,8 @@ async def test_what_somebody_changed_by_hand_is_told_and_mended(ledger: Ledger) 
     streams = await submissions(ledger, 10)
     await bring_level(ledger, QUEUE)
     before = await rows(ledger)
-    await ledger.pool.execute("update views.queue_v1 set priority = 'low' where stream = $1", streams[1])
-    await ledger.pool.execute("delete from views.queue_v1 where stream = $1", streams[2])
+    await ledger.pool.execute("update views.queue_v2 set priority = 'low' where stream = $1", streams[1])
+    await ledger.pool.execute("delete from views.queue_v2 where stream = $1", streams[2])
     await ask(ledger, QUEUE, the_operator(), Kind.REBUILD)
 
     done = await work(ledger, QUEUE)
@@ -126,7 +126,7 @@ async def test_two_at_once_are_refused(ledger: Ledger) -> None:
 async def test_what_was_switched_is_rolled_back_level_with_the_log(ledger: Ledger) -> None:
     streams = await submissions(ledger, 5)
     await bring_level(ledger, QUEUE)
-    await ledger.pool.execute("update views.queue_v1 set priority = 'low' where stream = $1", streams[1])
+    await ledger.pool.execute("update views.queue_v2 set priority = 'low' where stream = $1", streams[1])
     by_hand = await rows(ledger)
     await ask(ledger, QUEUE, the_operator(), Kind.REBUILD)
     await work(ledger, QUEUE)
@@ -194,7 +194,7 @@ async def test_kept_rows_that_somebody_dropped_cannot_come_back(ledger: Ledger) 
     await submissions(ledger, 5)
     await ask(ledger, QUEUE, the_operator(), Kind.REBUILD)
     await work(ledger, QUEUE)
-    await ledger.pool.execute("drop table views_old.queue_v1")
+    await ledger.pool.execute("drop table views_old.queue_v2")
     before = await rows(ledger)
     await ask(ledger, QUEUE, the_operator(), Kind.ROLLBACK)
 
@@ -208,8 +208,8 @@ async def test_tables_of_several_ledgers_are_not_rebuilt(ledger: Ledger) -> None
     await submissions(ledger, 5)
     await bring_level(ledger, QUEUE)
     await ledger.pool.execute(
-        "insert into views.queue_v1 select 2, stream, analysis_id, priority, rank, position, submission, submitted_by,"
-        " submitted_at, level, lease_id, holder, fencing_token, expires_at, version from views.queue_v1"
+        f"insert into views.queue_v2 (ledger_id, stream, {QUEUE_COLUMNS})"  # noqa: S608 - names of ours
+        f" select 2, stream, {QUEUE_COLUMNS} from views.queue_v2"
     )
     await ask(ledger, QUEUE, the_operator(), Kind.RESET)
 

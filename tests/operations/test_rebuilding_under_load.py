@@ -48,7 +48,7 @@ class Readers:
             async with pool.acquire() as conn:
                 found = await queue.page(conn, LEDGER_ID, priority=None, limit=100, after=None)
                 total = await conn.fetchval(
-                    "select count(*) from views.queue_v1 where ledger_id = $1", LEDGER_ID
+                    "select count(*) from views.queue_v2 where ledger_id = $1", LEDGER_ID
                 )
                 async with conn.transaction():  # a transaction cannot be helped by preparing anew
                     await queue.page(conn, LEDGER_ID, priority=None, limit=1, after=None)

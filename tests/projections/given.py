@@ -23,6 +23,13 @@ from ledger.store.pool import Connection
 from ledger.store.streams import Stored
 from tests.support.databases import Database
 
+QUEUE_COLUMNS = (
+    "analysis_id, kind, kind_version, asked_priority, priority, rank, position, submission, subject_digest,"
+    " created_at, submitted_by, on_behalf_of, submitted_at, four_eyes, level, groups, escalators, voters,"
+    " assigned_to, lease_id, holder, session, fencing_token, expires_at, information_seconds, asked_at, waits_until,"
+    " deadline_at, target_at, version"
+)
+"""All that is written to the queue, behind ledger and stream."""
 VIEWS_ONLY = "set local synchronous_commit = off; set local search_path = views"
 HANG = 15.0
 """Seconds after which a test that waits has hung."""

@@ -13,9 +13,12 @@ from ledger.store.pool import Connection
 from tests.projections.counting import Counting, make_table
 
 FILL = """
-insert into {schema}.queue_v1
-select $1, 'decision-' || lpad(n::text, 3, '0'), 'a' || n, 'high', 1, n, 'text', '00000000-0000-0000-0000-000000000001',
-       '2026-01-01Z', 0, null, null, null, null, 1
+insert into {schema}.queue_v2 (
+    ledger_id, stream, analysis_id, kind, kind_version, asked_priority, priority, rank, position, submission,
+    subject_digest, created_at, submitted_by, submitted_at, four_eyes, level, groups, escalators, voters,
+    information_seconds, version)
+select $1, 'decision-' || lpad(n::text, 3, '0'), 'a' || n, 'threat_analysis', 1, 'high', 'high', 1, n, 'text', '',
+       '2026-01-01Z', '00000000-0000-0000-0000-000000000001', '2026-01-01Z', false, 0, '', '{{}}', '{{}}', 60, 1
 from generate_series(1, $2::integer) n
 """
 
@@ -35,11 +38,11 @@ async def compared(conn: Connection, **choice: object) -> Comparison:
 
 def diff(**facts: int) -> tuple[TableDiff]:
     plain = {"rows_before": 30, "rows_after": 30, "only_before": 0, "only_after": 0, "differing": 0}
-    return (TableDiff(table="queue_v1", **plain | facts),)
+    return (TableDiff(table="queue_v2", **plain | facts),)
 
 
 def difference(kind: str, stream: str, *columns: str) -> Difference:
-    return Difference(table="queue_v1", kind=kind, key={"ledger_id": "1", "stream": stream}, columns=columns)
+    return Difference(table="queue_v2", kind=kind, key={"ledger_id": "1", "stream": stream}, columns=columns)
 
 
 async def test_equal_rows_do_not_differ(conn: Connection) -> None:
@@ -50,7 +53,7 @@ async def test_equal_rows_do_not_differ(conn: Connection) -> None:
 
 
 async def test_a_changed_row_is_named_with_the_columns_that_changed(conn: Connection) -> None:
-    await conn.execute("update views.queue_v1 set level = 2, priority = 'low' where stream = 'decision-007'")
+    await conn.execute("update views.queue_v2 set level = 2, priority = 'low' where stream = 'decision-007'")
 
     found = await compared(conn)
 
@@ -61,18 +64,21 @@ async def test_a_changed_row_is_named_with_the_columns_that_changed(conn: Connec
 
 async def test_an_absent_value_differs_from_a_present_one(conn: Connection) -> None:
     await conn.execute(
-        "update views_build.queue_v1 set lease_id = gen_random_uuid(), holder = gen_random_uuid(),"
-        " fencing_token = 1, expires_at = now() where stream = 'decision-007'"
+        "update views_build.queue_v2 set lease_id = gen_random_uuid(), holder = gen_random_uuid(),"
+        " session = gen_random_uuid(), fencing_token = 1, expires_at = now() where stream = 'decision-007'"
     )
 
     assert (await compared(conn)).sample == (
-        difference("differs", "decision-007", "lease_id", "holder", "fencing_token", "expires_at"),
+        difference(
+            *("differs", "decision-007", "lease_id", "holder", "session", "fencing_token", "expires_at"),
+            "ready_at",
+        ),
     )
 
 
 async def test_rows_missing_and_rows_too_many_are_named(conn: Connection) -> None:
-    await conn.execute("delete from views.queue_v1 where stream = 'decision-003'")
-    await conn.execute("delete from views_build.queue_v1 where stream in ('decision-001', 'decision-002')")
+    await conn.execute("delete from views.queue_v2 where stream = 'decision-003'")
+    await conn.execute("delete from views_build.queue_v2 where stream in ('decision-001', 'decision-002')")
 
     found = await compared(conn)
 
@@ -85,7 +91,7 @@ async def test_rows_missing_and_rows_too_many_are_named(conn: Connection) -> Non
 
 
 async def test_only_the_first_differences_are_named(conn: Connection) -> None:
-    await conn.execute("update views.queue_v1 set version = 2")
+    await conn.execute("update views.queue_v2 set version = 2")
 
     found = await compared(conn)
 
@@ -94,7 +100,7 @@ async def test_only_the_first_differences_are_named(conn: Connection) -> None:
 
 
 async def test_some_streams_can_be_compared_and_some_left_out(conn: Connection) -> None:
-    await conn.execute("update views.queue_v1 set version = 2 where position <= 3")
+    await conn.execute("update views.queue_v2 set version = 2 where position <= 3")
     streams = ["decision-002", "decision-003", "decision-029"]
 
     found = await compared(conn, streams=streams, without=["decision-003"])

@@ -10,9 +10,16 @@ from ledger.projections.views import decisions, directory, queue, sessions, stat
 from tests.support.databases import Database
 
 FILL = """
-insert into views.queue_v1
-select 1, 'decision-' || n, 'a' || n, 'high', n % 4, n, repeat('x', 500), gen_random_uuid(), now(), 0,
-       null, null, null, null, 1
+insert into views.queue_v2 (
+    ledger_id, stream, analysis_id, kind, kind_version, asked_priority, priority, rank, position, submission,
+    subject_digest, created_at, submitted_by, submitted_at, four_eyes, level, groups, escalators, voters,
+    information_seconds, version, assigned_to, lease_id, holder, session, fencing_token, expires_at)
+select 1, 'decision-' || n, 'a' || n, 'threat_analysis', 1, 'high', 'high', n % 4, n, repeat('x', 500), '', now(),
+       gen_random_uuid(), now(), false, 0, '', '{}', '{}', 60, 1,
+       case when n % 100 = 0 then gen_random_uuid() end,
+       case when n % 50 = 0 then gen_random_uuid() end, case when n % 50 = 0 then gen_random_uuid() end,
+       case when n % 50 = 0 then gen_random_uuid() end, case when n % 50 = 0 then 1 end,
+       case when n % 50 = 0 then now() + interval '5 minutes' end
 from generate_series(1, 5000) n;
 insert into views.decisions_v2 (
     ledger_id, stream, analysis_id, submission, kind, kind_version, asked_priority, priority, created_at, submitted_by,
@@ -58,7 +65,7 @@ async def conn(database: Database) -> AsyncIterator[asyncpg.Connection]:
     await owner.close()
     conn = await asyncpg.connect(database.service_url)
     await conn.execute(FILL)
-    for table in ("queue_v1", "decisions_v2", "statistics_v1", "sessions_v1", "directory_v2", "timers_v1"):
+    for table in ("queue_v2", "decisions_v2", "statistics_v1", "sessions_v1", "directory_v2", "timers_v1"):
         await conn.execute(f"vacuum analyze views.{table}")
     try:
         yield conn
@@ -69,7 +76,9 @@ async def conn(database: Database) -> AsyncIterator[asyncpg.Connection]:
 @pytest.mark.parametrize(
     ("statement", "arguments", "index"),
     [
-        (queue.PAGE, "1, 0, 0, 3, 50", "queue_v1_order_idx"),
+        (queue.PAGE, "1, 0, 0, 3, 50, now()", "queue_v2_order_idx"),
+        (queue.HELD, f"1, 0, 0, 3, 50, now(), null, null, {SOMEBODY}, null", "queue_v2_holder_idx"),
+        (queue.ASSIGNED, f"1, 0, 0, 3, 50, now(), null, null, {SOMEBODY}", "queue_v2_assigned_idx"),
         (decisions.FIND, "1, 'decision-7'", "decisions_v2_pkey"),
         (decisions.FIND, "1, 'decision-7'", "events_stream_version_key"),
         (statistics.SUMMARY, "1, now(), null", "statistics_v1_open_idx"),
@@ -103,7 +112,9 @@ async def test_it_is_found_by_index(
 
 async def test_a_page_of_the_queue_reads_a_page_of_the_index(conn: asyncpg.Connection) -> None:
     await conn.execute(f"prepare asked as {queue.PAGE}")
-    plan = json.loads(await conn.fetchval("explain (analyze, format json) execute asked(1, 2, 2000, 2, 50)"))
+    plan = json.loads(
+        await conn.fetchval("explain (analyze, format json) execute asked(1, 2, 2000, 2, 50, now())")
+    )
     (scan,) = [node for node in _nodes(plan[0]["Plan"]) if "Index Name" in node]
 
     assert scan["Actual Rows"] == 50

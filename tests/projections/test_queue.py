@@ -1,5 +1,7 @@
 """The queue lists what waits for a human, the most urgent and then the oldest first."""
 
+from datetime import datetime
+
 import pytest
 from msgspec.json import decode
 
@@ -9,7 +11,7 @@ from ledger.domain.ids import DecisionId
 from ledger.projections.batch import Poisoned
 from ledger.projections.projection import RowMissing, must_hit
 from ledger.projections.submission import Submission
-from ledger.projections.views.queue import QUEUE, Cursor, QueueItem, page
+from ledger.projections.views.queue import ALL, QUEUE, Choice, Cursor, QueueItem, page
 from ledger.store.ledger import Ledger
 from tests.builders import (
     ANA,
@@ -37,11 +39,24 @@ async def ask(ledger: Ledger, name: str, *, priority: Priority = Priority.HIGH) 
 
 
 async def queue(
-    ledger: Ledger, *, priority: Priority | None = None, limit: int = 50, after: Cursor | None = None
+    ledger: Ledger,
+    *,
+    priority: Priority | None = None,
+    choice: Choice = ALL,
+    now: datetime = NOW,
+    limit: int = 50,
+    after: Cursor | None = None,
 ) -> tuple[QueueItem, ...]:
     await bring_level(ledger, QUEUE)
     async with ledger.pool.acquire() as conn:
-        return await page(conn, ledger.ledger_id, priority=priority, limit=limit, after=after)
+        return await page(
+            conn,
+            ledger.ledger_id,
+            now=now,
+            limit=limit,
+            after=after,
+            choice=Choice(priority=priority) if priority else choice,
+        )
 
 
 async def names(ledger: Ledger, *, priority: Priority | None = None) -> list[str]:

@@ -58,9 +58,9 @@ async def test_a_copy_has_every_name_of_its_original(conn: Connection, feed: Fee
 
 
 async def test_a_copy_has_the_options_and_rights_of_its_original(conn: Connection) -> None:
-    await conn.execute("alter table views.queue_v1 set (fillfactor = 70, autovacuum_enabled = false)")
-    await conn.execute("grant select on views.queue_v1 to public")
-    await conn.execute("grant update on views.queue_v1 to pg_monitor with grant option")
+    await conn.execute("alter table views.queue_v2 set (fillfactor = 70, autovacuum_enabled = false)")
+    await conn.execute("grant select on views.queue_v2 to public")
+    await conn.execute("grant update on views.queue_v2 to pg_monitor with grant option")
 
     await tables.copy_empty(conn, QUEUE)
     await tables.make_readable(conn, QUEUE)
@@ -69,10 +69,10 @@ async def test_a_copy_has_the_options_and_rights_of_its_original(conn: Connectio
 
 
 async def test_indexes_whose_made_up_names_cross_get_the_right_ones(conn: Connection) -> None:
-    await conn.execute("create unique index queue_v1_stream_level_idx on views.queue_v1 (stream, version)")
-    await conn.execute("create unique index queue_v1_stream_version_idx on views.queue_v1 (stream, level)")
+    await conn.execute("create unique index queue_v2_stream_level_idx on views.queue_v2 (stream, version)")
+    await conn.execute("create unique index queue_v2_stream_version_idx on views.queue_v2 (stream, level)")
     await conn.execute(
-        "create index queue_v1_rare_idx on views.queue_v1 (ledger_id, lower(priority) desc) include (level)"
+        "create index queue_v2_rare_idx on views.queue_v2 (ledger_id, lower(priority) desc) include (level)"
         " where level > 1"
     )
 
@@ -85,13 +85,13 @@ async def test_indexes_whose_made_up_names_cross_get_the_right_ones(conn: Connec
 async def test_indexes_for_reading_come_last_and_once(conn: Connection) -> None:
     await tables.copy_empty(conn, QUEUE)
     names = [name for _, name, _ in await shape(conn, QUEUE, "views_build")]
-    assert "queue_v1_order_idx" not in names
-    assert "queue_v1_pkey" in names
+    assert "queue_v2_order_idx" not in names
+    assert "queue_v2_pkey" in names
 
     await tables.make_readable(conn, QUEUE)
     await tables.make_readable(conn, QUEUE)
     names = [name for _, name, _ in await shape(conn, QUEUE, "views_build")]
-    assert names.count("queue_v1_order_idx") == 1
+    assert names.count("queue_v2_order_idx") == 1
 
 
 async def test_a_copy_replaces_one_that_was_left_behind(conn: Connection) -> None:

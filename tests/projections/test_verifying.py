@@ -16,7 +16,7 @@ from ledger.store.ledger import LEDGER_ID, Ledger
 from ledger.store.migrate import migrate
 from tests.builders import claimed
 from tests.operations.rebuilt import submissions, told
-from tests.projections.given import bring_level
+from tests.projections.given import QUEUE_COLUMNS, bring_level
 from tests.support.chaos import Chaos
 from tests.support.databases import Database
 
@@ -40,7 +40,7 @@ async def test_a_projection_in_order_is_clean_and_says_what_was_looked_at(
 
     assert found.is_clean()
     assert (found.streams, found.events, found.left_out, found.unfoldable) == (None, 16, 0, ())
-    equal = TableDiff(table="queue_v1", rows_before=8, rows_after=8, only_before=0, only_after=0, differing=0)
+    equal = TableDiff(table="queue_v2", rows_before=8, rows_after=8, only_before=0, only_after=0, differing=0)
     assert found.comparison.tables == (equal,)
     account = found.completeness
     assert (account.position, account.head, account.applied, account.not_wanted) == (16, 16, 16, 0)
@@ -57,7 +57,7 @@ async def test_every_projection_can_be_verified(ledger: Ledger, feed: Feed) -> N
 async def test_a_row_changed_by_hand_is_found_with_its_columns(
     ledger: Ledger, streams: list[StreamName]
 ) -> None:
-    await ledger.pool.execute("update views.queue_v1 set level = 3 where stream = $1", streams[4])
+    await ledger.pool.execute("update views.queue_v2 set level = 3 where stream = $1", streams[4])
 
     found = await verified(ledger)
 
@@ -68,7 +68,7 @@ async def test_a_row_changed_by_hand_is_found_with_its_columns(
 
 
 async def test_a_row_deleted_by_hand_is_found(ledger: Ledger, streams: list[StreamName]) -> None:
-    await ledger.pool.execute("delete from views.queue_v1 where stream = $1", streams[4])
+    await ledger.pool.execute("delete from views.queue_v2 where stream = $1", streams[4])
 
     (one,) = (await verified(ledger)).comparison.sample
     assert (one.kind, one.key["stream"]) == ("only after", streams[4])
@@ -76,9 +76,8 @@ async def test_a_row_deleted_by_hand_is_found(ledger: Ledger, streams: list[Stre
 
 async def test_a_row_added_by_hand_is_found(ledger: Ledger, streams: list[StreamName]) -> None:
     await ledger.pool.execute(
-        "insert into views.queue_v1 select ledger_id, 'decision-nobodys', analysis_id, priority, rank, position,"
-        " submission, submitted_by, submitted_at, level, lease_id, holder, fencing_token, expires_at, version"
-        " from views.queue_v1 where stream = $1",
+        f"insert into views.queue_v2 (ledger_id, stream, {QUEUE_COLUMNS})"  # noqa: S608 - names of ours
+        f" select ledger_id, 'decision-nobodys', {QUEUE_COLUMNS} from views.queue_v2 where stream = $1",
         streams[4],
     )
 
@@ -89,9 +88,9 @@ async def test_a_row_added_by_hand_is_found(ledger: Ledger, streams: list[Stream
 @pytest.mark.parametrize(
     ("by_hand", "kinds"),
     [
-        ("update views.queue_v1 set level = 3", {"differs"}),
-        ("delete from views.queue_v1", {"only after"}),
-        ("update views.queue_v1 set stream = stream || 'x'", {"only before", "only after"}),
+        ("update views.queue_v2 set level = 3", {"differs"}),
+        ("delete from views.queue_v2", {"only after"}),
+        ("update views.queue_v2 set stream = stream || 'x'", {"only before", "only after"}),
     ],
 )
 async def test_a_sample_finds_what_is_wrong_with_what_it_looks_at(
@@ -252,7 +251,7 @@ async def test_nobody_waits_for_a_verification(ledger: Ledger, streams: list[Str
 
     await told(ledger, streams[1], [claimed()])
     await bring_level(ledger, QUEUE)
-    assert await ledger.pool.fetchval("select holder from views.queue_v1 where stream = $1", streams[1])
+    assert await ledger.pool.fetchval("select holder from views.queue_v2 where stream = $1", streams[1])
 
     slow.gate.set()
     assert (await verifying).is_clean()

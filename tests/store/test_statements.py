@@ -43,7 +43,7 @@ async def test_every_statement_prepares_on_the_migrated_schema(database: Databas
 async def test_a_statement_with_a_wrong_column_does_not_prepare(database: Database) -> None:
     conn = await asyncpg.connect(database.service_url)
     try:
-        assert await _refusal(conn, "select colour from views.queue_v1")
+        assert await _refusal(conn, "select colour from views.queue_v2")
     finally:
         await conn.close()
 

@@ -98,7 +98,12 @@ class DecisionController(Controller):
         after = _cursor(cursor)
         async with reading(services.ledger.pool) as conn:
             found = await queue_view.page(
-                conn, services.ledger.ledger_id, priority=priority, limit=limit + 1, after=after
+                conn,
+                services.ledger.ledger_id,
+                now=services.clock(),
+                limit=limit + 1,
+                after=after,
+                choice=queue_view.Choice(priority=priority),
             )
         page, now = found[:limit], services.clock()
         more = _next_page(page[-1].cursor(), limit, priority) if len(found) > limit else {}

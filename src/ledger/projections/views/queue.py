@@ -1,4 +1,4 @@
-"""The queue: open decisions, the most urgent and then the oldest first; a verdict takes one off."""
+"""The queue: open decisions, the most urgent and then the oldest first; an end takes one off."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,35 +6,14 @@ from typing import Final, get_args
 
 import asyncpg
 import msgspec
-from msgspec.structs import replace
 
-from ledger.domain.decision.events import (
-    CommentAdded,
-    DecisionCancelled,
-    DecisionEvent,
-    DecisionExpired,
-    DecisionOverridden,
-    DecisionResolved,
-    DecisionSubmitted,
-    DecisionSuperseded,
-    DecisionWithdrawn,
-    OutcomeReported,
-    OverrideCountersigned,
-    OverrideLapsed,
-    Priority,
-    ResponseRedeemed,
-)
+from ledger.domain.decision.events import DecisionEvent, Priority
 from ledger.domain.decision.state import Status
-from ledger.domain.ids import START, DecisionId, PersonId, Position, StreamName, Version
-from ledger.projections.projection import (
-    Projection,
-    fold_rows,
-    must_exist,
-    must_hit,
-    streams_of,
-)
-from ledger.projections.standing import Standing, standing_columns, standing_of, stands_after
-from ledger.projections.submission import RANKS, written
+from ledger.domain.ids import START, DecisionId, Digest, PersonId, Position, StreamName, Version
+from ledger.projections.projection import Projection, fold_rows, must_hit, streams_of
+from ledger.projections.standing import Standing, standing_columns, standing_of
+from ledger.projections.submission import RANKS
+from ledger.projections.views.queue_row import QueueRow, evolve
 from ledger.store.pool import Connection
 from ledger.store.streams import Recorded
 
@@ -47,48 +26,101 @@ LOAD: Final = """
 select found.*
 from unnest($2::text[]) as asked(stream)
 cross join lateral (
-    select stream, level, lease_id, holder, fencing_token, expires_at, version
-    from queue_v1
+    select stream, priority, rank, null as submission, subject_digest, level, lease_id, holder, fencing_token,
+           expires_at, session, groups, escalators, voters, assigned_to, asked_at, waits_until, deadline_at, target_at,
+           version, analysis_id, kind, kind_version, asked_priority, position, created_at, submitted_by,
+           on_behalf_of, submitted_at, four_eyes, information_seconds
+    from queue_v2
     where ledger_id = $1 and stream >= asked.stream and stream <= asked.stream
     order by stream
     limit 1
 ) found
 """
-# $1 ledger; arrays, a decision each: $2 stream, $3 analysis id, $4 priority, $5 rank, $6 position,
-# $7 submission, $8 submitted by, $9 submitted at, $10 level, $11 lease, $12 holder, $13 fencing token,
-# $14 expires at, $15 version
+# $1 ledger; arrays, a decision each: $2 stream, $3 priority, $4 rank, $5 submission, $6 subject digest, $7 level,
+# $8 lease id, $9 holder, $10 fencing token, $11 expires at, $12 session, $13 groups, $14 escalators, $15 voters,
+# $16 assigned to, $17 asked at, $18 waits until, $19 deadline at, $20 target at, $21 version, $22 analysis id, $23
+# kind, $24 kind version, $25 asked priority, $26 position, $27 created at, $28 submitted by, $29 on behalf of, $30
+# submitted at, $31 four eyes, $32 information seconds; groups, escalators and voters between commas
 OPEN: Final = """
-insert into queue_v1 (
-    ledger_id, stream, analysis_id, priority, rank, position, submission, submitted_by, submitted_at,
-    level, lease_id, holder, fencing_token, expires_at, version)
-select $1, o.stream, o.analysis_id, o.priority, o.rank, o.position, o.submission, o.submitted_by,
-       o.submitted_at, o.level, o.lease_id, o.holder, o.fencing_token, o.expires_at, o.version
-from unnest($2::text[], $3::text[], $4::text[], $5::smallint[], $6::bigint[], $7::text[], $8::uuid[],
-            $9::timestamptz[], $10::integer[], $11::uuid[], $12::uuid[], $13::integer[], $14::timestamptz[],
-            $15::integer[])
-    as o(stream, analysis_id, priority, rank, position, submission, submitted_by, submitted_at, level,
-         lease_id, holder, fencing_token, expires_at, version)
+insert into queue_v2 (
+    ledger_id, stream, priority, rank, submission, subject_digest, level, lease_id, holder, fencing_token,
+    expires_at, session, groups, escalators, voters, assigned_to, asked_at, waits_until, deadline_at, target_at,
+    version, analysis_id, kind, kind_version, asked_priority, position, created_at, submitted_by, on_behalf_of,
+    submitted_at, four_eyes, information_seconds)
+select $1, o.stream, o.priority, o.rank, o.submission, o.subject_digest, o.level, o.lease_id, o.holder,
+       o.fencing_token, o.expires_at, o.session, o.groups, string_to_array(o.escalators, ',')::uuid[],
+       string_to_array(o.voters, ',')::uuid[], o.assigned_to, o.asked_at, o.waits_until, o.deadline_at, o.target_at,
+       o.version, o.analysis_id, o.kind, o.kind_version, o.asked_priority, o.position, o.created_at, o.submitted_by,
+       o.on_behalf_of, o.submitted_at, o.four_eyes, o.information_seconds
+from unnest($2::text[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::integer[], $8::uuid[], $9::uuid[],
+            $10::integer[], $11::timestamptz[], $12::uuid[], $13::text[], $14::text[], $15::text[], $16::uuid[],
+            $17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::timestamptz[], $21::integer[], $22::text[],
+            $23::text[], $24::integer[], $25::text[], $26::bigint[], $27::timestamptz[], $28::uuid[], $29::uuid[],
+            $30::timestamptz[], $31::boolean[], $32::integer[])
+    as o(stream, priority, rank, submission, subject_digest, level, lease_id, holder, fencing_token, expires_at,
+         session, groups, escalators, voters, assigned_to, asked_at, waits_until, deadline_at, target_at, version,
+         analysis_id, kind, kind_version, asked_priority, position, created_at, submitted_by, on_behalf_of,
+         submitted_at, four_eyes, information_seconds)
 """
 # "any" says once more what the join says: a plan made while the table is empty would else read all of it.
-# $1 ledger; arrays, a decision each: $2 stream, $3 level, $4 lease, $5 holder, $6 fencing token,
-# $7 expires at, $8 version
+# $1 ledger; arrays, a decision each: $2 to $21 as in OPEN; submission is null where it stays as it is
 MOVE: Final = """
-update queue_v1 as q
-set level = m.level, lease_id = m.lease_id, holder = m.holder, fencing_token = m.fencing_token,
-    expires_at = m.expires_at, version = m.version
-from unnest($2::text[], $3::integer[], $4::uuid[], $5::uuid[], $6::integer[], $7::timestamptz[],
-            $8::integer[])
-    as m(stream, level, lease_id, holder, fencing_token, expires_at, version)
+update queue_v2 as q
+set priority = m.priority, rank = m.rank, submission = coalesce(m.submission, q.submission),
+    subject_digest = m.subject_digest, level = m.level, lease_id = m.lease_id, holder = m.holder, fencing_token = m.fencing_token,
+    expires_at = m.expires_at, session = m.session, groups = m.groups,
+    escalators = string_to_array(m.escalators, ',')::uuid[], voters = string_to_array(m.voters, ',')::uuid[], assigned_to = m.assigned_to, asked_at = m.asked_at,
+    waits_until = m.waits_until, deadline_at = m.deadline_at, target_at = m.target_at, version = m.version
+from unnest($2::text[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::integer[], $8::uuid[], $9::uuid[],
+            $10::integer[], $11::timestamptz[], $12::uuid[], $13::text[], $14::text[], $15::text[], $16::uuid[],
+            $17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::timestamptz[], $21::integer[])
+    as m(stream, priority, rank, submission, subject_digest, level, lease_id, holder, fencing_token, expires_at,
+         session, groups, escalators, voters, assigned_to, asked_at, waits_until, deadline_at, target_at, version)
 where q.ledger_id = $1 and q.stream = any($2) and q.stream = m.stream
 """
 # $1 ledger, $2 streams
-CLOSE: Final = "delete from queue_v1 where ledger_id = $1 and stream = any($2)"
-# $1 ledger, $2 and $3 after this rank and position, $4 up to this rank, $5 at most this many
+CLOSE: Final = "delete from queue_v2 where ledger_id = $1 and stream = any($2)"
+# $1 ledger, $2 and $3 after this rank and position, $4 up to this rank, $5 at most this many, $6 now
 PAGE: Final = """
-select stream, analysis_id, priority, rank, position, submission, submitted_by, submitted_at, level,
-       lease_id, holder, fencing_token, expires_at, version
-from views.queue_v1
-where ledger_id = $1 and (rank, position) > ($2, $3) and rank <= $4
+select stream, analysis_id, kind, asked_priority, priority, rank, position, submission, subject_digest, submitted_by,
+       submitted_at, groups, assigned_to, level, lease_id, holder, fencing_token, expires_at, asked_at, deadline_at,
+       target_at, version
+from views.queue_v2
+where ledger_id = $1 and (rank, position) > ($2, $3) and rank <= $4 and (deadline_at is null or deadline_at > $6)
+order by rank, position
+limit $5
+"""
+# $1 to $6 as in PAGE, $7 kind and $8 level (null: any)
+CHOSEN: Final = """
+select stream, analysis_id, kind, asked_priority, priority, rank, position, submission, subject_digest, submitted_by,
+       submitted_at, groups, assigned_to, level, lease_id, holder, fencing_token, expires_at, asked_at, deadline_at,
+       target_at, version
+from views.queue_v2
+where ledger_id = $1 and (rank, position) > ($2, $3) and rank <= $4 and (deadline_at is null or deadline_at > $6)
+  and ($7::text is null or kind = $7) and ($8::integer is null or level = $8)
+order by rank, position
+limit $5
+"""
+# $1 to $8 as in CHOSEN, $9 who holds it, $10 who it is assigned to (null: anybody or nobody)
+HELD: Final = """
+select stream, analysis_id, kind, asked_priority, priority, rank, position, submission, subject_digest, submitted_by,
+       submitted_at, groups, assigned_to, level, lease_id, holder, fencing_token, expires_at, asked_at, deadline_at,
+       target_at, version
+from views.queue_v2
+where ledger_id = $1 and (rank, position) > ($2, $3) and rank <= $4 and (deadline_at is null or deadline_at > $6)
+  and ($7::text is null or kind = $7) and ($8::integer is null or level = $8)
+  and holder = $9 and expires_at > $6 and ($10::uuid is null or assigned_to = $10)
+order by rank, position
+limit $5
+"""
+# $1 to $8 as in CHOSEN, $9 who it is assigned to
+ASSIGNED: Final = """
+select stream, analysis_id, kind, asked_priority, priority, rank, position, submission, subject_digest, submitted_by,
+       submitted_at, groups, assigned_to, level, lease_id, holder, fencing_token, expires_at, asked_at, deadline_at,
+       target_at, version
+from views.queue_v2
+where ledger_id = $1 and (rank, position) > ($2, $3) and rank <= $4 and (deadline_at is null or deadline_at > $6)
+  and ($7::text is null or kind = $7) and ($8::integer is null or level = $8) and assigned_to = $9
 order by rank, position
 limit $5
 """
@@ -101,22 +133,46 @@ class Cursor(msgspec.Struct, frozen=True):
     position: Position
 
 
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """Which open decisions are asked for; ``None``: all of them, whatever that is."""
+
+    priority: Priority | None = None
+    kind: str | None = None
+    level: int | None = None
+    holder: PersonId | None = None
+    assigned_to: PersonId | None = None
+
+
 class QueueItem(msgspec.Struct, frozen=True, kw_only=True):
-    """An open decision; ``submission`` is the wire item as JSON, ``position`` where it was submitted."""
+    """An open decision; ``submission`` is the wire item as JSON, ``position`` where it was submitted.
+
+    ``submission`` and the digest hold ``asked_priority``; ``priority`` is what holds now. ``asked_at`` is when its
+    submitter was asked what they have not answered.
+    """
 
     stream: StreamName
     decision_id: DecisionId
+    kind: str
+    asked_priority: Priority
     priority: Priority
     rank: int
     position: Position
     submission: bytes
+    subject_digest: Digest
     submitted_by: PersonId
     submitted_at: datetime
+    groups: tuple[str, ...]
+    assigned_to: PersonId | None
     standing: Standing
+    asked_at: datetime | None
+    deadline_at: datetime | None
+    target_at: datetime | None
     version: Version
 
     def status_at(self, now: datetime) -> Status:
-        """Say how it stands at ``now``."""
+        """Say how it stands at ``now``; past its deadline it is ``expired``, written down or not."""
+        if self.deadline_at is not None and now >= self.deadline_at:
+            return Status.EXPIRED
         return self.standing.status_at(now)
 
     def cursor(self) -> Cursor:
@@ -124,123 +180,155 @@ class QueueItem(msgspec.Struct, frozen=True, kw_only=True):
         return Cursor(self.rank, self.position)
 
 
-class _Row(msgspec.Struct, frozen=True, kw_only=True):
-    """What events can change; ``opening`` is the submission while it is not yet in the table."""
-
-    version: Version
-    standing: Standing
-    opening: tuple[Position, DecisionSubmitted] | None = None
+ALL: Final = Choice()
+"""Every open decision."""
 
 
 async def page(
-    conn: Connection, ledger_id: int, *, priority: Priority | None, limit: int, after: Cursor | None
+    conn: Connection,
+    ledger_id: int,
+    *,
+    now: datetime,
+    limit: int,
+    after: Cursor | None,
+    choice: Choice = ALL,
 ) -> tuple[QueueItem, ...]:
-    """Read up to ``limit`` open decisions in order, of one ``priority`` or of all (``None``)."""
-    first, last = (0, LAST_RANK) if priority is None else (RANKS[priority], RANKS[priority])
+    """Read up to ``limit`` decisions that are open at ``now``, in order."""
+    wanted = choice.priority
+    first, last = (0, LAST_RANK) if wanted is None else (RANKS[wanted], RANKS[wanted])
     start = (first, START) if after is None else max((first, START), (after.rank, after.position))
-    rows = await conn.fetch(PAGE, ledger_id, *start, last, limit)
+    statement, binds = _asking(choice)
+    rows = await conn.fetch(statement, ledger_id, *start, last, limit, now, *binds)
     return tuple(_item(row) for row in rows)
+
+
+def _asking(choice: Choice) -> tuple[str, tuple[object, ...]]:
+    """Choose the statement that reads no more than it has to."""
+    more = (choice.kind, choice.level)
+    if choice.holder is not None:
+        return HELD, (*more, choice.holder, choice.assigned_to)
+    if choice.assigned_to is not None:
+        return ASSIGNED, (*more, choice.assigned_to)
+    return (PAGE, ()) if more == (None, None) else (CHOSEN, more)
 
 
 async def apply(conn: Connection, ledger_id: int, batch: Sequence[Recorded[DecisionEvent]]) -> None:
     """Open, move and close what the batch says."""
-    before = await _load(conn, ledger_id, streams_of(batch))
-    after = fold_rows(before, batch, _evolve)
-    kept = [(stream, row) for stream, row in after.items() if row is not None]
-    await _open(conn, ledger_id, [(stream, row) for stream, row in kept if row.opening is not None])
-    await _move(conn, ledger_id, [(stream, row) for stream, row in kept if row.opening is None])
+    loaded = await conn.fetch(LOAD, ledger_id, streams_of(batch))
+    before = {StreamName(row["stream"]): _row(row) for row in loaded}
+    after = fold_rows(before, batch, evolve)
+    kept = [row for row in after.values() if row is not None]
+    opened = [row for row in kept if row.stream not in before]
+    if opened:
+        await conn.execute(OPEN, ledger_id, *_moving(opened), *_lasting(opened))
+    moved = [row for row in kept if row.stream in before]
+    if moved:
+        must_hit(await conn.execute(MOVE, ledger_id, *_moving(moved)), len(moved))
     closed = [stream for stream, row in after.items() if row is None and stream in before]
     if closed:
         must_hit(await conn.execute(CLOSE, ledger_id, closed), len(closed))
 
 
-def _evolve(row: _Row | None, item: Recorded[DecisionEvent]) -> _Row | None:
-    event = item.event
-    match event:
-        case DecisionSubmitted():
-            return _Row(version=item.version, standing=Standing(), opening=(item.position, event))
-        case (
-            DecisionResolved()
-            | DecisionOverridden()
-            | DecisionExpired()
-            | DecisionWithdrawn()
-            | DecisionCancelled()
-            | DecisionSuperseded()
-        ):
-            must_exist(row, item)
-            return None
-        case (
-            CommentAdded()
-            | OverrideCountersigned()
-            | OverrideLapsed()
-            | ResponseRedeemed()
-            | OutcomeReported()
-        ):
-            return None if row is None else replace(row, version=item.version)  # it may be off the queue
-        case _:
-            row = must_exist(row, item)
-            return replace(row, version=item.version, standing=stands_after(row.standing, event))
-
-
-async def _load(conn: Connection, ledger_id: int, streams: Sequence[StreamName]) -> dict[StreamName, _Row]:
-    return {
-        StreamName(row["stream"]): _Row(version=row["version"], standing=standing_of(row))
-        for row in await conn.fetch(LOAD, ledger_id, streams)
-    }
-
-
-async def _open(conn: Connection, ledger_id: int, rows: Sequence[tuple[StreamName, _Row]]) -> None:
-    opened = [(stream, row, *row.opening) for stream, row in rows if row.opening is not None]
-    if not opened:
-        return
-    await conn.execute(
-        OPEN,
-        ledger_id,
-        [stream for stream, _, _, _ in opened],
-        [event.decision_id for _, _, _, event in opened],
-        [event.priority.value for _, _, _, event in opened],
-        [RANKS[event.priority] for _, _, _, event in opened],
-        [position for _, _, position, _ in opened],
-        [written(event) for _, _, _, event in opened],
-        [event.submitted_by for _, _, _, event in opened],
-        [event.at for _, _, _, event in opened],
-        *standing_columns([row.standing for _, row, _, _ in opened]),
-        [row.version for _, row, _, _ in opened],
+def _moving(rows: Sequence[QueueRow]) -> tuple[list[object], ...]:
+    """Give what events change, a column each, as MOVE names them."""
+    return (
+        [row.stream for row in rows],
+        [row.priority.value for row in rows],
+        [RANKS[row.priority] for row in rows],
+        [row.submission for row in rows],
+        [row.subject_digest for row in rows],
+        *standing_columns([row.standing for row in rows]),
+        [row.session for row in rows],
+        [",".join(row.groups) for row in rows],
+        [",".join(map(str, row.escalators)) for row in rows],
+        [",".join(map(str, row.voters)) for row in rows],
+        [row.assigned_to for row in rows],
+        [row.asked_at for row in rows],
+        [row.waits_until for row in rows],
+        [row.deadline_at for row in rows],
+        [row.target_at for row in rows],
+        [row.version for row in rows],
     )
 
 
-async def _move(conn: Connection, ledger_id: int, rows: Sequence[tuple[StreamName, _Row]]) -> None:
-    if not rows:
-        return
-    status = await conn.execute(
-        MOVE,
-        ledger_id,
-        [stream for stream, _ in rows],
-        *standing_columns([row.standing for _, row in rows]),
-        [row.version for _, row in rows],
+def _lasting(rows: Sequence[QueueRow]) -> tuple[list[object], ...]:
+    """Give what stays, a column each, as OPEN names them after the others."""
+    return (
+        [row.decision_id for row in rows],
+        [row.kind for row in rows],
+        [row.kind_version for row in rows],
+        [row.asked_priority.value for row in rows],
+        [row.position for row in rows],
+        [row.created_at for row in rows],
+        [row.submitted_by for row in rows],
+        [row.on_behalf_of for row in rows],
+        [row.submitted_at for row in rows],
+        [row.four_eyes for row in rows],
+        [row.information_seconds for row in rows],
     )
-    must_hit(status, len(rows))
+
+
+def _row(row: asyncpg.Record) -> QueueRow:
+    return QueueRow(
+        stream=row["stream"],
+        decision_id=row["analysis_id"],
+        kind=row["kind"],
+        kind_version=row["kind_version"],
+        asked_priority=Priority(row["asked_priority"]),
+        priority=Priority(row["priority"]),
+        position=row["position"],
+        submission=row["submission"],
+        subject_digest=row["subject_digest"],
+        created_at=row["created_at"],
+        submitted_by=row["submitted_by"],
+        on_behalf_of=row["on_behalf_of"],
+        submitted_at=row["submitted_at"],
+        four_eyes=row["four_eyes"],
+        groups=_groups(row),
+        information_seconds=row["information_seconds"],
+        deadline_at=row["deadline_at"],
+        target_at=row["target_at"],
+        version=row["version"],
+        standing=standing_of(row),
+        session=row["session"],
+        escalators=tuple(row["escalators"]),
+        voters=tuple(row["voters"]),
+        assigned_to=row["assigned_to"],
+        asked_at=row["asked_at"],
+    )
+
+
+def _groups(row: asyncpg.Record) -> tuple[str, ...]:
+    return tuple(row["groups"].split(",")) if row["groups"] else ()
 
 
 def _item(row: asyncpg.Record) -> QueueItem:
     return QueueItem(
         stream=row["stream"],
         decision_id=row["analysis_id"],
+        kind=row["kind"],
+        asked_priority=Priority(row["asked_priority"]),
         priority=Priority(row["priority"]),
         rank=row["rank"],
         position=row["position"],
         submission=row["submission"].encode(),
+        subject_digest=row["subject_digest"],
         submitted_by=row["submitted_by"],
         submitted_at=row["submitted_at"],
+        groups=_groups(row),
+        assigned_to=row["assigned_to"],
         standing=standing_of(row),
+        asked_at=row["asked_at"],
+        deadline_at=row["deadline_at"],
+        target_at=row["target_at"],
         version=row["version"],
     )
 
 
 QUEUE: Final = Projection[DecisionEvent](
     name="queue",
-    version=1,
+    version=2,
     event_types=get_args(DecisionEvent),
-    tables=("queue_v1",),
+    tables=("queue_v2",),
     apply=apply,
 )
