@@ -18,7 +18,7 @@ from ledger.projections.views.queue import QUEUE
 from ledger.store.ledger import LEDGER_ID, Ledger
 from ledger.store.pool import open_pool
 from ledger.store.streams import Stream, append, draft
-from tests.builders import submitted
+from tests.builders import NOW, submitted
 from tests.operations.rebuilt import progress_of, submissions, the_operator
 from tests.projections.given import Service, bring_level, rows_of, service
 from tests.support.databases import Database
@@ -46,12 +46,12 @@ class Readers:
     async def _look(self, pool) -> None:
         try:
             async with pool.acquire() as conn:
-                found = await queue.page(conn, LEDGER_ID, priority=None, limit=100, after=None)
+                found = await queue.page(conn, LEDGER_ID, now=NOW, limit=100, after=None)
                 total = await conn.fetchval(
                     "select count(*) from views.queue_v2 where ledger_id = $1", LEDGER_ID
                 )
                 async with conn.transaction():  # a transaction cannot be helped by preparing anew
-                    await queue.page(conn, LEDGER_ID, priority=None, limit=1, after=None)
+                    await queue.page(conn, LEDGER_ID, now=NOW, limit=1, after=None)
                     await decisions.find(conn, LEDGER_ID, StreamName("decision-nobodys"))
         except Exception as failure:  # noqa: BLE001 - whatever it is, it must not be
             self.failures.append(failure)

@@ -1,6 +1,6 @@
 """Whatever happened, and however it was cut into batches, the views say what the streams say."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,6 +11,7 @@ from ledger.domain.account.state import Registered
 from ledger.domain.decider import fold
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.events import DecisionEscalated, DecisionResolved, DecisionSubmitted, Priority
+from ledger.domain.decision.item import kind_of
 from ledger.domain.decision.rules import groups_at_level
 from ledger.domain.decision.state import (
     Case,
@@ -24,7 +25,9 @@ from ledger.domain.decision.state import (
     answer_of,
     case_of,
     deadline_of,
+    is_overdue,
     live_lease,
+    longest_pause,
     status_of,
 )
 from ledger.domain.decision.timing import Timer, clocks_of, due_moments
@@ -34,8 +37,10 @@ from ledger.domain.session.decide import SESSION
 from ledger.domain.session.state import Active, Ended, Expired, Revoked, SessionState
 from ledger.projections.catalog import ALL
 from ledger.projections.projection import Feed
+from ledger.projections.submission import rewritten
 from ledger.projections.views import decisions, directory, queue, sessions, statistics, timers
 from ledger.projections.views.decision_row import DecisionRow
+from ledger.projections.views.queue import QueueItem
 from ledger.projections.views.sessions import Stage
 from ledger.store.ledger import LEDGER_ID, Ledger
 from ledger.store.pool import Connection
@@ -133,9 +138,9 @@ def _same_case(row: DecisionRow, case: Case) -> None:
 
 
 @some
-@given(history=histories, data=st.data())
+@given(history=st.one_of(histories, timed_histories), data=st.data(), at=st.sampled_from(MOMENTS))
 async def test_the_queue_is_what_is_open_in_order(
-    ledger: Ledger, history: History, data: st.DataObject
+    ledger: Ledger, history: History, data: st.DataObject, at: Utc
 ) -> None:
     positions = {
         stream: position
@@ -147,11 +152,12 @@ async def test_the_queue_is_what_is_open_in_order(
     expected = sorted(
         (ranks.index(case_of(state).priority), positions[stream], stream)
         for stream, state in states.items()
-        if not isinstance(state, Resolved)
+        if isinstance(state, Pending | InReview) and not is_overdue(state.case, at)
     )
     async with views_undone(ledger) as conn:
         await apply(conn, history, cuts_of(data, len(history.events)), [queue.QUEUE])
-        found = await queue.page(conn, LEDGER_ID, priority=None, limit=100, after=None)
+        found = await queue.page(conn, LEDGER_ID, now=at, limit=100, after=None)
+        whole = {row["stream"]: row for row in await conn.fetch("select * from views.queue_v2")}
 
     assert [(item.rank, item.position, item.stream) for item in found] == expected
     for item in found:
@@ -159,6 +165,32 @@ async def test_the_queue_is_what_is_open_in_order(
         for now in MOMENTS:
             assert item.status_at(now) is status_of(states[item.stream], now)
             _same_hold(item.standing.live_hold(now), live_lease(states[item.stream], now))
+        _same_place(whole[item.stream], item, states[item.stream])
+
+
+def _same_place(row: Mapping[str, object], item: QueueItem, state: DecisionState) -> None:
+    """What decides who may work on it, and by when, is what the domain says."""
+    case = case_of(state)
+    assert (item.priority, item.asked_priority) == (case.priority, case.asked_priority)
+    assert (item.kind, item.standing.level) == (kind_of(case.item), case.level)
+    assert (item.groups, item.assigned_to) == (groups_at_level(case), case.assigned_to)
+    assert item.subject_digest == case.subject_digest
+    assert item.deadline_at == deadline_of(case)
+    assert item.target_at == (case.target_at and case.target_at + longest_pause(case))
+    assert item.asked_at == (case.question and case.question.asked_at)
+    assert row["voters"] == [vote.voter for vote in case.votes]
+    assert row["escalators"] == list(case.escalators)
+    assert row["four_eyes"] is case.policy.four_eyes
+    assert (row["submitted_by"], row["on_behalf_of"]) == (case.submitted_by, case.on_behalf_of)
+    assert row["session"] == (state.lease.session if isinstance(state, InReview) else None)
+    shown = rewritten(
+        case.item,
+        decision_id=case.decision_id,
+        kind_version=case.kind_version,
+        priority=case.asked_priority,
+        created_at=case.created_at,
+    )
+    assert item.submission == shown.encode()
 
 
 def _same_hold(hold: object, lease: object) -> None:

@@ -211,13 +211,13 @@ async def test_nobody_is_kept_waiting_for_what_is_there_already(worker: Service)
 async def test_notifications_of_other_ledgers_and_versions_are_not_ours(ledger: Ledger) -> None:
     progress = Progress(ledger, [QUEUE, DECISIONS])
 
-    progress._heard("2 queue 1 50 0 0")
+    progress._heard("2 queue 2 50 0 0")
     progress._heard("1 queue 9 50 0 0")
-    progress._heard("1 elsewhere 1 50 0 0")
+    progress._heard("1 elsewhere 2 50 0 0")
     assert (progress.position("queue"), progress.position("decisions")) == (0, 0)
 
-    progress._heard("1 queue 1 50 0 0")
-    progress._heard("1 queue 1 40 0 0")
+    progress._heard("1 queue 2 50 0 0")
+    progress._heard("1 queue 2 40 0 0")
     assert (progress.position("queue"), progress.position("decisions")) == (50, 0)
 
 
