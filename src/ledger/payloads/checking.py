@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Final
 
 import msgspec
-from jsonschema_rs import Draft202012Validator, ReferencingError, RegexOptions, ValidationError
+from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 
 from ledger.payloads.documents import Document, NoDocument, read
 from ledger.payloads.faults import (
@@ -48,8 +48,6 @@ def check_schema(text: str) -> None:
         _compiled(document.value)
     except ValidationError as refused:
         raise InvalidSchema([Fault(pointer_to(refused.instance_path), refused.message)]) from refused
-    except (ReferencingError, ValueError) as refused:
-        raise InvalidSchema([Fault("", str(refused))]) from refused
 
 
 def check_payload(text: str, schema: str) -> dict[str, object]:
@@ -97,7 +95,7 @@ def _checker(schema: str) -> _Checker:
     try:
         document = read(schema)
         return _Checker(_compiled(document.value), unfolded(document.value))
-    except (NoDocument, ValidationError, ReferencingError, ValueError, LookupError) as broken:
+    except (NoDocument, ValidationError, LookupError) as broken:
         raise UnreadableSchema from broken
 
 

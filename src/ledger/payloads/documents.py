@@ -63,12 +63,12 @@ def read(text: str) -> Document:
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    read_pairs = dict(pairs)
-    if len(read_pairs) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise NoDocument(Fault("", f"names {twice[:50]!r} twice in one object"))
-    return read_pairs
+    members: dict[str, object] = {}
+    for name, value in pairs:
+        if name in members:
+            raise NoDocument(Fault("", f"names {name[:50]!r} twice in one object"))
+        members[name] = value
+    return members
 
 
 def _no_number(constant: str) -> object:

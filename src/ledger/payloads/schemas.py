@@ -14,6 +14,8 @@ from ledger.payloads.faults import Fault, pointer_to
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 MAX_UNFOLDED: Final = 500
 """Schemas, each counted as often as it is referred to."""
+MAX_STEPS: Final = 100
+"""From the root down, through every reference on the way."""
 MAX_PATTERNS: Final = 50
 LONGEST_PATTERN: Final = 500
 
@@ -47,22 +49,33 @@ Schema: TypeAlias = Mapping[str, object]
 Path: TypeAlias = tuple[str | int, ...]
 
 
-class _Endless(Exception):
+class _Endless(LookupError):
     """A schema refers to itself."""
 
 
+class _TooFar(LookupError):
+    """A chain of references goes on and on."""
+
+
 def unfolded(schema: Schema) -> int:
-    """Count the schemas that a payload is checked by, each as often as it is referred to."""
-    return _unfolded(schema, schema, (), {})
+    """Count the schemas that a payload is checked by, each as often as it is referred to.
+
+    Raises:
+        LookupError: it refers to what is not there, to itself, or too far.
+    """
+    return _Unfolding(schema).size_of(schema)
 
 
 def faults_in(schema: Schema) -> Iterator[Fault]:
     """Say everything that a kind's schema may not say; whether it is a schema at all is not looked at."""
+    parts = dict(_schemas(schema, ()))
+    places = frozenset(map(pointer_to, parts))
     patterns = 0
-    for path, part in _schemas(schema, ()):
-        patterns += len(_patterns(part))
-        for keyword, message in _faults_of(part, schema, is_root=not path):
-            yield Fault(pointer_to((*path, keyword)), message)
+    for path, part in parts.items():
+        if isinstance(part, dict):
+            patterns += len(_patterns(part))
+            for keyword, message in _faults_of(part, places, is_root=not path):
+                yield Fault(pointer_to((*path, keyword)), message)
     if patterns > MAX_PATTERNS:
         yield Fault("", f"has more than {MAX_PATTERNS} patterns")
     yield from _endless(schema)
@@ -70,19 +83,19 @@ def faults_in(schema: Schema) -> Iterator[Fault]:
 
 def _endless(schema: Schema) -> Iterator[Fault]:
     try:
-        size = _unfolded(schema, schema, (), {})
+        size = unfolded(schema)
     except _Endless:
         yield Fault("", "refers to itself: write out as many levels as there may be")
         return
     except PointsNowhere:
         return  # said where it stands
-    except RecursionError:  # a chain of references that is as long
+    except _TooFar:
         size = MAX_UNFOLDED + 1
     if size > MAX_UNFOLDED:
         yield Fault("", f"unfolds to more than {MAX_UNFOLDED} schemas")
 
 
-def _faults_of(part: Schema, root: Schema, *, is_root: bool) -> Iterator[tuple[str, str]]:
+def _faults_of(part: Schema, places: frozenset[str], *, is_root: bool) -> Iterator[tuple[str, str]]:
     for keyword in part:
         if keyword in AT_THE_ROOT and not is_root:
             yield keyword, "stands at the root alone"
@@ -90,41 +103,34 @@ def _faults_of(part: Schema, root: Schema, *, is_root: bool) -> Iterator[tuple[s
             yield keyword, "is no keyword that this ledger knows; begin your own with 'x-'"
     if part.get("$schema", DIALECT) not in (DIALECT, DIALECT + "#"):
         yield "$schema", f"is not {DIALECT}"
-    if "$ref" in part and not _leads_somewhere(root, part["$ref"]):
-        yield "$ref", "leads to nothing in this schema; it is '#/…', a JSON pointer"
+    if "$ref" in part and not _leads_somewhere(part["$ref"], places):
+        yield "$ref", "leads to no schema in this one; it is '#/…', a JSON pointer"
     if str(part.get("format", "date")) not in FORMATS:
         yield "format", f"is none that this ledger checks: {', '.join(sorted(FORMATS))}"
-    if any(_is_too_long(pattern) for pattern in _patterns(part)):
-        yield "pattern", f"has more than {LONGEST_PATTERN} characters"
+    for keyword, pattern in _patterns(part):
+        if isinstance(pattern, str) and len(pattern) > LONGEST_PATTERN:
+            yield keyword, f"has a pattern of more than {LONGEST_PATTERN} characters"
 
 
-def _patterns(part: Schema) -> list[object]:
+def _patterns(part: Schema) -> list[tuple[str, object]]:
     named = part.get("patternProperties")
-    return [*([part["pattern"]] if "pattern" in part else []), *(named if isinstance(named, dict) else ())]
+    of_names = [("patternProperties", pattern) for pattern in named] if isinstance(named, dict) else []
+    return [*of_names, *([("pattern", part["pattern"])] if "pattern" in part else [])]
 
 
-def _is_too_long(pattern: object) -> bool:
-    return isinstance(pattern, str) and len(pattern) > LONGEST_PATTERN
-
-
-def _leads_somewhere(root: Schema, reference: object) -> bool:
-    if not (isinstance(reference, str) and reference.startswith("#/")):
-        return reference == "#"
-    try:
-        at(root, _pointer(reference))
-    except PointsNowhere:
-        return False
-    return True
+def _leads_somewhere(reference: object, places: frozenset[str]) -> bool:
+    """Say whether a reference names a schema that is looked at here, and no value that only looks like one."""
+    return isinstance(reference, str) and reference.startswith("#") and _pointer(reference) in places
 
 
 def _pointer(reference: str) -> str:
     return unquote(reference.removeprefix("#"))
 
 
-def _schemas(part: object, path: Path) -> Iterator[tuple[Path, Schema]]:
-    """Walk every schema in a schema, itself first; booleans say nothing that could be wrong."""
+def _schemas(part: object, path: Path) -> Iterator[tuple[Path, object]]:
+    """Walk every schema in a schema, itself first."""
+    yield path, part
     if isinstance(part, dict):
-        yield path, part
         for inner, below in _inside(part):
             yield from _schemas(below, (*path, *inner))
 
@@ -139,19 +145,27 @@ def _inside(part: Schema, *, with_definitions: bool = True) -> Iterator[tuple[Pa
             yield from (((keyword, name), each) for name, each in value.items())
 
 
-def _unfolded(part: object, root: Schema, within: tuple[str, ...], known: dict[str, int]) -> int:
-    if not isinstance(part, dict):
-        return 1
-    size = 1 + sum(
-        _unfolded(below, root, within, known) for _, below in _inside(part, with_definitions=False)
-    )
-    reference = part.get("$ref")
-    return size if reference is None else size + _referred(str(reference), root, within, known)
+class _Unfolding:
+    """Counts what a schema unfolds to; what is referred to is counted once and added as often as that."""
 
+    def __init__(self, root: Schema) -> None:
+        self._root = root
+        self._known: dict[str, int] = {}
 
-def _referred(reference: str, root: Schema, within: tuple[str, ...], known: dict[str, int]) -> int:
-    if reference in within or reference == "#":
-        raise _Endless
-    if reference not in known:
-        known[reference] = _unfolded(at(root, _pointer(reference)), root, (*within, reference), known)
-    return known[reference]
+    def size_of(self, part: object, within: tuple[str, ...] = (), depth: int = 0) -> int:
+        if depth > MAX_STEPS:
+            raise _TooFar
+        if not isinstance(part, dict):
+            return 1
+        inside = _inside(part, with_definitions=False)
+        size = 1 + sum(self.size_of(below, within, depth + 1) for _, below in inside)
+        reference = part.get("$ref")
+        return size if reference is None else size + self._referred(str(reference), within, depth)
+
+    def _referred(self, reference: str, within: tuple[str, ...], depth: int) -> int:
+        if reference in within or reference == "#":
+            raise _Endless
+        if reference not in self._known:
+            below = at(self._root, _pointer(reference))
+            self._known[reference] = self.size_of(below, (*within, reference), depth + 1)
+        return self._known[reference]
