@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import asyncpg
 import pytest
 
+from ledger.projections import kind_rows, policy_rows
 from ledger.projections.views import decisions, directory, queue, sessions, statistics, timers
 from tests.support.databases import Database
 
@@ -36,6 +37,10 @@ select 1, 'session-' || n, gen_random_uuid(), ('00000000-0000-0000-0000-' || lpa
        0, 60, now(), now() + n * interval '1 second', case when n < 200 then 'open' else 'ended' end,
        case when n < 200 then null else now() end
 from generate_series(1, 5000) n;
+insert into views.kinds_v1
+select 1, 'kind-' || n, 'kind_' || n, 'A kind', 1, false, now(), now(), 1 from generate_series(1, 5000) n;
+insert into views.policies_v1
+select 1, 'policy-' || n, 'kind_' || n, '{}', null, null, null, 0, now(), 1 from generate_series(1, 5000) n;
 insert into views.directory_v2
 select 1, 'account-' || n, gen_random_uuid(), case when n % 500 = 0 then 'admin' else 'analyst' end, now(),
        true, false, case when n % 50 = 0 then array['tier-' || n % 100] else '{}' end, 0, null, false
@@ -65,7 +70,16 @@ async def conn(database: Database) -> AsyncIterator[asyncpg.Connection]:
     await owner.close()
     conn = await asyncpg.connect(database.service_url)
     await conn.execute(FILL)
-    for table in ("queue_v2", "decisions_v2", "statistics_v1", "sessions_v1", "directory_v2", "timers_v1"):
+    for table in (
+        "queue_v2",
+        "decisions_v2",
+        "statistics_v1",
+        "sessions_v1",
+        "directory_v2",
+        "timers_v1",
+        "kinds_v1",
+        "policies_v1",
+    ):
         await conn.execute(f"vacuum analyze views.{table}")
     try:
         yield conn
@@ -89,6 +103,9 @@ async def conn(database: Database) -> AsyncIterator[asyncpg.Connection]:
         (directory.PAGE, "1, null, 50", "directory_v2_person_key"),
         (directory.OF, f"1, array[{SOMEBODY}]", "directory_v2_person_key"),
         (directory.GROUPS, "1, '', 50", "directory_v2_groups_idx"),
+        (kind_rows.PAGE, "1, 'kind_7', 50", "kinds_v1_kind_idx"),
+        (policy_rows.PAGE, "1, 'kind_7', 50, 'threat_analysis'", "kinds_v1_kind_idx"),
+        (policy_rows.PAGE, "1, 'kind_7', 50, 'threat_analysis'", "policies_v1_kind_idx"),
         (timers.DUE, "1, now(), '-infinity', '', 200", "timers_v1_due_idx"),
         (timers.NEXT, "1, now()", "timers_v1_due_idx"),
         (timers.BACKLOG, "1, now(), 1000", "timers_v1_due_idx"),

@@ -47,8 +47,8 @@ set state = excluded.state, in_force = excluded.in_force, published_by = exclude
 PAGE: Final = """
 select k.kind, p.stream, p.state, p.in_force, p.published_by, p.published_at, p.drafts, p.changed_at, p.version
 from (
-    select kind from views.kinds_v1 where ledger_id = $1 and kind > $2
-    union
+    (select kind from views.kinds_v1 where ledger_id = $1 and kind > $2 order by kind limit $3)
+    union all
     select $4::text collate "C" where $4::text collate "C" > $2
 ) k
 left join views.policies_v1 p on p.ledger_id = $1 and p.kind = k.kind
