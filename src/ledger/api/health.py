@@ -3,6 +3,7 @@
 from contextlib import suppress
 from datetime import datetime
 from functools import cache
+from typing import Final
 
 import asyncpg
 import msgspec
@@ -14,13 +15,16 @@ from ledger.api.services import Services
 from ledger.api.types import HttpRequest
 from ledger.domain.errors import Unavailable
 from ledger.projections.catalog import ALL
-from ledger.projections.gauges import measure, measure_unreachable
+from ledger.projections.gauges import measure, measure_timers, measure_unreachable
 from ledger.projections.reports import report
-from ledger.projections.views import directory, statistics
+from ledger.projections.views import directory, statistics, timers
 from ledger.store.ledger import Ledger
 from ledger.store.migrate import Migration, MigrationChanged, all_migrations, pending
 from ledger.store.pool import reading
 from ledger.webhooks import gauges
+
+MOST_DUE: Final = 10_000
+"""Further than this the backlog of timers is not counted."""
 
 
 class Healthy(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,6 +161,7 @@ async def metrics_text(request: HttpRequest) -> Response[bytes]:
     services = Call(request).services
     await _measure_projections(services.ledger)
     await _measure_webhooks(services)
+    await _measure_timers(services)
     return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
@@ -173,6 +178,15 @@ async def _measure_webhooks(services: Services) -> None:
     with suppress(Unavailable, asyncpg.PostgresError):
         async with reading(services.ledger.pool) as conn:
             gauges.measure(await gauges.standings_of(conn, services.ledger.ledger_id, services.clock()))
+
+
+async def _measure_timers(services: Services) -> None:
+    """Measure what is due, or leave it as it was last."""
+    with suppress(Unavailable, asyncpg.PostgresError):
+        now = services.clock()
+        async with reading(services.ledger.pool) as conn:
+            due = await timers.backlog(conn, services.ledger.ledger_id, now, at_most=MOST_DUE)
+        measure_timers(due, now)
 
 
 async def _answers(ledger: Ledger) -> bool:

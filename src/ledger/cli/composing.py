@@ -29,7 +29,7 @@ from ledger.limiting.shared import Shared
 from ledger.operations.rebuilder import Rebuilder
 from ledger.projections.progress import Progress
 from ledger.projections.runner import Runner
-from ledger.reactions import failed_logins, sessions, webhook_following, webhook_sweeping
+from ledger.reactions import failed_logins, sessions, timers, webhook_following, webhook_sweeping
 from ledger.reactions.webhook_sending import Courier
 from ledger.settings import Settings
 from ledger.store.ledger import Ledger
@@ -173,6 +173,7 @@ def _tasks(
     yield "failed-logins", lambda: failed_logins.run_forever(identity)
     if runner is not None:
         yield "sessions", lambda: sessions.run_forever(identity)
+        yield "timers", lambda: timers.run_forever(identity.ledger, identity.clock)
         yield "rebuilds", Rebuilder(identity.ledger).run_forever
 
 

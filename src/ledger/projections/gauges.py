@@ -1,10 +1,12 @@
 """The measures of every projection, taken from the database whenever somebody asks for metrics."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from opentelemetry import metrics
 
 from ledger.projections.reports import Report
+from ledger.projections.views.timers import Backlog
 
 _meter = metrics.get_meter("ledger.projections")
 _lag_events = _meter.create_gauge(
@@ -26,6 +28,12 @@ _alive = _meter.create_gauge(
     "ledger_projection_alive", description="1 while some process feeds it and its loop goes round"
 )
 _paused = _meter.create_gauge("ledger_projection_paused", description="1 while somebody has paused it")
+_due = _meter.create_gauge(
+    "ledger_timers_due", description="Decisions of which something has fallen due and is not written down"
+)
+_oldest_due = _meter.create_gauge(
+    "ledger_timers_oldest_due_age", unit="s", description="For how long the oldest of them has been due"
+)
 
 
 def measure(reports: Sequence[Report]) -> None:
@@ -45,3 +53,9 @@ def measure_unreachable(names: Sequence[str]) -> None:
     """Say of every projection that nobody can be feeding it: the database does not answer."""
     for name in names:
         _alive.set(0, {"projection": name})
+
+
+def measure_timers(backlog: Backlog, now: datetime) -> None:
+    """Set the gauges of what is due to what there is at ``now``."""
+    _due.set(backlog.timers)
+    _oldest_due.set(0.0 if backlog.oldest is None else (now - backlog.oldest).total_seconds())
