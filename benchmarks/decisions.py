@@ -6,7 +6,7 @@ from uuid import UUID
 
 from ledger.domain.authority import Authority, Role
 from ledger.domain.decision.commands import SubmitDecision
-from ledger.domain.decision.decide import DECISION, KIND_VERSION, THREAT_ANALYSIS_POLICY
+from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.events import (
     Choice,
     DecisionClaimed,
@@ -18,7 +18,7 @@ from ledger.domain.decision.events import (
 )
 from ledger.domain.decision.item import ThreatAnalysis
 from ledger.domain.ids import DecisionId, Digest, LeaseId, PersonId, SessionId
-from ledger.domain.terms import Action
+from ledger.domain.terms import BUILT_IN_VERSION, THREAT_ANALYSIS_POLICY, Action
 
 ANALYST: Final = PersonId(UUID(int=3))
 SESSION: Final = SessionId(UUID(int=4))
@@ -53,7 +53,7 @@ def submission(decision_id: DecisionId, priority: Priority) -> SubmitDecision:
         by=ENGINE,
         decision_id=decision_id,
         item=ITEM,
-        kind_version=KIND_VERSION,
+        kind_version=BUILT_IN_VERSION,
         priority=priority,
         created_at=now,
         policy=THREAT_ANALYSIS_POLICY,

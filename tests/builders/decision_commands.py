@@ -11,11 +11,10 @@ from ledger.domain.decision.commands import (
     RenewClaim,
     SubmitDecision,
 )
-from ledger.domain.decision.decide import THREAT_ANALYSIS_POLICY
 from ledger.domain.decision.events import Choice, Priority
 from ledger.domain.decision.item import Item, Parameter
 from ledger.domain.ids import DecisionId, Digest, PersonId
-from ledger.domain.terms import Action, Policy
+from ledger.domain.terms import THREAT_ANALYSIS_POLICY, Action, Policy
 from tests.builders.decision_events import ITEM, SUSPECT, lease
 from tests.builders.people import ANA, ENGINE, NOW, acting
 

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from ledger.domain.decision.decide import THREAT_ANALYSIS_POLICY
 from ledger.domain.decision.events import (
     Choice,
     ClaimReleased,
@@ -23,7 +22,7 @@ from ledger.domain.decision.events import (
 )
 from ledger.domain.decision.item import Change, Item, ThreatAnalysis, subject_digest
 from ledger.domain.ids import DecisionId, Digest, LeaseId, PersonId, SessionId
-from ledger.domain.terms import Action, Policy, ReasonMode
+from ledger.domain.terms import THREAT_ANALYSIS_POLICY, Action, Policy, ReasonMode
 from tests.builders.people import ANA, ENGINE, NOW, session_of
 
 SUSPECT: Final = DecisionId("analysis-7")

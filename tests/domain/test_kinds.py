@@ -3,7 +3,7 @@
 import pytest
 
 from ledger.domain.authority import AdminRequired, SessionNotLive
-from ledger.domain.decision.item import THREAT_ANALYSIS
+from ledger.domain.decision.item import ThreatAnalysis
 from ledger.domain.errors import ReasonMissing
 from ledger.domain.kind.decide import (
     KIND,
@@ -96,11 +96,11 @@ def test_what_nobody_knows_is_neither_revised_nor_retired():
 
 @pytest.mark.parametrize("wish", WISHES)
 def test_the_built_in_kind_is_nobodys_to_change(wish):
-    NOBODY_KNOWS_IT.when(wish(THREAT_ANALYSIS)).then_refused(BuiltInKind, kind="threat_analysis")
+    NOBODY_KNOWS_IT.when(wish(BUILT_IN_KIND)).then_refused(BuiltInKind, kind="threat_analysis")
 
 
 def test_the_built_in_kind_has_one_name():
-    assert BUILT_IN_KIND == THREAT_ANALYSIS
+    assert ThreatAnalysis.__struct_config__.tag == BUILT_IN_KIND == "threat_analysis"
 
 
 @pytest.mark.parametrize("wish", WISHES)

@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from ledger.domain.authority import AdminRequired, Role, SessionNotLive, StepUpRequired
 from ledger.domain.decider import fold
-from ledger.domain.decision.decide import THREAT_ANALYSIS_POLICY as TAKEN_BY_DECISIONS
 from ledger.domain.errors import LedgerError, ReasonMissing
 from ledger.domain.policy.decide import (
     MOST_DRAFTS,
@@ -174,7 +173,7 @@ def test_publishing_what_is_no_draft_changes_nothing():
 
 
 def test_the_default_of_the_built_in_kind_is_the_prototypes():
-    assert default_policy("threat_analysis") == THREAT_ANALYSIS_POLICY == TAKEN_BY_DECISIONS
+    assert default_policy("threat_analysis") == THREAT_ANALYSIS_POLICY
 
 
 def test_the_default_of_other_kinds_errs_on_the_safe_side():

@@ -5,12 +5,12 @@ import msgspec
 import pytest
 
 from ledger.domain.authority import InsufficientPermissions, Role, SessionNotLive
-from ledger.domain.decision.decide import DECISION, THREAT_ANALYSIS_POLICY
+from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.events import Priority
 from ledger.domain.decision.item import subject_digest
 from ledger.domain.decision.rules import AlreadyExists
 from ledger.domain.ids import DecisionId
-from ledger.domain.terms import Action, Policy, ReasonMode
+from ledger.domain.terms import THREAT_ANALYSIS_POLICY, Action, Policy, ReasonMode
 from tests.builders import (
     ANA,
     AUDREY,

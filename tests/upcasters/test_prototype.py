@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 
 from ledger.domain.account.events import AccountDeactivated, AccountRegistered
-from ledger.domain.decision.decide import THREAT_ANALYSIS_POLICY
 from ledger.domain.decision.events import (
     Choice,
     DecisionEscalated,
@@ -21,7 +20,7 @@ from ledger.domain.decision.events import (
 )
 from ledger.domain.decision.item import subject_digest
 from ledger.domain.event import Imported, type_name
-from ledger.domain.terms import Policy
+from ledger.domain.terms import THREAT_ANALYSIS_POLICY, Policy
 from ledger.store.codec import UnreadableEvent, decode
 from ledger.upcasters.account import INACTIVE_BEFORE
 from ledger.upcasters.decision import PROTOTYPE_POLICY

@@ -1,7 +1,5 @@
 """Items as they are submitted: of which kind they are, whether they are as it says, and under which policy."""
 
-from typing import Final
-
 import msgspec
 
 from ledger.api import wire
@@ -15,13 +13,10 @@ from ledger.domain.kind.decide import KIND
 from ledger.domain.kind.state import KindNotFound, KindState, Registered, known
 from ledger.domain.policy.decide import POLICY
 from ledger.domain.policy.state import terms_of
-from ledger.domain.terms import BUILT_IN_KIND, Policy
+from ledger.domain.terms import BUILT_IN_KIND, BUILT_IN_VERSION, Policy
 from ledger.payloads.checking import check_payload
 from ledger.payloads.faults import Fault, InvalidPayload
 from ledger.store.ledger import Ledger
-
-BUILT_IN_VERSION: Final = 1
-"""The one version of the built-in kind."""
 
 
 class UnknownKind(Invalid):

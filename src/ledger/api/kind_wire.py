@@ -9,12 +9,11 @@ from ledger.api.wire import JsonObject, Threat
 from ledger.domain.event import Utc
 from ledger.domain.ids import PersonId
 from ledger.domain.kind.events import KindEvent, KindRegistered, KindRetired, KindRevised
-from ledger.domain.terms import BUILT_IN_KIND
+from ledger.domain.terms import BUILT_IN_KIND, BUILT_IN_VERSION
 from ledger.identity.people import ERASED
 from ledger.projections.kind_rows import KindRow
 
 BUILT_IN_TITLE: Final = "A threat that a security engine analysed"
-BUILT_IN_VERSION: Final = 1
 
 Why = Annotated[str, msgspec.Meta(max_length=65_536)]
 Name = Annotated[str, msgspec.Meta(max_length=200)]

@@ -28,7 +28,7 @@ from ledger.domain.decision.events import (
     Priority,
 )
 from ledger.domain.decision.evolving import Answering, answer_in
-from ledger.domain.decision.item import THREAT_ANALYSIS, ThreatAnalysis
+from ledger.domain.decision.item import ThreatAnalysis, kind_of
 from ledger.domain.decision.state import Status
 from ledger.domain.errors import Corrupt
 from ledger.domain.event import Utc, type_name
@@ -203,7 +203,7 @@ def _priorities(events: Sequence[tuple[Position, DecisionEvent]]) -> Iterator[tu
 
 
 def _kind(submission: DecisionSubmitted) -> str:
-    return THREAT_ANALYSIS if isinstance(submission.item, ThreatAnalysis) else submission.item.name
+    return kind_of(submission.item)
 
 
 def _event(stored: Stored) -> DecisionEvent | None:

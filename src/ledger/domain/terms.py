@@ -98,6 +98,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 BUILT_IN_KIND: Final = "threat_analysis"
 """The kind that every ledger knows."""
 
+BUILT_IN_VERSION: Final = 1
+"""The version of its item; there is no other."""
+
 DEFAULT_VERSION: Final = 1
 """Version 1 of every kind's policy is its default, which nobody published; drafts count from 2."""
 

@@ -38,24 +38,6 @@ from ledger.domain.decision.events import DecisionEvent
 from ledger.domain.decision.evolving import evolve
 from ledger.domain.decision.state import DecisionState, NotSubmitted
 from ledger.domain.decision.submitting import submit
-from ledger.domain.terms import Action, Policy, ReasonMode
-
-THREAT_ANALYSIS_POLICY: Final = Policy(
-    name="threat_analysis",
-    version=1,
-    allowed_actions=tuple(Action),
-    approvals_needed=1,
-    rejections_needed=1,
-    four_eyes=False,
-    reason=ReasonMode.NEVER,
-    step_up_seconds=None,
-    escalation_levels=3,
-    lease_seconds=300,
-)
-"""The rules of the built-in kind: those of the prototype, one approver and no deadline."""
-
-KIND_VERSION: Final = 1
-"""The version of the built-in kind's item."""
 
 _Work: TypeAlias = (
     ClaimDecision

@@ -11,12 +11,10 @@ import msgspec
 from ledger.domain.errors import RuleViolation
 from ledger.domain.ids import DecisionId, Digest
 from ledger.domain.json_pointer import PointsNowhere, at, put
-
-THREAT_ANALYSIS = "threat_analysis"
-"""The kind that every ledger knows."""
+from ledger.domain.terms import BUILT_IN_KIND
 
 
-class ThreatAnalysis(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=THREAT_ANALYSIS):
+class ThreatAnalysis(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=BUILT_IN_KIND):
     """What a security engine saw, as it was submitted; free text is kept verbatim."""
 
     threat_level: str
@@ -77,7 +75,7 @@ class ParameterDoesNotFit(RuleViolation):
 
 def kind_of(item: Item) -> str:
     """Name the kind of an item."""
-    return item.name if isinstance(item, KindItem) else THREAT_ANALYSIS
+    return item.name if isinstance(item, KindItem) else BUILT_IN_KIND
 
 
 def payload_of(item: Item) -> object:
@@ -121,7 +119,7 @@ def _with(item: Item, payload: object, wishes: tuple[Parameter, ...]) -> Item:
     if isinstance(item, KindItem):
         return KindItem(name=item.name, payload=msgspec.json.encode(payload).decode())
     try:
-        return msgspec.convert({**_object(payload), "kind": THREAT_ANALYSIS}, ThreatAnalysis)
+        return msgspec.convert({**_object(payload), "kind": BUILT_IN_KIND}, ThreatAnalysis)
     except msgspec.ValidationError as unfit:
         raise ParameterDoesNotFit(pointers=", ".join(wish.pointer for wish in wishes)) from unfit
 
