@@ -179,6 +179,8 @@ class Settings(BaseSettings):
     failed_logins_per_address: int = Field(100, ge=1, le=10_000, description="a whole number from 1 to 10000")
     second_factor_tries: int = Field(10, ge=1, le=10_000, description="a whole number from 1 to 10000")
     guessing_minutes: int = Field(15, ge=1, le=1440, description="a whole number of minutes from 1 to 1440")
+    max_waiters: int = Field(10_000, ge=1, le=MANY, description=f"a whole number from 1 to {MANY}")
+    max_streams: int = Field(1_000, ge=1, le=MANY, description=f"a whole number from 1 to {MANY}")
     notary_state_url: SecretStr | None = Field(None, description="a URL")
     tlog_public: bool = Field(default=False, description="true or false")
     otlp_endpoint: str | None = Field(None, description="a URL")

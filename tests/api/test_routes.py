@@ -29,8 +29,9 @@ PUBLIC: Final = {
     "POST /api/auth/refresh",
     "POST /api/auth/2fa/setup",
     "POST /api/auth/2fa/verify",
+    "WS /ws/{username}",
 }
-"""The whole list of what answers without a session; 2fa/* read their token, which may be a limited one."""
+"""The whole list of what answers without a session; 2fa/* and WS read their token themselves."""
 
 CONTRACT: Final = {
     "GET /health",

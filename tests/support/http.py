@@ -1,5 +1,6 @@
 """The application in this process, without a socket: for everything but the promises of whole processes."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
@@ -13,6 +14,7 @@ from litestar import Litestar
 from ledger.api.app import routed
 from ledger.api.door import Door
 from ledger.api.services import Services
+from ledger.delivery.live import Live
 from ledger.domain.authority import Role
 from ledger.identity.following import Following
 from ledger.identity.identity import Identity, utc_now
@@ -149,11 +151,13 @@ async def serving(
             webhooks=Webhooks.of(identity, secret_keys=[SECRET_KEY], allowed=[ip_network("127.0.0.0/8")]),
             clock=clock,
             service_name="decision-ledger",
+            live=Live(ledger, following),
             **(settings or {}),
         )
         progress.start()
         following.start()
         runner.start()
+        live = [asyncio.create_task(begin()) for _, begin in services.live.tasks()]
         try:
             with _borrowed(services, settings) as app:
                 door = Door(app, max_in_flight=services.max_in_flight)
@@ -164,6 +168,9 @@ async def serving(
                 ) as client:
                     yield Api(client=client, ledger=ledger, services=services)
         finally:
+            for task in live:
+                task.cancel()
+            await asyncio.gather(*live, return_exceptions=True)
             await runner.stop()
             await following.stop()
             await progress.stop()

@@ -12,6 +12,7 @@ from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, ControllerRouterHandler
 
 from ledger.api.accounts import AccountController
+from ledger.api.alerts import alerts, stats
 from ledger.api.arrival import check_arrival
 from ledger.api.decisions import DecisionController
 from ledger.api.directory import DirectoryController
@@ -29,6 +30,7 @@ from ledger.api.projections import ProjectionAdminController, ProjectionHealthCo
 from ledger.api.rebuilding import RebuildController
 from ledger.api.services import Services
 from ledger.api.sessions import SessionController
+from ledger.api.stream import stream
 from ledger.api.webhooks import WebhookController
 from ledger.domain.errors import LedgerError
 
@@ -46,6 +48,9 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     ProjectionHealthController,
     RebuildController,
     WebhookController,
+    stream,
+    alerts,
+    stats,
     status,
     metrics_text,
     openapi_document,

@@ -15,6 +15,7 @@ from ledger.api.problems import FieldError, InvalidRequest
 from ledger.api.services import Services
 from ledger.api.submitting import read_submission
 from ledger.api.types import HttpRequest
+from ledger.api.waiting import MAX_WAIT, answered
 from ledger.api.wire import Submitted, Verdict, decision_id
 from ledger.command_handler import Facts, Handled
 from ledger.domain.decision.commands import CastVote, DecisionCommand, Escalate
@@ -29,7 +30,6 @@ from ledger.domain.decision.events import (
 )
 from ledger.domain.decision.evolving import answer_in
 from ledger.domain.decision.state import Answer, DecisionNotFound, Status
-from ledger.domain.errors import NotFound
 from ledger.domain.ids import DecisionId, Position
 from ledger.identity.people import ERASED
 from ledger.identity.sessions import authority
@@ -43,13 +43,6 @@ from ledger.store.pool import reading
 FEEDS: Final = ("queue", "decisions", "statistics")
 STALE: Final = "Ledger-View-Stale"
 CURSOR: Final = re.compile(r"([0-3])\.(\d{1,18})")
-
-
-class NotDecidedYet(NotFound):
-    """Response not found: nobody has decided yet."""
-
-    code = "decision-pending"
-    advice = "Ask again later."
 
 
 class DecisionController(Controller):
@@ -130,15 +123,23 @@ class DecisionController(Controller):
         item = msgspec.Raw(_shown(row.submission, row.status_at(call.services.clock())))
         return json_response(item, headers={"ETag": etag(row.version)})
 
-    @get("/{analysis_id:str}/response", opt={"answer": wire.Response, "tagged": True})
-    async def response(self, request: HttpRequest, analysis_id: FromPath[str]) -> Response[bytes]:
-        """Fetch the answer to a submission."""
+    @get(
+        "/{analysis_id:str}/response",
+        opt={"answer": wire.Response, "tagged": True, "delays": (404,)},
+    )
+    async def response(
+        self,
+        request: HttpRequest,
+        analysis_id: FromPath[str],
+        wait: Annotated[int, QueryParameter(ge=0, le=MAX_WAIT)] = 0,
+    ) -> Response[bytes]:
+        """Fetch the answer to a submission; with 'wait', as soon as there is one within so many seconds."""
         call = Call(request)
         wanted = decision_id(analysis_id)
-        row = await _row(call, wanted)
-        if row.answer is None:
-            raise NotDecidedYet
-        return json_response(await _response(call, wanted, row.answer), headers={"ETag": etag(row.version)})
+        stream = call.services.ledger.decision_stream(wanted)
+        found = await answered(request, stream, lambda: _row(call, wanted), seconds=wait)
+        body = _told(wanted, found.answer, found.decided_by)
+        return json_response(body, headers={"ETag": etag(found.version)})
 
     @post(
         "/{analysis_id:str}/decide",
@@ -249,12 +250,17 @@ def _shown(submission: bytes, status: Status) -> bytes:
 
 async def _response(call: Call, wanted: DecisionId, answer: Answer) -> wire.Response:
     names = await call.names([answer.decided_by])
+    decided_by = None if answer.decided_by is None else names.get(answer.decided_by, ERASED)
+    return _told(wanted, answer, decided_by)
+
+
+def _told(wanted: DecisionId, answer: Answer, decided_by: str | None) -> wire.Response:
     return wire.Response(
         decision_id=wanted,
         status=answer.status,
         approved_actions=answer.approved_actions,
         notes=answer.notes,
-        decided_by=None if answer.decided_by is None else names.get(answer.decided_by, ERASED),
+        decided_by=decided_by,
         decided_at=answer.decided_at,
         escalation_reason=answer.escalation_reason,
     )

@@ -17,6 +17,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from opentelemetry import metrics
 
 from ledger.api.arrival import wrong_head
+from ledger.api.lasting import HEAD, HOUSE, House
 from ledger.api.problems import Stopping, headers_of, problem_of
 from ledger.api.quota import quota_headers
 from ledger.api.request_id import request_id_of
@@ -50,15 +51,14 @@ class Door:
     def __init__(self, app: ASGIApp, *, max_in_flight: int) -> None:
         """Let at most ``max_in_flight`` requests into ``app`` at once."""
         self._app = app
-        self._max_in_flight = max_in_flight
-        self._in_flight = 0
+        self._house = House(max_in_flight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request through."""
         if not _is_http(scope):
             await self._app(scope, receive, send)
             return
-        scope.setdefault("state", {})
+        scope.setdefault("state", {})[HOUSE] = self._house
         visit = _Visit(scope, send)
         with structlog.contextvars.bound_contextvars(request_id=visit.request_id):
             refusal = self._refusal(scope)
@@ -69,18 +69,16 @@ class Door:
             visit.tell()
 
     def _refusal(self, scope: HTTPScope) -> LedgerError | None:
-        if self._in_flight >= self._max_in_flight and scope["path"] not in QUIET:
+        if self._house.is_full() and scope["path"] not in QUIET:
             return Overloaded()
         return wrong_head(scope)
 
     async def _let_in(self, visit: "_Visit", receive: Receive) -> None:
-        self._in_flight += 1
-        try:
-            await self._app(visit.scope, receive, visit.send)
-        except asyncio.CancelledError:  # only a stop that has waited long enough cancels requests
-            await visit.refuse(Stopping())
-        finally:
-            self._in_flight -= 1
+        with self._house.inside():
+            try:
+                await self._app(visit.scope, receive, visit.send)
+            except asyncio.CancelledError:  # only a stop that has waited long enough cancels requests
+                await visit.refuse(Stopping())
 
 
 class _Visit:
@@ -94,7 +92,7 @@ class _Visit:
         self.request_id = request_id_of(scope)
         self.scope: HTTPScope = scope
         if self._method == "HEAD":
-            self.scope = {**scope, "method": "GET"}
+            self.scope = {**scope, "method": "GET", "state": {**scope["state"], HEAD: True}}
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -4,10 +4,11 @@ Most follows from what a route is: whoever needs a session may be told 401 and 4
 may lead nowhere (404), a command may be against a rule (400) or come too late (409). What does not follow, a
 handler names in its ``opt``:
 
-- ``answer``: the shape of its answer, or several; ``media``: its media type, where no shape says it
+- ``answer``: the shape of its answer, or several; ``media``: its media type, where that is not JSON
 - ``keyed=True``: it honours Idempotency-Key and tells where its event lies
 - ``tagged=True``: it answers an ETag; a command then honours If-Match
 - ``also``: further statuses, each with what it means, and with a shape where it is no problem document
+- ``delays``: statuses whose refusals say by Retry-After when to come again, beside those that always do
 - ``tells``: further headers of its success, among ``HEADERS``
 """
 
@@ -90,7 +91,10 @@ def responses_of(handler: HTTPRouteHandler, method: str, path: str, *, is_public
     refusals = dict(_refusals(handler, method, path, is_public=is_public))
     return {
         "200": {"description": "Done", "headers": _headers(*_told(handler)), **_content(handler)},
-        **{str(status): _refused(text, status) for status, text in sorted(refusals.items())},
+        **{
+            str(status): _refused(text, status, delays=status in handler.opt.get("delays", ()))
+            for status, text in sorted(refusals.items())
+        },
         "default": _refused(DEFAULT, 500),
     }
 
@@ -121,10 +125,11 @@ def _refusals(
             yield from statuses.items()
 
 
-def _refused(meaning: Meaning, status: int) -> Json:
+def _refused(meaning: Meaning, status: int, *, delays: bool = False) -> Json:
     text, shape = (meaning, None) if isinstance(meaning, str) else meaning
+    headers = ("Retry-After",) if delays else OF_STATUS.get(status, ())
     content = PROBLEM if shape is None else {JSON: {"schema": schema_of(shape)}}
-    told: Json = {"description": text, "headers": _headers(*OF_STATUS.get(status, ()))}
+    told: Json = {"description": text, "headers": _headers(*headers)}
     return told if status == HTTP_204_NO_CONTENT else {**told, "content": content}
 
 
@@ -141,7 +146,7 @@ def _headers(*names: str) -> Json:
 def _content(handler: HTTPRouteHandler) -> Json:
     answer, media = handler.opt.get("answer"), handler.opt.get("media")
     if answer is not None:
-        return {"content": {JSON: {"schema": schema_of(answer)}}}
+        return {"content": {media or JSON: {"schema": schema_of(answer)}}}
     return {} if media is None else {"content": {media: {}}}
 
 

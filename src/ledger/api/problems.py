@@ -264,7 +264,7 @@ def headers_of(error: LedgerError) -> dict[str, str]:
 def _headers(error: LedgerError, status: int) -> dict[str, str]:
     if status == 503:  # noqa: PLR2004 - Service Unavailable
         return {"Retry-After": RETRY_AFTER_SECONDS}
-    if isinstance(error, TooManyRequests):
+    if "retry_after" in error.context:
         return {"Retry-After": str(error.context["retry_after"])}
     if isinstance(error, InsufficientPermissions):
         return {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}  # RFC 6750, section 3.1

@@ -26,6 +26,17 @@ async def spend_as(connection: HttpConnection, person: PersonId) -> None:
     await _spend(connection, f"person:{person}")
 
 
+async def spend_message(services: Services, person: PersonId) -> None:
+    """Count a message of somebody who is connected, as a request.
+
+    Raises:
+        TooManyRequests: it is one too many in this minute.
+    """
+    rate, caller = services.rates.requests(), f"person:{person}"
+    if await services.limiter.count(rate, caller) is None:
+        raise TooManyRequests(retry_after=await services.limiter.seconds_to_window(rate, caller))
+
+
 async def spend_from_address(connection: HttpConnection) -> None:
     """Count a request of somebody we do not know.
 

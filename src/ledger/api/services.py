@@ -5,6 +5,7 @@ from datetime import datetime
 
 import msgspec
 
+from ledger.delivery.live import Live
 from ledger.identity.identity import Identity
 from ledger.limiting.limiter import Limiter
 from ledger.limiting.rates import Rates
@@ -29,6 +30,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     webhooks: Webhooks
     clock: Callable[[], datetime]
     service_name: str
+    live: Live
     cors_origins: tuple[str, ...] = ()
     max_body_bytes: int = 1024 * 1024
     max_in_flight: int = 1024

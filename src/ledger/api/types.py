@@ -2,7 +2,7 @@
 
 from typing import TypeAlias
 
-from litestar import Request
+from litestar import Request, WebSocket
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
@@ -10,4 +10,5 @@ from litestar.handlers import BaseRouteHandler
 from ledger.identity.sessions import Principal
 
 HttpRequest: TypeAlias = Request[Principal, None, State]
+Socket: TypeAlias = WebSocket[Principal, None, State]
 HttpConnection: TypeAlias = ASGIConnection[BaseRouteHandler, Principal, None, State]

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from ledger.api.services import Services
 from ledger.cli.guarding import going_on
+from ledger.delivery.live import Live
 from ledger.domain.access.decide import ACCESS
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.decision.decide import DECISION
@@ -151,13 +152,14 @@ async def composed(
         max_body_bytes=settings.max_body_bytes,
         limiter=limiter,
         rates=rates_of(settings),
+        live=Live(ledger, following, max_streams=settings.max_streams, max_waiters=settings.max_waiters),
     )
     try:
         ledger.start()
         progress.start()
         following.start()
         async with AsyncExitStack() as stack:
-            for name, begin in (*_tasks(identity, runner), *(_telling(hooks) if tells_webhooks else ())):
+            for name, begin in (*_tasks(services, only), *(_telling(hooks) if tells_webhooks else ())):
                 await stack.enter_async_context(going_on(name, begin))
             if runner is not None:
                 runner.start()
@@ -167,11 +169,14 @@ async def composed(
 
 
 def _tasks(
-    identity: Identity, runner: Runner | None
+    services: Services, only: Part | None
 ) -> Iterator[tuple[str, Callable[[], Coroutine[None, None, None]]]]:
-    """Name what goes on beside the answers, all of it or what a process without workers needs."""
+    """Name what goes on beside the answers: all of it, or what one part needs."""
+    identity = services.identity
     yield "failed-logins", lambda: failed_logins.run_forever(identity)
-    if runner is not None:
+    if only != "workers":
+        yield from services.live.tasks()
+    if services.runner is not None:
         yield "sessions", lambda: sessions.run_forever(identity)
         yield "timers", lambda: timers.run_forever(identity.ledger, identity.clock)
         yield "rebuilds", Rebuilder(identity.ledger).run_forever

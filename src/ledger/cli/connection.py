@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from ledger.api.door import HARDENING, refusal_of
+from ledger.api.lasting import LINE, Line
 from ledger.api.problems import HeadTooLarge, MalformedHttp, RequestTimeout
 from ledger.domain.errors import LedgerError
 
@@ -50,11 +51,13 @@ class Connection(HttpToolsProtocol):
     ) -> None:
         """Wait for the first request; uvicorn makes one of these for every connection."""
         super().__init__(config, server_state, app_state, _loop)
+        self._line = Line(hang_up=self._hang_up)
         self._due_in(self.head_seconds, self._head_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of the connection."""
         self._nothing_is_due()
+        self._line.lost()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -72,6 +75,7 @@ class Connection(HttpToolsProtocol):
         self._has_begun, self._is_in_head, self._head_bytes = True, True, 0
         self._due_in(self.head_seconds, self._head_is_late)
         super().on_message_begin()
+        self.scope["state"][LINE] = self._line
 
     def on_headers_complete(self) -> None:
         """Expect the body, and have the request answered meanwhile."""
@@ -92,6 +96,14 @@ class Connection(HttpToolsProtocol):
         """Refuse what the parser could not read; ``msg`` only ever says that it could not."""
         del msg
         self._refuse(MalformedHttp())
+
+    def handle_websocket_upgrade(self) -> None:
+        """Leave the connection, and all that is due, to the WebSocket."""
+        self._nothing_is_due()
+        super().handle_websocket_upgrade()
+
+    def _hang_up(self) -> None:
+        self.transport.abort()
 
     def _head_is_late(self) -> None:
         if self._has_begun:

@@ -13,10 +13,14 @@ import uvicorn
 from ledger.api.app import create_app
 from ledger.api.services import Services
 from ledger.cli.connection import Connection
+from ledger.cli.web_socket import WebSocket
+from ledger.delivery.live import Live
 from ledger.settings import Settings
 
 log = structlog.get_logger()
 
+MAX_MESSAGE_BYTES: Final = 16 * 1024
+PING_SECONDS: Final = 30.0
 DRAIN_SECONDS: Final = 10.0
 LAST_WORD_SECONDS: Final = 1.0
 
@@ -43,13 +47,14 @@ async def serving(
     try:
         yield task
     finally:
-        await _stop(server, task)
+        await _stop(server, task, services.live)
 
 
-async def _stop(server: _Server, task: asyncio.Task[None]) -> None:
+async def _stop(server: _Server, task: asyncio.Task[None], live: Live) -> None:
     server.should_exit = True
-    count = len(server.server_state.tasks)
-    if count:
+    count = len(server.server_state.tasks) - live.connected()
+    live.close()
+    if count > 0:
         requests = "1 request" if count == 1 else f"{count} requests"
         print(f"Waiting for {requests} to end; Ctrl-C again stops at once.", flush=True)
     await asyncio.wait({task}, timeout=DRAIN_SECONDS)
@@ -74,7 +79,11 @@ def _config(services: Services, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         create_app(services),
         http=Connection,
-        ws="none",
+        ws=WebSocket,
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PING_SECONDS,
+        ws_per_message_deflate=False,  # what is small unpacks to what is not
         lifespan="off",
         log_config=None,
         log_level="error",  # its warnings are about callers, who have their line already

@@ -10,7 +10,7 @@ whichever instance, and asking costs no round trip as long as nothing has change
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -82,8 +82,13 @@ class Following:
         self._confirmed_at = self._told_at = float("-inf")
         self._others: dict[UUID, Position] = {}
         self._told = Bell()
+        self._taken_away: list[Callable[[], None]] = []
         self._task: asyncio.Task[None] | None = None
         ledger.signals.on(FOLLOWED_CHANNEL, self._heard)
+
+    def on_taken_away(self, heard: Callable[[], None]) -> None:
+        """Have ``heard`` called whenever somebody may have lost a session or a right: for calls that last."""
+        self._taken_away.append(heard)
 
     def start(self) -> None:
         """Begin to follow."""
@@ -205,6 +210,9 @@ class Following:
         if is_level:
             self._confirmed_at = began
         self._told.ring()
+        if seen["is_urgent"] or not was_current:
+            for heard in self._taken_away:
+                heard()
         return is_level
 
     def _forget_all(self) -> None:

@@ -57,6 +57,24 @@ async def authenticate(identity: Identity, bearer: str) -> Principal:
     return principal
 
 
+async def still_in(identity: Identity, principal: Principal) -> Principal:
+    """Tell what somebody who came in before is by now: for calls that last.
+
+    Raises:
+        Unauthenticated: their session has ended, the account no longer keeps it, or the key is good no more.
+        Unavailable: the database has to be asked, and cannot be reached.
+    """
+    now, person = identity.clock(), principal.person
+    if principal.session is not None:
+        names = [session_stream(principal.session), account_stream(person)]
+        return _principal(person, principal.session, await _read(identity, names), now)
+    stream = account_stream(person)
+    account = state_of(ACCOUNT, (await _read(identity, [stream]))[stream])
+    if principal.key is None or live_key(account, principal.key.key, now) is None:
+        raise InvalidToken
+    return principal
+
+
 async def principal_of(identity: Identity, person: PersonId, session: SessionId, now: datetime) -> Principal:
     """Look both streams up in the database, in one round trip.
 
