@@ -245,6 +245,11 @@ def test_what_kubernetes_adds_for_a_service_called_ledger_is_explained():
         ("ADMIN_PASSWORD", "private", "must be at least 8 characters."),
         ("TRUSTED_PROXIES", "10.0.0.1/8", None),
         ("TRUSTED_PROXIES", "*", None),
+        (
+            "WEBHOOK_ALLOWED_NETWORKS",
+            "everything",
+            "must be addresses or networks, separated by commas, like 10.0.0.1,192.168.0.0/24, not 'everything'.",
+        ),
         ("CORS_ORIGINS", "[", 'must be a list, like ["first","second"] or first,second.'),
         ("CORS_ORIGINS", "console.example.org", None),
         ("CORS_ORIGINS", "https://a.example/path", None),

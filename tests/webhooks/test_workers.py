@@ -7,6 +7,8 @@ from collections import Counter
 
 import pytest
 
+from ledger.domain.ids import Position
+from ledger.webhooks import queue
 from ledger.webhooks.queue import State
 from ledger.webhooks.webhooks import Webhooks
 from tests.support.databases import Database
@@ -67,6 +69,36 @@ async def test_no_more_than_four_messages_of_a_webhook_are_on_their_way(
     await asyncio.gather(*(one.stop() for one in workers))
 
 
+async def test_what_one_worker_has_another_does_not_take(hooks: Webhooks, receiver: Receiver) -> None:
+    await registered(hooks, receiver.url)
+    receiver.answers(HANG)
+    one, another = courier(hooks), courier(hooks)
+    await submitted(hooks, "CASE-1")
+    await followed(hooks)
+    await one.start_due()
+    await submitted(hooks, "CASE-2")
+    await followed(hooks)
+
+    assert await another.start_due() == 1
+    await receiver.count(2)
+    assert len({request.message_id for request in receiver.received}) == 2
+    await asyncio.gather(one.stop(), another.stop())
+
+
+async def test_whoever_read_the_log_too_long_ago_moves_nothing(hooks: Webhooks, receiver: Receiver) -> None:
+    issued = await registered(hooks, receiver.url)
+    before = (await row(hooks, issued.webhook)).position
+    await submitted(hooks, "CASE-1", "CASE-2")
+    await followed(hooks)
+    async with hooks.ledger.pool.acquire() as conn:
+        moved = await queue.move(
+            conn, hooks.ledger.ledger_id, [issued.webhook], after=before, upto=Position(before + 1)
+        )
+
+    assert moved == ()
+    assert (await row(hooks, issued.webhook)).position == await hooks.ledger.head()
+
+
 async def test_two_that_follow_at_once_queue_everything_once(hooks: Webhooks, receiver: Receiver) -> None:
     issued = await registered(hooks, receiver.url)
     await submitted(hooks, *(f"CASE-{number}" for number in range(10)))
@@ -110,6 +142,26 @@ async def test_what_arrived_stays_delivered_whoever_holds_the_lease_by_then(
     done = await delivery(hooks, issued.webhook)
     assert (done.state, len(done.tries)) == (State.DELIVERED, 1)
     await asyncio.gather(slow.stop(), quick.stop())
+
+
+async def test_a_failure_told_late_leaves_the_message_to_whoever_has_it_by_then(
+    hooks: Webhooks, receiver: Receiver
+) -> None:
+    issued = await registered(hooks, receiver.url)
+    await submitted(hooks, "CASE-1")
+    await followed(hooks)
+    receiver.answers(HANG)
+    late, other = courier(hooks, lease_seconds=0.0), courier(hooks)
+    await late.start_due()
+    await receiver.count(1)
+    await other.start_due()
+    await receiver.count(2)
+
+    await late.settle()
+
+    waiting = await delivery(hooks, issued.webhook)
+    assert (waiting.attempts, waiting.last_error) == (0, None)
+    await asyncio.gather(late.stop(), other.stop())
 
 
 @pytest.mark.processes

@@ -1,6 +1,7 @@
 """What becomes of webhooks by the clock alone: messages are given up and forgotten, secrets sealed anew."""
 
 import asyncio
+from collections import Counter
 from typing import Final
 
 import structlog
@@ -34,7 +35,7 @@ async def sweep(hooks: Webhooks) -> None:
     ledger, now = hooks.ledger, hooks.clock()
     given_up = await deliveries.give_up(ledger.pool, ledger.ledger_id, now)
     gauges.count_given_up(len(given_up))
-    for one in given_up:
-        log.warning("webhook.message.given_up", webhook=one.webhook, message=one.message, error="postponed")
+    for webhook, count in Counter(one.webhook for one in given_up).items():
+        log.warning("webhook.messages.given_up", webhook=webhook, count=count, error="postponed")
     await deliveries.forget(ledger.pool, ledger.ledger_id, now)
     await reseal(hooks)

@@ -88,6 +88,8 @@ where m.ledger_id = $1 and m.message_id = picked.message_id
 returning m.message_id, m.webhook_id, m.topic, m.body, m.attempts, w.url, w.secret, w.key_id,
           w.previous_secret, w.previous_key_id, w.previous_until
 """
+# A plan that is kept was made of few messages, and would read all of them when there are many.
+PLAN_ANEW: Final = "set local plan_cache_mode = force_custom_plan"
 # What has arrived has arrived, whoever holds the lease by now.
 # $1 ledger, $2 message, $3 now, $4 status
 DELIVERED: Final = """
@@ -244,7 +246,8 @@ async def lease(
     Raises:
         DatabaseUnreachable: the connection is lost, or none is free.
     """
-    async with reading(pool) as conn:
+    async with reading(pool) as conn, conn.transaction():
+        await conn.execute(PLAN_ANEW)
         rows = await conn.fetch(LEASE, ledger_id, now, limit, at_once, OPENING_FAILURES, owner, seconds)
     return tuple(_leased(row, owner) for row in rows)
 
