@@ -15,6 +15,17 @@ together = pytest.mark.asyncio(loop_scope="module")
 """Marks a test that uses the application of its module (``shared``)."""
 
 PROBLEM: Final = "application/problem+json"
+FIXED: Final = (
+    *submission("any"),
+    *("status", "decision_id", "approved_actions", "notes", "decided_by", "decided_at", "escalation_reason"),
+)
+"""The fields of items and responses that the wire contract fixes."""
+
+
+def fixed(answer: Response | dict) -> dict:
+    """What the wire contract fixes of an item or a response; whatever else is told is ours."""
+    body = answer.json() if isinstance(answer, Response) else answer
+    return {name: value for name, value in body.items() if name in FIXED}
 
 
 def assert_refused(answer: Response, status: int, phrase: str = "") -> None:

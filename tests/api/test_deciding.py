@@ -3,7 +3,7 @@
 import pytest
 from httpx import Response
 
-from tests.api.answers import assert_refused, decide, submit, together, wrong_fields
+from tests.api.answers import assert_refused, decide, fixed, submit, together, wrong_fields
 from tests.identity.house import MovingClock
 from tests.support.http import Api, submission, verdict
 
@@ -23,7 +23,7 @@ async def test_a_verdict_answers_with_the_response(
     answer = await decide(timed, sam, "beacon-17", status, approved_actions=actions, notes="Seen it.")
 
     assert answer.status_code == 200
-    assert answer.json() == {
+    assert fixed(answer) == {
         "decision_id": "beacon-17",
         "status": status,
         "approved_actions": actions,
@@ -36,7 +36,7 @@ async def test_a_verdict_answers_with_the_response(
     assert response.status_code == 200
     assert response.json() == answer.json()
     item = await timed.client.get("/api/decisions/beacon-17", headers=sam)
-    assert item.json() == {**submission("beacon-17"), "status": status}
+    assert fixed(item) == {**submission("beacon-17"), "status": status}
 
 
 async def test_every_action_of_the_contract_can_be_approved(api: Api) -> None:

@@ -167,6 +167,8 @@ def test_a_verdict_replaces_the_escalation():
         decided_by=BEN,
         decided_at=later(60),
         escalation_reason=None,
+        subject_digest=DIGEST,
+        approved_digest=DIGEST,
     )
 
 

@@ -4,6 +4,7 @@ Read this first. A security engine has an account of the role ``service``. It se
 sure enough to act alone, and asks.
 """
 
+from tests.api.answers import fixed
 from tests.support.http import Api, submission, verdict
 
 
@@ -23,7 +24,7 @@ async def test_a_machine_asks_and_acts_on_the_answer(api: Api) -> None:
 
     # The engine is told how its item stands, word for word as it was sent.
     item = await api.client.get("/api/decisions/beacon-17", headers=engine)
-    assert item.json() == {**submission("beacon-17"), "status": "pending"}
+    assert fixed(item) == {**submission("beacon-17"), "status": "pending"}
 
     # An analyst approves one of the actions.
     await api.client.post("/api/decisions/beacon-17/decide", headers=sam, json=verdict("beacon-17"))

@@ -15,6 +15,7 @@ from tests.builders import (
     ADA,
     ANA,
     BEN,
+    DIGEST,
     ENGINE,
     ITEM,
     NOW,
@@ -96,6 +97,7 @@ async def test_a_verdict_is_the_answer(ledger: Ledger, stream: StreamName) -> No
         decided_by=BEN,
         decided_at=later(60),
         escalation_reason=None,
+        subject_digest=DIGEST,
     )
     assert row.status_at(NOW) is Status.REJECTED
     assert row.is_resolved
@@ -228,7 +230,8 @@ async def test_an_override_is_shown_with_whoever_stands_by_it(ledger: Ledger, st
     assert row.override is not None
     assert (row.override.ticket, row.override.standing) == ("INC-7", DutyStanding.COUNTERSIGNED)
     assert (row.override.by, row.override.countersigned_by) == (ADA, BEN)
-    assert row.approved_digest == row.subject_digest
+    assert row.answer is not None
+    assert row.answer.approved_digest == row.subject_digest
 
 
 async def test_what_is_said_and_attached_is_counted_and_listed(ledger: Ledger, stream: StreamName) -> None:
@@ -255,5 +258,5 @@ async def test_a_redeemed_approval_and_its_outcome_are_shown(ledger: Ledger, str
     row = await level(ledger, stream)
 
     assert row.answer is not None
-    assert (row.answer.changes, row.approved_digest) == ((change,), digest)
+    assert (row.answer.changes, row.answer.approved_digest) == ((change,), digest)
     assert (row.redeemed_at, row.outcome and row.outcome.details) == (later(5), "timed out")

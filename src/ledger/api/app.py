@@ -31,7 +31,10 @@ from ledger.api.rebuilding import RebuildController
 from ledger.api.services import Services
 from ledger.api.sessions import SessionController
 from ledger.api.stream import stream
+from ledger.api.talk import TalkController
+from ledger.api.verdicts import VerdictController
 from ledger.api.webhooks import WebhookController
+from ledger.api.workflow import WorkflowController
 from ledger.domain.errors import LedgerError
 
 ROUTES: Final[Sequence[ControllerRouterHandler]] = (
@@ -41,6 +44,9 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     SessionController,
     KeyController,
     DecisionController,
+    VerdictController,
+    WorkflowController,
+    TalkController,
     KindController,
     PolicyController,
     HealthController,

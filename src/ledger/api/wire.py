@@ -2,16 +2,17 @@
 
 from datetime import datetime
 from typing import Annotated, Final, Literal
+from uuid import UUID
 
 import msgspec
 
 from ledger.api.problems import FieldError, InvalidRequest
 from ledger.domain.decision.events import Priority
-from ledger.domain.decision.item import ThreatAnalysis
-from ledger.domain.decision.state import Status
+from ledger.domain.decision.item import Change, ThreatAnalysis
+from ledger.domain.decision.state import Answer, Status
 from ledger.domain.event import Utc
-from ledger.domain.ids import DecisionId
-from ledger.domain.terms import Action
+from ledger.domain.ids import DecisionId, Digest
+from ledger.domain.terms import Action, DefaultOutcome
 from ledger.identity.people import holds_unseen, is_storable
 from ledger.projections import submission
 
@@ -23,6 +24,9 @@ Long = Annotated[str, msgspec.Meta(max_length=65_536)]
 Lines = Annotated[tuple[Short, ...], msgspec.Meta(max_length=1_000)]
 JsonObject = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "object"})]
 """An object that is kept as it was sent."""
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}(?!\n)$")]
+Pointer = Annotated[str, msgspec.Meta(max_length=500)]
+Changed = Annotated[dict[Pointer, msgspec.Raw], msgspec.Meta(max_length=100)]
 Chosen = Annotated[tuple[Action, ...], msgspec.Meta(max_length=100)]
 
 
@@ -81,13 +85,21 @@ class KindSubmission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What an analyst says about a decision."""
+    """What an analyst says about a decision.
+
+    ``lease_id`` and ``fencing_token`` come together; ``subject_digest`` is what the voter was shown;
+    ``changed_parameters`` are other values for what an approver may change, by JSON pointer into the payload.
+    """
 
     decision_id: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID)]
-    status: Literal["approved", "rejected", "escalated"]
+    status: Literal["approved", "rejected", "escalated", "abstained"]
     approved_actions: Chosen
     notes: Long
     escalation_reason: Long | None = None
+    lease_id: UUID | None = None
+    fencing_token: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
+    subject_digest: Sha256 | None = None
+    changed_parameters: Changed = {}
 
 
 class Submitted(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,8 +115,21 @@ class Item(submission.Submission, frozen=True, kw_only=True):
     status: Status
 
 
-class Response(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to a submission; people are user names here."""
+class ChangedParameter(msgspec.Struct, frozen=True, kw_only=True):
+    """A parameter that was approved otherwise than asked: a JSON pointer into the payload, and both values."""
+
+    pointer: str
+    before: msgspec.Raw
+    after: msgspec.Raw
+
+
+class Response(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer to a submission; people are user names here.
+
+    ``subject_digest`` names what a verdict judged, ``approved_digest`` what may be redeemed: what was submitted with
+    the ``changes``. ``default_outcome`` stands in for a verdict that nobody gave in time; ``successor`` is the decision
+    that was asked for instead.
+    """
 
     decision_id: DecisionId
     status: Status
@@ -113,6 +138,38 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     decided_by: str | None
     decided_at: Utc
     escalation_reason: str | None
+    changes: tuple[ChangedParameter, ...] = ()
+    subject_digest: Digest | None = None
+    approved_digest: Digest | None = None
+    default_outcome: DefaultOutcome | None = None
+    successor: DecisionId | None = None
+
+
+def told(decision: DecisionId, answer: Answer, decided_by: str | None) -> Response:
+    """Write an answer; ``decided_by`` is a user name."""
+    return Response(
+        decision_id=decision,
+        status=answer.status,
+        approved_actions=answer.approved_actions,
+        notes=answer.notes,
+        decided_by=decided_by,
+        decided_at=answer.decided_at,
+        escalation_reason=answer.escalation_reason,
+        changes=tuple(map(changed_parameter, answer.changes)),
+        subject_digest=answer.subject_digest,
+        approved_digest=answer.approved_digest,
+        default_outcome=answer.default_outcome,
+        successor=answer.successor,
+    )
+
+
+def changed_parameter(change: Change) -> ChangedParameter:
+    """Write a change; its values are JSON already."""
+    return ChangedParameter(
+        pointer=change.pointer,
+        before=msgspec.Raw(change.before.encode()),
+        after=msgspec.Raw(change.after.encode()),
+    )
 
 
 def decision_id(text: str, field: str = "analysis_id") -> DecisionId:

@@ -53,7 +53,7 @@ from ledger.domain.decision.state import (
     Status,
     Vote,
 )
-from ledger.domain.ids import LeaseId, PersonId
+from ledger.domain.ids import Digest, LeaseId, PersonId
 from ledger.domain.terms import DefaultOutcome
 
 
@@ -82,16 +82,13 @@ def _evolve_open(state: Open, event: DecisionEvent) -> DecisionState:  # noqa: P
         case DecisionEscalated():
             return Pending(_moved_up(case, event))
         case DecisionResolved():
-            approved = event.approved_digest or event.subject_digest
-            is_approved = event.outcome is Outcome.APPROVED
-            return Resolved(case=case, answer=answer_in(event), approved=approved if is_approved else None)
+            answer = answer_in(event)
+            return Resolved(case=case, answer=answer, approved=answer.approved_digest)
         case DecisionOverridden():
             return _overridden(case, event)
         case DecisionExpired():
-            may_go_on = event.default_outcome is DefaultOutcome.APPROVE
-            return Closed(
-                case=case, answer=answer_in(event), approved=case.subject_digest if may_go_on else None
-            )
+            answer = expired(event, case.subject_digest)
+            return Closed(case=case, answer=answer, approved=answer.approved_digest)
         case DecisionWithdrawn() | DecisionCancelled() | DecisionSuperseded():
             return Closed(case=case, answer=answer_in(event))
         case _:
@@ -249,10 +246,11 @@ def _informed(case: Case, event: InformationProvided) -> Case:
 
 
 def _overridden(case: Case, event: DecisionOverridden) -> Resolved:
+    answer = answer_in(event)
     return Resolved(
         case=case,
-        answer=answer_in(event),
-        approved=event.subject_digest if event.outcome is Outcome.APPROVED else None,
+        answer=answer,
+        approved=answer.approved_digest,
         duty=Duty(by=event.by, countersign_by=event.countersign_by),
     )
 
@@ -283,10 +281,9 @@ def answer_in(event: Answering) -> Answer:  # noqa: PLR0911 - one for each event
             )
         case DecisionResolved():
             answer = _answer(Status(event.outcome.value), event, event.notes, event.decided_by)
-            return replace(answer, approved_actions=event.approved_actions, changes=event.changes)
+            return replace(_judged(answer, event, event.approved_digest), changes=event.changes)
         case DecisionOverridden():
-            answer = _answer(Status(event.outcome.value), event, event.reason, event.by)
-            return replace(answer, approved_actions=event.approved_actions)
+            return _judged(_answer(Status(event.outcome.value), event, event.reason, event.by), event)
         case DecisionExpired():
             return replace(_answer(Status.EXPIRED, event), default_outcome=event.default_outcome)
         case DecisionWithdrawn():
@@ -298,6 +295,24 @@ def answer_in(event: Answering) -> Answer:  # noqa: PLR0911 - one for each event
             return replace(answer, successor=event.successor)
         case _:
             assert_never(event)
+
+
+def expired(event: DecisionExpired, subject: Digest) -> Answer:
+    """Say what an expiry tells the submitter of an item that ``subject`` names."""
+    may_go_on = event.default_outcome is DefaultOutcome.APPROVE
+    return replace(answer_in(event), approved_digest=subject if may_go_on else None)
+
+
+def _judged(
+    answer: Answer, event: DecisionResolved | DecisionOverridden, approved: Digest | None = None
+) -> Answer:
+    is_approved = event.outcome is Outcome.APPROVED
+    return replace(
+        answer,
+        approved_actions=event.approved_actions,
+        subject_digest=event.subject_digest,
+        approved_digest=(approved or event.subject_digest) if is_approved else None,
+    )
 
 
 def _answer(status: Status, event: Answering, notes: str = "", by: PersonId | None = None) -> Answer:

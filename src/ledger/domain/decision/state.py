@@ -47,7 +47,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What the submitter is told; ``decided_by`` is ``None`` when no person did it.
 
     ``changes`` are parameters that were approved otherwise than asked; ``default_outcome`` stands in for a verdict
-    that nobody gave in time; ``successor`` is the decision that was asked for instead.
+    that nobody gave in time; ``successor`` is the decision that was asked for instead. ``subject_digest`` names what
+    a verdict judged, ``approved_digest`` what may be redeemed (``None``: nothing).
     """
 
     status: Status
@@ -59,6 +60,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     changes: tuple[Change, ...] = ()
     default_outcome: DefaultOutcome | None = None
     successor: DecisionId | None = None
+    subject_digest: Digest | None = None
+    approved_digest: Digest | None = None
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):

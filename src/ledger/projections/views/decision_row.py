@@ -22,7 +22,6 @@ from ledger.domain.decision.events import (
     EvidenceAttached,
     InformationProvided,
     InformationRequested,
-    Outcome,
     OutcomeReported,
     OverrideCountersigned,
     OverrideLapsed,
@@ -31,12 +30,12 @@ from ledger.domain.decision.events import (
     VoteCast,
     VotesInvalidated,
 )
-from ledger.domain.decision.evolving import Answering, answer_in
+from ledger.domain.decision.evolving import Answering, answer_in, expired
 from ledger.domain.decision.item import Change, kind_of
 from ledger.domain.decision.state import Answer, DutyStanding, Status
 from ledger.domain.event import Utc
 from ledger.domain.ids import DecisionId, Digest, EvidenceId, PersonId, StreamName, Version
-from ledger.domain.terms import Action, DefaultOutcome
+from ledger.domain.terms import Action
 from ledger.projections.projection import must_exist
 from ledger.projections.standing import Standing, stands_after
 from ledger.projections.submission import rewritten, written
@@ -126,7 +125,6 @@ class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
     question: Question | None = None
     is_resolved: bool = False
     answer: Answer | None = None
-    approved_digest: Digest | None = None
     override: Override | None = None
     redeemed_at: Utc | None = None
     outcome: Report | None = None
@@ -278,24 +276,10 @@ def _ended(row: DecisionRow, event: Answering) -> DecisionRow:
     return replace(
         row,
         standing=replace(row.standing, hold=None),
-        answer=answer_in(event),
+        answer=expired(event, row.subject_digest) if isinstance(event, DecisionExpired) else answer_in(event),
         is_resolved=True,
-        approved_digest=_approved(row, event),
         override=override,
     )
-
-
-def _approved(row: DecisionRow, event: Answering) -> Digest | None:
-    """Name what may be redeemed after an end; ``None``: nothing."""
-    match event:
-        case DecisionResolved() if event.outcome is Outcome.APPROVED:
-            return event.approved_digest or event.subject_digest
-        case DecisionOverridden() if event.outcome is Outcome.APPROVED:
-            return event.subject_digest
-        case DecisionExpired() if event.default_outcome is DefaultOutcome.APPROVE:
-            return row.subject_digest
-        case _:
-            return None
 
 
 def _after_the_end(row: DecisionRow, event: DecisionEvent) -> DecisionRow:

@@ -126,6 +126,8 @@ BEING_CHANGED: Final = (
 )
 """What a server raises while somebody changes the columns of a table by hand, or keeps everybody else out of it."""
 
+JUDGED: Final = frozenset({Status.APPROVED, Status.REJECTED})
+
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """A row, if there is one, and how many events the decision's stream holds (0: there is no decision)."""
@@ -205,7 +207,7 @@ def _moving(rows: Sequence[DecisionRow]) -> tuple[list[object], ...]:
         [_text(row.votes) for row in rows],
         [_text(row.question) for row in rows],
         *_answer_columns(rows),
-        [row.approved_digest for row in rows],
+        [row.answer and row.answer.approved_digest for row in rows],
         [_text(row.override) for row in rows],
         [row.redeemed_at for row in rows],
         [_text(row.outcome) for row in rows],
@@ -275,7 +277,6 @@ def _row(row: asyncpg.Record) -> DecisionRow:
         question=_read(row["question"], Question),
         is_resolved=row["is_resolved"],
         answer=_answer(row),
-        approved_digest=row["approved_digest"],
         override=_read(row["override"], Override),
         redeemed_at=row["redeemed_at"],
         outcome=_read(row["outcome"], Report),
@@ -291,9 +292,9 @@ def _read(text: str | None, shape: type[T]) -> T | None:
 def _answer(row: asyncpg.Record) -> Answer | None:
     if row["status"] is None:
         return None
-    default = row["default_outcome"]
+    status, default = Status(row["status"]), row["default_outcome"]
     return Answer(
-        status=Status(row["status"]),
+        status=status,
         approved_actions=tuple(Action(action) for action in row["approved_actions"]),
         notes=row["notes"],
         decided_by=row["decided_by"],
@@ -302,6 +303,8 @@ def _answer(row: asyncpg.Record) -> Answer | None:
         changes=_read(row["changes"], tuple[Change, ...]) or (),
         default_outcome=None if default is None else DefaultOutcome(default),
         successor=row["successor"],
+        subject_digest=row["subject_digest"] if status in JUDGED else None,
+        approved_digest=row["approved_digest"],
     )
 
 

@@ -1,0 +1,72 @@
+"""Work on one decision: finding it for this caller, carrying out their wish, naming those it tells of."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, TypeAlias
+
+from ledger.api.call import Call, own_only
+from ledger.api.decision_wire import Names
+from ledger.command_handler import Facts, Handled
+from ledger.domain.authority import Authority
+from ledger.domain.decision.commands import DecisionCommand
+from ledger.domain.decision.decide import DECISION
+from ledger.domain.decision.events import DecisionEvent
+from ledger.domain.decision.state import DecisionNotFound, DecisionState, NotSubmitted, case_of
+from ledger.domain.ids import DecisionId, PersonId, StreamName
+from ledger.identity.sessions import authority
+from ledger.projections.views import decisions as decisions_view
+from ledger.projections.views.decision_row import DecisionRow
+
+FEEDS: Final = ("queue", "decisions", "statistics")
+"""The views that a command on a decision waits for."""
+
+Wish: TypeAlias = Callable[[Facts, Authority, DecisionState], DecisionCommand]
+"""Makes the command of what the streams say at the moment of an attempt."""
+
+
+async def row_of(call: Call, wanted: DecisionId) -> DecisionRow:
+    """Find what this caller may see; to a service other people's decisions do not exist.
+
+    Raises:
+        DecisionNotFound: it is not there, or not theirs.
+    """
+    ledger = call.services.ledger
+    row = await decisions_view.current(ledger, ledger.decision_stream(wanted))
+    only = own_only(call.principal)
+    if row is None or (only is not None and row.submitted_by != only):
+        raise DecisionNotFound
+    return row
+
+
+async def act(
+    call: Call, wanted: DecisionId, wish: Wish, *, reads: Sequence[StreamName] = ()
+) -> Handled[DecisionEvent]:
+    """Carry out a wish of this caller; the append relies on ``reads`` too.
+
+    Raises:
+        DecisionNotFound: it is not there, or not theirs to know of.
+        LedgerError: the decider's refusal, or what ``wish`` raises.
+    """
+    stream = call.services.ledger.decision_stream(wanted)
+
+    def build(facts: Facts) -> DecisionCommand:
+        state = facts.state(DECISION, stream)
+        must_see(call, state)
+        return wish(facts, authority(facts, call.principal), state)
+
+    return await call.handle(DECISION, stream, build, reads=reads)
+
+
+def must_see(call: Call, state: DecisionState) -> None:
+    """Refuse what is not there, and to a service what is not its own.
+
+    Raises:
+        DecisionNotFound: it is one of these.
+    """
+    only = own_only(call.principal)
+    if isinstance(state, NotSubmitted) or (only is not None and case_of(state).submitted_by != only):
+        raise DecisionNotFound
+
+
+async def named(call: Call, people: Iterable[PersonId | None]) -> Names:
+    """Look up user names."""
+    return Names(await call.names(list(people)))
