@@ -7,7 +7,8 @@ import pytest_asyncio
 
 from tests.identity.house import MovingClock
 from tests.support.databases import Cluster, Database
-from tests.support.http import Api, cheap_passwords, serving
+from tests.support.desk import Desk
+from tests.support.http import ADMIN, Api, cheap_passwords, serving
 
 
 @pytest.fixture
@@ -53,3 +54,21 @@ async def admin(shared: Api) -> dict[str, str]:
 async def analyst(shared: Api) -> dict[str, str]:
     """An analyst of the shared application."""
     return await shared.newcomer("sam")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def desk(shared: Api) -> Desk:
+    """The shared application with a submitting machine and another, three analysts and two administrators."""
+    found = Desk(shared)
+    for name, role in (
+        (ADMIN, "admin"),
+        ("engine", "service"),
+        ("other-engine", "service"),
+        ("ana", "analyst"),
+        ("ben", "analyst"),
+        ("sam", "analyst"),
+        ("ada", "admin"),
+        ("vic", "viewer"),
+    ):
+        await found.seat(name, role)
+    return found
