@@ -6,7 +6,7 @@ import json
 import pytest
 
 from ledger.domain.authority import Role
-from tests.api.answers import assert_refused, decide, together, wrong_fields
+from tests.api.answers import assert_refused, decide, fixed, together, wrong_fields
 from tests.support.http import Api, submission
 
 KINDS = "/api/kinds"
@@ -198,7 +198,7 @@ async def test_the_built_in_kind_can_be_submitted_either_way(shared: Api, admin:
 
     assert answer.status_code == 200, answer.text
     one, other = [
-        (await shared.client.get(f"/api/decisions/{item}", headers=admin)).json() for item in ("B-1", "B-2")
+        fixed(await shared.client.get(f"/api/decisions/{item}", headers=admin)) for item in ("B-1", "B-2")
     ]
     assert one == {**other, "analysis_id": "B-1"}
 

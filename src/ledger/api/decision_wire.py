@@ -8,11 +8,10 @@ import msgspec
 
 from ledger.api import wire
 from ledger.domain.decision.events import Choice, Priority
-from ledger.domain.decision.item import THREAT_ANALYSIS
 from ledger.domain.decision.state import DutyStanding, Status
 from ledger.domain.event import Utc
 from ledger.domain.ids import Digest, EvidenceId, LeaseId, PersonId
-from ledger.domain.terms import Action
+from ledger.domain.terms import BUILT_IN_KIND, Action
 from ledger.identity.people import ERASED
 from ledger.projections.standing import Hold
 from ledger.projections.views.decision_row import DecisionRow, File, Override, Question, Report, Vote
@@ -189,7 +188,7 @@ def for_people(row: DecisionRow, names: Names, now: datetime) -> Details:
 
 def for_machines(row: DecisionRow, names: Names, now: datetime) -> Details:
     """Say what concerns whoever submitted it."""
-    is_built_in = row.kind == THREAT_ANALYSIS
+    is_built_in = row.kind == BUILT_IN_KIND
     return Details(
         status=row.status_at(now),
         kind=row.kind if is_built_in else None,
