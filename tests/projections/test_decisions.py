@@ -8,7 +8,7 @@ from ledger.domain.decision.item import Change, subject_digest
 from ledger.domain.decision.state import Answer, DutyStanding, Status
 from ledger.domain.ids import DecisionId, Digest, StreamName
 from ledger.domain.terms import Action
-from ledger.projections.views.decision_row import DecisionRow
+from ledger.projections.decision_row import DecisionRow
 from ledger.projections.views.decisions import DECISIONS, Found, current, find
 from ledger.store.ledger import Ledger
 from tests.builders import (

@@ -36,10 +36,10 @@ from ledger.domain.ids import StreamName
 from ledger.domain.session.decide import SESSION
 from ledger.domain.session.state import Active, Ended, Expired, Revoked, SessionState
 from ledger.projections.catalog import ALL
+from ledger.projections.decision_row import DecisionRow
 from ledger.projections.projection import Feed
 from ledger.projections.submission import rewritten
 from ledger.projections.views import decisions, directory, queue, sessions, statistics, timers
-from ledger.projections.views.decision_row import DecisionRow
 from ledger.projections.views.queue import QueueItem
 from ledger.projections.views.sessions import Stage
 from ledger.store.ledger import LEDGER_ID, Ledger

@@ -13,8 +13,8 @@ from ledger.domain.event import Utc
 from ledger.domain.ids import Digest, EvidenceId, LeaseId, PersonId
 from ledger.domain.terms import BUILT_IN_KIND, Action
 from ledger.identity.people import ERASED
+from ledger.projections.decision_row import DecisionRow, File, Override, Question, Report, Vote
 from ledger.projections.standing import Hold
-from ledger.projections.views.decision_row import DecisionRow, File, Override, Question, Report, Vote
 
 CHOICES: Final = {Choice.APPROVE: "approved", Choice.REJECT: "rejected", Choice.ABSTAIN: "abstained"}
 """Votes are told as they are cast: by the status that the voter asked for."""

@@ -13,8 +13,8 @@ from ledger.domain.decision.events import DecisionEvent
 from ledger.domain.decision.state import DecisionNotFound, DecisionState, NotSubmitted, case_of
 from ledger.domain.ids import DecisionId, PersonId, StreamName
 from ledger.identity.sessions import authority
+from ledger.projections.decision_row import DecisionRow
 from ledger.projections.views import decisions as decisions_view
-from ledger.projections.views.decision_row import DecisionRow
 
 FEEDS: Final = ("queue", "decisions", "statistics")
 """The views that a command on a decision waits for."""

@@ -11,7 +11,7 @@ from ledger.domain.errors import NotFound
 from ledger.domain.ids import StreamName
 from ledger.identity.people import ERASED
 from ledger.identity.sessions import still_in
-from ledger.projections.views.decision_row import DecisionRow
+from ledger.projections.decision_row import DecisionRow
 
 MAX_WAIT: Final = 55
 """Seconds: less than what proxies on the way give an answer."""

@@ -12,9 +12,7 @@ from ledger.domain.decision.item import Change
 from ledger.domain.decision.state import Answer, Status
 from ledger.domain.ids import NO_EVENTS, StreamName, Version
 from ledger.domain.terms import Action, DefaultOutcome
-from ledger.projections.projection import Projection, fold_rows, must_hit, streams_of
-from ledger.projections.standing import standing_columns, standing_of
-from ledger.projections.views.decision_row import (
+from ledger.projections.decision_row import (
     DecisionRow,
     File,
     Override,
@@ -23,6 +21,8 @@ from ledger.projections.views.decision_row import (
     Vote,
     evolve,
 )
+from ledger.projections.projection import Projection, fold_rows, must_hit, streams_of
+from ledger.projections.standing import standing_columns, standing_of
 from ledger.store.ledger import Ledger
 from ledger.store.pool import Connection, reading
 from ledger.store.streams import Recorded, read_stream, recorded

@@ -11,9 +11,9 @@ from ledger.domain.decision.events import DecisionEvent, Priority
 from ledger.domain.decision.state import Status
 from ledger.domain.ids import START, DecisionId, Digest, PersonId, Position, StreamName, Version
 from ledger.projections.projection import Projection, fold_rows, must_hit, streams_of
+from ledger.projections.queue_row import QueueRow, evolve
 from ledger.projections.standing import Standing, standing_columns, standing_of
 from ledger.projections.submission import RANKS
-from ledger.projections.views.queue_row import QueueRow, evolve
 from ledger.store.pool import Connection
 from ledger.store.streams import Recorded
 
