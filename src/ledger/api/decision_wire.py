@@ -131,7 +131,11 @@ def _with_details(name: str, submission: type[msgspec.Struct], about: str) -> ty
     )
 
 
-ITEM: Final = _with_details("ItemTold", wire.Item, "A submission as people are shown it, and how it stands.")
+ITEM: Final = (
+    _with_details("ItemTold", wire.Item, "A submission as people are shown it, and how it stands."),
+    _with_details("KindItemTold", wire.KindItem, "As ItemTold, of a registered kind."),
+)
+"""What is told of a decision: of the built-in kind, or of a registered one."""
 
 
 class Names:

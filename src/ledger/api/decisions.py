@@ -68,7 +68,7 @@ class DecisionController(Controller):
         body = Submitted(message="Decision submitted successfully", analysis_id=submission.decision_id)
         return await call.answer(body, handled=handled, feeds=FEEDS, is_tagged=True)
 
-    @get("/pending", opt={"answer": list[wire.Item], "tells": ("Link", STALE)})
+    @get("/pending", opt={"answer": (list[wire.Item], list[wire.KindItem]), "tells": ("Link", STALE)})
     async def pending(
         self,
         request: HttpRequest,

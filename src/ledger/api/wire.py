@@ -115,6 +115,12 @@ class Item(submission.Submission, frozen=True, kw_only=True):
     status: Status
 
 
+class KindItem(submission.KindSubmission, frozen=True, kw_only=True):
+    """A submission of a registered kind as it was sent, and how it stands."""
+
+    status: Status
+
+
 class ChangedParameter(msgspec.Struct, frozen=True, kw_only=True):
     """A parameter that was approved otherwise than asked: a JSON pointer into the payload, and both values."""
 

@@ -22,12 +22,19 @@ webhooks: Final = App(
     help="See how webhooks are doing, and send dead letters again, also beside a running service.",
 )
 
+kind: Final = App(name="kind", help="See what sorts of items can be submitted; administrators register them.")
+policy: Final = App(
+    name="policy", help="See under which terms people decide; two administrators change them, over HTTP."
+)
+
 app.command("ledger.cli.serve:serve", name="serve", help="Run the service: HTTP, projections, reactions.")
 app.command("ledger.cli.migrate:migrate", name="migrate", help="Bring the database to this release's shape.")
 app.command(user)
 app.command(key)
 app.command(projections)
 app.command(webhooks)
+app.command(kind)
+app.command(policy)
 app.command(
     "ledger.cli.importing:import_file",
     name="import",
@@ -44,6 +51,9 @@ app.command("ledger.cli.demo:demo", name="demo", help="Play the whole story on a
 key.command("ledger.cli.key:issue", name="issue", help="Issue a key for a service account; shown once.")
 key.command("ledger.cli.key:show", name="list", help="Show the keys that were not revoked.")
 key.command("ledger.cli.key:revoke", name="revoke", help="Take a key away; it stops working at once.")
+kind.command("ledger.cli.policy:kinds", name="list", help="Show the kinds there are and were.")
+policy.command("ledger.cli.policy:policies", name="list", help="Show the policy of each kind.")
+policy.command("ledger.cli.policy:policy", name="show", help="Show every version of a kind's policy.")
 user.command("ledger.cli.user:add", name="add", help="Let somebody in.")
 user.command("ledger.cli.user:show", name="list", help="Show everybody.")
 user.command("ledger.cli.user:deactivate", name="deactivate", help="Keep somebody out; their sessions end.")
