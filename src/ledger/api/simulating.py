@@ -26,6 +26,8 @@ from ledger.payloads.faults import InvalidPayload
 from ledger.store.streams import read_streams
 
 NOTHING: Final = msgspec.Raw(b"null")
+UNPUBLISHED: Final = 0
+"""The version of terms that were sent along: they have none."""
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,7 +66,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 class Simulation(msgspec.Struct, frozen=True, kw_only=True):
     """What would be asked if this were submitted now.
 
-    ``policy_version`` is ``None`` for terms that were sent along. Moments are those without questions to the submitter.
+    ``policy_version`` is ``None`` for terms that were sent along, whose version reads 0. Moments are those without questions to the submitter.
     """
 
     kind: str
@@ -98,7 +100,7 @@ async def simulate(services: Services, question: Question) -> Simulation:
     in_force = terms_of(state_of(POLICY, streams[policies]), question.kind)
     terms = in_force
     if question.policy is not None:
-        terms = question.policy.policy(question.kind, in_force.version)
+        terms = question.policy.policy(question.kind, UNPUBLISHED)
     must_be_consistent(terms)
     kind = registered(question.kind, state_of(KIND, streams[kinds]))
     item, errors = _read(payload_text(question.payload), kind)
@@ -108,7 +110,7 @@ async def simulate(services: Services, question: Question) -> Simulation:
         kind_version=version_of(kind),
         priority=question.priority,
         policy_version=in_force.version if question.policy is None else None,
-        is_default=terms.version == DEFAULT_VERSION and question.policy is None,
+        is_default=terms.version == DEFAULT_VERSION,
         is_valid=item is not None,
         errors=errors,
         terms=terms,
