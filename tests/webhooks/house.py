@@ -1,7 +1,5 @@
 """Webhooks for tests: ``await registered(hooks, receiver.url)``, ``await submitted(hooks, "CASE-1")``."""
 
-import asyncio
-
 import msgspec
 
 from ledger.command_handler import handle
@@ -67,9 +65,10 @@ async def followed(hooks: Webhooks) -> None:
         pass
 
 
-def courier(hooks: Webhooks, **options: float) -> Courier:
+def courier(hooks: Webhooks, *, sender: Sender | None = None, lease_seconds: float = 60.0) -> Courier:
     """Somebody who gives a receiver a second."""
-    return Courier(hooks, Sender(hooks.allowed, step_seconds=1.0, attempt_seconds=1.5), **options)
+    sender = sender or Sender(hooks.allowed, step_seconds=1.0, attempt_seconds=1.5)
+    return Courier(hooks, sender, lease_seconds=lease_seconds)
 
 
 async def sent(hooks: Webhooks) -> int:
@@ -104,8 +103,3 @@ async def row(hooks: Webhooks, webhook: WebhookId) -> Webhook:
     found = await rows.find(hooks.ledger.pool, hooks.ledger.ledger_id, webhook)
     assert found is not None
     return found
-
-
-async def a_while() -> None:
-    """Let others have a turn."""
-    await asyncio.sleep(0)
