@@ -103,6 +103,32 @@ def test_an_id_that_stands_for_something_else_in_the_ledger_is_told(
 
 
 @pytest.mark.usefixtures("client_settings")
+def test_items_of_any_kind_are_imported_compared_and_refused(
+    running: Service, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    schema = {"type": "object", "required": ["amount"]}
+    with running.client(running.login()) as client:
+        kind = {"name": "payment", "title": "A payment", "schema": schema}
+        assert client.post("/api/kinds", json=kind).status_code == 200
+    fits, other, unfit = ({"amount": 1}, {"amount": 2}, {})
+    lines = [
+        json.dumps({**SOME_KIND, "analysis_id": name, "payload": payload})
+        for name, payload in (("PAY", fits), ("PAY", fits), ("PAY", other), ("BAD", unfit))
+    ]
+
+    assert import_file(a_file(tmp_path, *lines), at_once=1, json=True) == 2
+
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["imported"], summary["already_there"]) == (1, 1)
+    assert summary["different_lines"] == [{"line": 3, "fields": ["payload"]}]
+    (refused,) = summary["refused_lines"]
+    assert refused["reason"].startswith("422 /payload: ")
+
+
+SOME_KIND = {"kind": "payment", "priority": "low", "created_at": "2026-03-01T08:30:00Z"}
+
+
+@pytest.mark.usefixtures("client_settings")
 def test_a_token_that_is_not_accepted_stops_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

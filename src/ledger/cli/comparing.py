@@ -5,8 +5,10 @@ from typing import Final
 
 import msgspec
 
-NOT_SUBMITTED: Final = frozenset({"status"})
-"""What the service adds to a submission when it shows one."""
+from ledger.api import wire
+
+OF_THE_BUILT_IN_KIND: Final = frozenset(wire.Submission.__struct_fields__)
+OF_ANY_KIND: Final = frozenset(wire.KindSubmission.__struct_fields__)
 MOMENTS: Final = frozenset({"created_at"})
 
 
@@ -21,7 +23,8 @@ def differing(line: bytes, there: bytes) -> tuple[str, ...]:
     A field that is left out counts as null, and fields that the service does not know are no difference.
     """
     sent, kept = _fields(line), _fields(there)
-    names = sorted(kept.keys() - NOT_SUBMITTED)
+    submitted = OF_ANY_KIND if {"kind", "payload"} <= sent.keys() else OF_THE_BUILT_IN_KIND
+    names = sorted(kept.keys() & submitted)
     return tuple(name for name in names if _meant(name, sent.get(name)) != _meant(name, kept[name]))
 
 
