@@ -187,6 +187,8 @@ def test_the_submitter_is_told_who_overrode_it_and_why():
         decided_by=ADA,
         decided_at=NOW,
         escalation_reason=None,
+        subject_digest=DIGEST,
+        approved_digest=DIGEST,
     )
 
 

@@ -96,7 +96,7 @@ async def test_the_record_says_all_that_a_person_needs_to_know(
 
     assert stored is not None
     assert (failure.event_id, failure.event_type) == (stored["event_id"], "decision-claimed")
-    assert (failure.projection, failure.version, failure.schema_version) == ("decisions", 1, 1)
+    assert (failure.projection, failure.version, failure.schema_version) == ("decisions", 2, 1)
     assert (failure.sequence, failure.stream) == (ONE, ONE)
     assert (failure.error_type, failure.category) == ("Poison", "handler")
     assert failure.error_message == "a payload might be quoted here"
