@@ -151,6 +151,28 @@ async def handle(
     raise AssertionError  # the loop above returns or raises
 
 
+async def rehearse(
+    ledger: Ledger,
+    decider: Decider[C, S, E],
+    target: StreamName,
+    build: Build[C],
+    *,
+    clock: Callable[[], datetime],
+    reads: Sequence[StreamName] = (),
+    if_match: Version | None = None,
+) -> None:
+    """Refuse what ``handle`` would refuse at this moment; nothing is written, and nothing is promised.
+
+    Raises:
+        LedgerError: the decider's refusal.
+        PreconditionFailed: the target is not at ``if_match``.
+    """
+    streams = await load_streams(ledger, [target, *reads])
+    facts = Facts(clock(), streams)
+    decider.decide(build(facts), facts.state(decider, target))
+    await _check_precondition(ledger, streams[target], if_match)
+
+
 async def handle_after(
     ledger: Ledger,
     decider: Decider[C, S, E],

@@ -162,6 +162,12 @@ class Settings(BaseSettings):
         le=100 * MEBIBYTE,
         description="a number of bytes from 1024 (1 KiB) to 104857600 (100 MiB)",
     )
+    max_evidence_bytes: int = Field(
+        10 * MEBIBYTE,
+        ge=KIBIBYTE,
+        le=1024 * MEBIBYTE,
+        description="a number of bytes from 1024 (1 KiB) to 1073741824 (1 GiB)",
+    )
     snapshot_every: int = Field(
         100, ge=0, le=100_000, description="a number of events from 1 to 100000, or 0 for no snapshots"
     )

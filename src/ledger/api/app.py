@@ -18,6 +18,7 @@ from ledger.api.decisions import DecisionController
 from ledger.api.directory import DirectoryController
 from ledger.api.docs import docs_asset, docs_page, openapi_document
 from ledger.api.door import Door
+from ledger.api.evidence import EvidenceController
 from ledger.api.factors import FactorController
 from ledger.api.health import HealthController, metrics_text, status
 from ledger.api.keys import KeyController
@@ -47,6 +48,7 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     VerdictController,
     WorkflowController,
     TalkController,
+    EvidenceController,
     KindController,
     PolicyController,
     HealthController,

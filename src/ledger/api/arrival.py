@@ -49,7 +49,7 @@ def wrong_head(scope: HTTPScope) -> LedgerError | None:
 
 
 async def check_arrival(request: HttpRequest) -> None:
-    """Look a request over, after its guards and before its handler.
+    """Look a request over, after its guards and before its handler; a handler that takes a file reads it itself.
 
     Raises:
         InvalidRequest: the path or the query is not UTF-8 or holds NUL.
@@ -60,7 +60,7 @@ async def check_arrival(request: HttpRequest) -> None:
     wrong = (*_wrong_in_path(request), *_wrong_in_query(request))
     if wrong:
         raise InvalidRequest(*wrong)
-    if request.method not in WITHOUT_BODY:
+    if request.method not in WITHOUT_BODY and "file" not in request.route_handler.opt:
         await _read_body(request)
 
 

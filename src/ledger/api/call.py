@@ -3,7 +3,8 @@
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 from uuid import UUID, uuid4
 
@@ -15,7 +16,7 @@ from ledger.api.bodies import read_json
 from ledger.api.problems import FieldError, InvalidRequest
 from ledger.api.services import Services
 from ledger.api.types import HttpRequest
-from ledger.command_handler import Build, Handled, handle
+from ledger.command_handler import Alongside, Build, Handled, handle, rehearse
 from ledger.domain.authority import Role
 from ledger.domain.decider import Decider
 from ledger.domain.errors import LedgerError, Refused, RuleViolation
@@ -82,19 +83,43 @@ class Call:
         build: Build[C],
         *,
         reads: Sequence[StreamName] = (),
+        alongside: Alongside | None = None,
+        provenance: Provenance | None = None,
     ) -> Handled[E]:
-        """Carry out a command of this caller; the append relies on their session and account, and on ``reads``."""
-        try:
+        """Carry out a command of this caller; the append relies on their session and account, and on ``reads``.
+
+        ``provenance`` is that of the request, unless it is given.
+        """
+        async with self._telling_by_name():
             return await handle(
                 self.services.ledger,
                 decider,
                 target,
                 build,
                 clock=self.services.clock,
-                provenance=await self._provenance(),
+                provenance=provenance or await self._provenance(),
                 reads=(*reads_of(self.principal), *reads),
                 if_match=self._if_match(),
+                alongside=alongside,
             )
+
+    async def rehearse(self, decider: Decider[C, S, E], target: StreamName, build: Build[C]) -> None:
+        """Refuse what ``handle`` would refuse at this moment, and do nothing."""
+        async with self._telling_by_name():
+            await rehearse(
+                self.services.ledger,
+                decider,
+                target,
+                build,
+                clock=self.services.clock,
+                reads=reads_of(self.principal),
+                if_match=self._if_match(),
+            )
+
+    @asynccontextmanager
+    async def _telling_by_name(self) -> AsyncIterator[None]:
+        try:
+            yield
         except (RuleViolation, Refused) as refusal:
             people = _people_in(refusal)
             if not people:
@@ -119,7 +144,16 @@ class Call:
             raise InvalidRequest(FieldError("If-Match", "is not taken by this call: it gives out no ETag"))
         return await self._provenance()
 
-    async def _provenance(self) -> Provenance:
+    @property
+    def is_keyed(self) -> bool:
+        """Say whether the request may be one that has been sent before."""
+        return "idempotency-key" in self._request.headers
+
+    async def provenance_of(self, content: bytes) -> Provenance:
+        """As the provenance of a command, for a body that was read elsewhere: ``content`` stands for it."""
+        return await self._provenance(content)
+
+    async def _provenance(self, content: bytes | None = None) -> Provenance:
         actor = self.principal.person
         key = self._request.headers.get("idempotency-key")
         if key is None:
@@ -127,7 +161,7 @@ class Call:
         else:
             if not SANE_KEY.fullmatch(key):
                 raise InvalidRequest(FieldError("Idempotency-Key", "is 1 to 255 visible ASCII characters"))
-            command_id, digest = keyed_command_id(actor, key), await self._request_digest()
+            command_id, digest = keyed_command_id(actor, key), await self._request_digest(content)
         return Provenance(
             actor=str(actor),
             command_id=command_id,
@@ -136,13 +170,13 @@ class Call:
             request=digest,
         )
 
-    async def _request_digest(self) -> str:
+    async def _request_digest(self, content: bytes | None) -> str:
         scope = self._request.scope
         told = [
             scope["method"].encode(),
             scope["raw_path"],
             scope["query_string"],
-            await self._request.body(),
+            await self._request.body() if content is None else content,
         ]
         parts = b"".join(len(part).to_bytes(8, "big") + part for part in told)
         return hmac.new(self.services.ledger.request_key, parts, hashlib.sha256).hexdigest()

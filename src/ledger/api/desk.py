@@ -5,7 +5,7 @@ from typing import Final, TypeAlias
 
 from ledger.api.call import Call, own_only
 from ledger.api.decision_wire import Names
-from ledger.command_handler import Facts, Handled
+from ledger.command_handler import Alongside, Build, Facts, Handled
 from ledger.domain.authority import Authority
 from ledger.domain.decision.commands import DecisionCommand
 from ledger.domain.decision.decide import DECISION
@@ -15,6 +15,7 @@ from ledger.domain.ids import DecisionId, PersonId, StreamName
 from ledger.identity.sessions import authority
 from ledger.projections.decision_row import DecisionRow
 from ledger.projections.views import decisions as decisions_view
+from ledger.store.envelope import Provenance
 
 FEEDS: Final = ("queue", "decisions", "statistics")
 """The views that a command on a decision waits for."""
@@ -38,14 +39,37 @@ async def row_of(call: Call, wanted: DecisionId) -> DecisionRow:
 
 
 async def act(
-    call: Call, wanted: DecisionId, wish: Wish, *, reads: Sequence[StreamName] = ()
+    call: Call,
+    wanted: DecisionId,
+    wish: Wish,
+    *,
+    reads: Sequence[StreamName] = (),
+    alongside: Alongside | None = None,
+    provenance: Provenance | None = None,
 ) -> Handled[DecisionEvent]:
-    """Carry out a wish of this caller; the append relies on ``reads`` too.
+    """Carry out a wish of this caller; the append relies on ``reads`` too, and commits with ``alongside``.
 
     Raises:
         DecisionNotFound: it is not there, or not theirs to know of.
         LedgerError: the decider's refusal, or what ``wish`` raises.
     """
+    return await call.handle(
+        DECISION,
+        call.services.ledger.decision_stream(wanted),
+        _built(call, wanted, wish),
+        reads=reads,
+        alongside=alongside,
+        provenance=provenance,
+    )
+
+
+async def rehearse(call: Call, wanted: DecisionId, wish: Wish) -> None:
+    """Refuse what ``act`` would refuse at this moment, and do nothing."""
+    stream = call.services.ledger.decision_stream(wanted)
+    await call.rehearse(DECISION, stream, _built(call, wanted, wish))
+
+
+def _built(call: Call, wanted: DecisionId, wish: Wish) -> Build[DecisionCommand]:
     stream = call.services.ledger.decision_stream(wanted)
 
     def build(facts: Facts) -> DecisionCommand:
@@ -53,7 +77,7 @@ async def act(
         must_see(call, state)
         return wish(facts, authority(facts, call.principal), state)
 
-    return await call.handle(DECISION, stream, build, reads=reads)
+    return build
 
 
 def must_see(call: Call, state: DecisionState) -> None:

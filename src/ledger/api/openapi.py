@@ -80,6 +80,8 @@ def _complete(operation: Json, handler: HTTPRouteHandler, method: str, path: str
         if place in handler.opt:
             content = {media_type: {"schema": schema_of(handler.opt[place])}}
             operation["requestBody"] = {"required": True, "content": content}
+    if "file" in handler.opt:
+        operation["requestBody"] = {"required": True, "content": {kind: {} for kind in handler.opt["file"]}}
     parameters = parameters_of(handler, method)
     if parameters:
         operation["parameters"] = [*_list(operation, "parameters"), *parameters]

@@ -50,6 +50,8 @@ HEADERS: Final = {
     "Ledger-Leaf-Hash": "The leaf hash of the command's last event, in hexadecimal.",
     "Ledger-View-Stale": "The read models that do not show the command yet, separated by commas.",
     "ETag": "The version of the decision, to be named in If-Match.",
+    "Content-Disposition": "The file's name (RFC 6266); it is to be saved, not shown.",
+    "Repr-Digest": "The SHA-256 of the file (RFC 9530).",
     "Link": "The address of the next page (RFC 8288).",
     "RateLimit": "How many requests are left, and for how many seconds (draft-ietf-httpapi-ratelimit-headers).",
     "RateLimit-Policy": "How many requests a caller has in how many seconds.",

@@ -122,6 +122,16 @@ class BodyTooLarge(LedgerError):
     advice = "Nothing was written; send less, or have LEDGER_MAX_BODY_BYTES raised."
 
 
+class EvidenceTooLarge(LedgerError):
+    """The file is larger than this service takes.
+
+    Context: ``most`` bytes.
+    """
+
+    code = "evidence-too-large"
+    advice = "Nothing was written; send less, or have LEDGER_MAX_EVIDENCE_BYTES raised."
+
+
 class NoSuchPath(NotFound):
     """There is no such path: not found."""
 
@@ -184,6 +194,7 @@ class Unforeseen(LedgerError):
 FRAMEWORK_STATUSES: Final[Mapping[type[LedgerError], int]] = {
     WrongContentType: 415,
     BodyTooLarge: 413,
+    EvidenceTooLarge: 413,
     MethodNotAllowed: 405,
     RequestTimeout: 408,
     HeadTooLarge: 431,

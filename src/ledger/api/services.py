@@ -5,6 +5,7 @@ from datetime import datetime
 
 import msgspec
 
+from ledger.api.uploads import Uploads
 from ledger.delivery.live import Live
 from ledger.identity.identity import Identity
 from ledger.limiting.limiter import Limiter
@@ -20,7 +21,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
 
     ``runner`` is ``None`` in a process that only serves HTTP; ``max_body_bytes`` and
     ``max_in_flight`` bound what is let in at once, ``body_seconds`` how long a body may take to arrive,
-    ``limiter`` and ``rates`` how often somebody may ask.
+    ``limiter`` and ``rates`` how often somebody may ask, ``uploads`` the files that arrive.
     """
 
     ledger: Ledger
@@ -37,3 +38,4 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     body_seconds: float = 30.0
     limiter: Limiter = msgspec.field(default_factory=Limiter)
     rates: Rates = Rates()
+    uploads: Uploads = msgspec.field(default_factory=Uploads)

@@ -10,6 +10,7 @@ import structlog
 from pydantic import SecretStr
 
 from ledger.api.services import Services
+from ledger.api.uploads import Uploads
 from ledger.cli.guarding import going_on
 from ledger.delivery.live import Live
 from ledger.domain.access.decide import ACCESS
@@ -150,6 +151,7 @@ async def composed(
         service_name=settings.service_name,
         cors_origins=settings.cors_origins,
         max_body_bytes=settings.max_body_bytes,
+        uploads=Uploads(most_bytes=settings.max_evidence_bytes),
         limiter=limiter,
         rates=rates_of(settings),
         live=Live(ledger, following, max_streams=settings.max_streams, max_waiters=settings.max_waiters),

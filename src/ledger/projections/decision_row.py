@@ -214,7 +214,7 @@ def _while_open(row: DecisionRow, event: DecisionEvent) -> DecisionRow:  # noqa:
         case CommentAdded():
             return replace(row, comments=row.comments + 1)
         case EvidenceAttached():
-            return replace(row, evidence=(*row.evidence, _file(event)))
+            return replace(row, evidence=(*row.evidence, file_of(event)))
         case _:
             return row
 
@@ -255,7 +255,8 @@ def _informed(row: DecisionRow, event: InformationProvided) -> DecisionRow:
     return replace(known, submission=submission.encode())
 
 
-def _file(event: EvidenceAttached) -> File:
+def file_of(event: EvidenceAttached) -> File:
+    """Say what is known of a file."""
     return File(
         evidence=event.evidence,
         by=event.by,

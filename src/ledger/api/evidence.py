@@ -1,0 +1,182 @@
+"""Evidence files over HTTP: attached as they are, listed, and given out as attachments and nothing else."""
+
+from base64 import b64encode
+from typing import Annotated, Final
+from urllib.parse import quote
+from uuid import uuid4
+
+import msgspec
+from litestar import Controller, Response, get, post
+from litestar.params import FromPath, QueryParameter
+from litestar.response import Stream
+
+from ledger.api.call import Call, etag, json_response
+from ledger.api.decision_wire import Evidence, evidence_told
+from ledger.api.desk import FEEDS, Wish, act, named, rehearse, row_of
+from ledger.api.evidence_rules import ALLOWED, harmless_name, media_type
+from ledger.api.types import HttpRequest
+from ledger.api.uploads import Upload
+from ledger.api.wire import decision_id
+from ledger.command_handler import Facts, Handled
+from ledger.domain.authority import Authority
+from ledger.domain.decision.commands import AttachEvidence
+from ledger.domain.decision.events import DecisionEvent, EvidenceAttached
+from ledger.domain.decision.state import DecisionNotFound, DecisionState
+from ledger.domain.errors import NotFound
+from ledger.domain.ids import DecisionId, Digest, EvidenceId
+from ledger.projections.decision_row import File, file_of
+from ledger.store import evidence
+from ledger.store.evidence import Content
+from ledger.store.pool import Connection
+
+NO_DIGEST: Final = Digest("0" * 64)
+SANDBOX: Final = "default-src 'none'; sandbox; frame-ancestors 'none'"
+
+
+class EvidenceNotFound(NotFound):
+    """There is no such file here: evidence not found."""
+
+    code = "evidence-not-found"
+    advice = "GET …/evidence lists what there is."
+
+
+class _Label(msgspec.Struct, frozen=True, kw_only=True):
+    """What is said of a file before its content is there."""
+
+    name: str
+    media_type: str
+
+    def wish(self, content: Content) -> Wish:
+        """Make it a wish."""
+
+        def wish(facts: Facts, by: Authority, _: DecisionState) -> AttachEvidence:
+            return AttachEvidence(
+                now=facts.now,
+                by=by,
+                evidence=content.evidence,
+                name=self.name,
+                media_type=self.media_type,
+                size=content.size,
+                sha256=content.sha256,
+            )
+
+        return wish
+
+
+class EvidenceController(Controller):
+    """Files that are attached to decisions."""
+
+    path = "/api/decisions"
+    tags = ("Decisions",)
+
+    @post(
+        "/{analysis_id:str}/evidence",
+        status_code=200,
+        request_max_body_size=None,
+        opt={"file": sorted(ALLOWED), "answer": Evidence, "keyed": True, "tagged": True},
+    )
+    async def attach(
+        self,
+        request: HttpRequest,
+        analysis_id: FromPath[str],
+        name: Annotated[str, QueryParameter(min_length=1, max_length=2_000)],
+    ) -> Response[bytes]:
+        """Attach a file while the decision is open: the body is the file, 'name' its name, Content-Type its type.
+
+        What its name, its type and its Content-Length say is looked at before it is read.
+        """
+        call = Call(request)
+        wanted = decision_id(analysis_id)
+        label = _Label(
+            name=harmless_name(name), media_type=media_type(request.headers.get("content-type", ""))
+        )
+        if (
+            not call.is_keyed
+        ):  # what is sent again is answered as it was, though it be too late for another one
+            await rehearse(call, wanted, label.wish(_content(0, NO_DIGEST)))
+        async with call.services.uploads.receive(request, label.media_type) as upload:
+            handled = await _attach(call, wanted, label, upload)
+        return await _answered(call, handled)
+
+    @get("/{analysis_id:str}/evidence", opt={"answer": list[Evidence], "tagged": True})
+    async def list_evidence(self, request: HttpRequest, analysis_id: FromPath[str]) -> Response[bytes]:
+        """List the files of a decision."""
+        call = Call(request)
+        row = await row_of(call, decision_id(analysis_id))
+        names = await named(call, [file.by for file in row.evidence])
+        told = [evidence_told(file, names) for file in row.evidence]
+        return json_response(told, headers={"ETag": etag(row.version)})
+
+    @get(
+        "/{analysis_id:str}/evidence/{evidence_id:str}",
+        opt={"media": "*/*", "tells": ("Content-Disposition", "Repr-Digest")},
+    )
+    async def download(
+        self, request: HttpRequest, analysis_id: FromPath[str], evidence_id: FromPath[str]
+    ) -> Stream:
+        """Give a file out, as an attachment and nothing else; that it is what was attached has been checked."""
+        call = Call(request)
+        row = await row_of(call, decision_id(analysis_id))
+        file = next((file for file in row.evidence if str(file.evidence) == evidence_id), None)
+        if file is None:
+            raise EvidenceNotFound
+        ledger = call.services.ledger
+        content = Content(evidence=file.evidence, size=file.size, sha256=file.sha256)
+        await evidence.verify(ledger.pool, ledger.ledger_id, content)
+        return Stream(
+            evidence.chunks_of(ledger.pool, ledger.ledger_id, content),
+            media_type=file.media_type,
+            headers=_headers(file),
+        )
+
+
+def _content(size: int, sha256: Digest) -> Content:
+    return Content(evidence=EvidenceId(uuid4()), size=size, sha256=sha256)
+
+
+async def _attach(call: Call, wanted: DecisionId, label: _Label, upload: Upload) -> Handled[DecisionEvent]:
+    """Write the file and its event down in one transaction."""
+    ledger, content = call.services.ledger, _content(upload.size, upload.sha256)
+    stream = ledger.decision_stream(wanted)
+
+    async def keep(conn: Connection) -> None:
+        await evidence.keep(
+            conn,
+            ledger.ledger_id,
+            content,
+            stream=stream,
+            chunks=upload.chunks(),
+            now=call.services.clock(),
+        )
+
+    said = f"{label.media_type} {upload.sha256}".encode()
+    return await act(
+        call,
+        wanted,
+        label.wish(content),
+        alongside=keep,
+        provenance=await call.provenance_of(said),
+    )
+
+
+async def _answered(call: Call, handled: Handled[DecisionEvent]) -> Response[bytes]:
+    for recorded in handled.events:
+        event = recorded.event
+        if isinstance(event, EvidenceAttached):
+            names = await named(call, [event.by])
+            body = evidence_told(file_of(event), names)
+            return await call.answer(body, handled=handled, feeds=FEEDS, is_tagged=True)
+    raise DecisionNotFound
+
+
+def _headers(file: File) -> dict[str, str]:
+    """Let a browser save the file, and do nothing else with it."""
+    plain = file.name.encode("ascii", "replace").decode().replace("?", "_").replace("\\", "_")
+    digest = b64encode(bytes.fromhex(file.sha256)).decode()
+    return {
+        # RFC 6266, section 4.3: both forms, for those who know one of them alone.
+        "Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(file.name, safe='')}",
+        "Content-Length": str(file.size),
+        "Content-Security-Policy": SANDBOX,
+        "Repr-Digest": f"sha-256=:{digest}:",  # RFC 9530, section 3
+    }
