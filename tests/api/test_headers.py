@@ -179,7 +179,7 @@ async def test_who_was_answered_makes_room_for_the_next(database: Database) -> N
 
 async def test_a_fault_of_ours_is_told_without_its_inside(api: Api, database: Database) -> None:
     admin = await api.login()
-    await as_owner(database, "alter table views.statistics_v1 rename column priority to urgency")
+    await as_owner(database, "alter table views.statistics_v2 rename column priority to urgency")
 
     answer = await api.client.get("/api/status", headers=admin)
 

@@ -105,7 +105,7 @@ async def test_a_projection_that_is_not_there_is_not_found(api: Api, path: str) 
 
 async def test_lists_say_when_they_are_not_whole(api: Api) -> None:
     stream = api.ledger.decision_stream("one")
-    for table in ("queue_v2", "statistics_v1"):
+    for table in ("queue_v2", "statistics_v2"):
         await api.ledger.pool.execute(
             f"alter table views.{table} add constraint broken check (stream <> '{stream}')"
         )

@@ -27,7 +27,15 @@ from tests.support.torture_repeater import keyed
 HANG = 120.0
 NAMES = [feed.name for feed in ALL]
 CHECKPOINTS = "select projection, version, position, events_applied from views.checkpoints order by 1, 2"
-VIEWS = ("queue_v2", "decisions_v2", "statistics_v1", "sessions_v1", "directory_v2", "timers_v1")
+VIEWS = (
+    "queue_v2",
+    "decisions_v2",
+    "statistics_v2",
+    "statistics_acts_v2",
+    "sessions_v1",
+    "directory_v2",
+    "timers_v1",
+)
 
 
 class Copied(msgspec.Struct, frozen=True):

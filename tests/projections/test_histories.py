@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -10,7 +9,7 @@ from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.account.state import Registered
 from ledger.domain.decider import fold
 from ledger.domain.decision.decide import DECISION
-from ledger.domain.decision.events import DecisionEscalated, DecisionResolved, DecisionSubmitted, Priority
+from ledger.domain.decision.events import DecisionSubmitted, Priority
 from ledger.domain.decision.item import kind_of
 from ledger.domain.decision.rules import groups_at_level
 from ledger.domain.decision.state import (
@@ -39,7 +38,7 @@ from ledger.projections.catalog import ALL
 from ledger.projections.decision_row import DecisionRow
 from ledger.projections.projection import Feed
 from ledger.projections.submission import rewritten
-from ledger.projections.views import decisions, directory, queue, sessions, statistics, timers
+from ledger.projections.views import decisions, directory, queue, sessions, timers
 from ledger.projections.views.queue import QueueItem
 from ledger.projections.views.sessions import Stage
 from ledger.store.ledger import LEDGER_ID, Ledger
@@ -198,49 +197,6 @@ def _same_hold(hold: object, lease: object) -> None:
     assert (hold is None) is (lease is None)
     if hold is not None:
         assert [getattr(hold, name) for name in fields] == [getattr(lease, name) for name in fields]
-
-
-@some
-@given(history=histories, data=st.data(), asked_at=st.sampled_from((0, 1_000, DAY, DAY + 2_000, 3 * DAY)))
-async def test_counters_equal_a_naive_count(
-    ledger: Ledger, history: History, data: st.DataObject, asked_at: int
-) -> None:
-    async with views_undone(ledger) as conn:
-        await apply(conn, history, cuts_of(data, len(history.events)), [statistics.STATISTICS])
-        for person in (None, *PEOPLE):
-            mine = [
-                events
-                for events in history.decisions.values()
-                if events
-                and isinstance(events[0], DecisionSubmitted)
-                and person in (None, events[0].submitted_by)
-            ]
-            found = await statistics.summary(conn, LEDGER_ID, later(asked_at), submitted_by=person)
-            totals = await statistics.totals(conn, LEDGER_ID, submitted_by=person)
-            answered = [
-                events
-                for events in mine
-                if any(isinstance(e, DecisionEscalated | DecisionResolved) for e in events)
-            ]
-            spans = [
-                (events[-1].at - events[0].at).total_seconds() / 60 for events in mine if _is_over(events)
-            ]
-            still_open = [events[0] for events in mine if not _is_over(events)]
-            priorities = [event.priority for event in still_open if isinstance(event, DecisionSubmitted)]
-
-            assert found.total_pending == totals.pending_decisions == len(still_open)
-            assert found.critical_pending == totals.critical_pending == priorities.count(Priority.CRITICAL)
-            assert found.high_pending == priorities.count(Priority.HIGH)
-            assert found.medium_pending == priorities.count(Priority.MEDIUM)
-            assert found.low_pending == priorities.count(Priority.LOW)
-            assert found.total_completed == len(spans)
-            assert found.avg_response_time_minutes == pytest.approx(sum(spans) / len(spans) if spans else 0)
-            assert found.decisions_last_24h == sum(e[0].at > later(asked_at - DAY) for e in mine)
-            assert (totals.total_decisions, totals.total_responses) == (len(mine), len(answered))
-
-
-def _is_over(events: Sequence[object]) -> bool:
-    return isinstance(events[-1], DecisionResolved)
 
 
 @some

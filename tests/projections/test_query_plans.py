@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import asyncpg
 import pytest
 
-from ledger.projections import kind_rows, policy_rows
+from ledger.projections import kind_rows, policy_rows, statistics_detail
 from ledger.projections.views import decisions, directory, queue, sessions, statistics, timers
 from tests.support.databases import Database
 
@@ -28,9 +28,13 @@ insert into views.decisions_v2 (
 select 1, 'decision-' || n, 'a' || n, repeat('x', 500), 'threat_analysis', 1, 'high', 'high', now(),
        gen_random_uuid(), now(), 60, '', 0, '[]', false, 0, 1
 from generate_series(1, 5000) n;
-insert into views.statistics_v1
-select 1, 'decision-' || n, 'high', gen_random_uuid(), now() - n * interval '10 minutes', true,
-       case when n > 100 then now() end
+insert into views.statistics_v2
+select 1, 'decision-' || n, 'threat_analysis', 'high', 0, null, gen_random_uuid(), now() - n * interval '10 minutes',
+       null, null, null, true, case when n > 100 then 'approved' end, case when n > 100 then now() end, false, null, null
+from generate_series(1, 5000) n;
+insert into views.statistics_acts_v2
+select 1, 'decision-' || n, 1, 'threat_analysis', gen_random_uuid(), 'claim', gen_random_uuid(),
+       now() - n * interval '10 minutes', null, null
 from generate_series(1, 5000) n;
 insert into views.sessions_v1
 select 1, 'session-' || n, gen_random_uuid(), ('00000000-0000-0000-0000-' || lpad((n % 200)::text, 12, '0'))::uuid,
@@ -58,6 +62,7 @@ select 1, n, 'decision-' || n / 5, n % 5 + 1, 'x', 1, gen_random_uuid(), now(), 
        '', '', decode(repeat('00', 16), 'hex'), ''
 from generate_series(1, 5000) n;
 """
+A_DAY = "1, now() - interval '1 day', now(), null, null"
 SOMEBODY = "'00000000-0000-0000-0000-000000000007'::uuid"
 
 
@@ -73,7 +78,8 @@ async def conn(database: Database) -> AsyncIterator[asyncpg.Connection]:
     for table in (
         "queue_v2",
         "decisions_v2",
-        "statistics_v1",
+        "statistics_v2",
+        "statistics_acts_v2",
         "sessions_v1",
         "directory_v2",
         "timers_v1",
@@ -95,8 +101,14 @@ async def conn(database: Database) -> AsyncIterator[asyncpg.Connection]:
         (queue.ASSIGNED, f"1, 0, 0, 3, 50, now(), null, null, {SOMEBODY}", "queue_v2_assigned_idx"),
         (decisions.FIND, "1, 'decision-7'", "decisions_v2_pkey"),
         (decisions.FIND, "1, 'decision-7'", "events_stream_version_key"),
-        (statistics.SUMMARY, "1, now(), null", "statistics_v1_open_idx"),
-        (statistics.SUMMARY, "1, now(), null", "statistics_v1_submitted_idx"),
+        (statistics.SUMMARY, "1, now(), null", "statistics_v2_open_idx"),
+        (statistics.SUMMARY, "1, now(), null", "statistics_v2_submitted_idx"),
+        (statistics_detail.PENDING, "1, now(), null, null", "statistics_v2_open_idx"),
+        (statistics_detail.SUBMITTED, A_DAY, "statistics_v2_submitted_idx"),
+        (statistics_detail.CLAIMED, A_DAY, "statistics_v2_claimed_idx"),
+        (statistics_detail.ENDED, A_DAY, "statistics_v2_ended_idx"),
+        (statistics_detail.ESCALATED, A_DAY, "statistics_acts_v2_at_idx"),
+        (statistics_detail.BY_PERSON, A_DAY.removesuffix(", null"), "statistics_acts_v2_at_idx"),
         (sessions.OPEN_OF, f"1, {SOMEBODY}", "sessions_v1_open_idx"),
         (sessions.LAST_LOGIN, f"1, {SOMEBODY}", "sessions_v1_login_idx"),
         (directory.FIND, f"1, {SOMEBODY}", "directory_v2_person_key"),

@@ -2,11 +2,21 @@
 
 from datetime import timedelta
 
-from ledger.domain.decision.events import Outcome, Priority
+import pytest
+
+from ledger.domain.decision.events import DecisionEvent, Outcome, Priority
 from ledger.domain.ids import DecisionId, PersonId
 from ledger.projections.views.statistics import STATISTICS, Summary, Totals, summary, totals
 from ledger.store.ledger import Ledger
 from tests.builders import ANA, ENGINE, NOW, SAM, claimed, escalated, later, resolved, submitted, voted
+from tests.builders.workflow_events import (
+    cancelled,
+    overridden,
+    reprioritised,
+    superseded,
+    timed_out,
+    withdrawn,
+)
 from tests.projections.given import bring_level
 from tests.support.recorded import happened
 
@@ -82,6 +92,49 @@ async def test_completed_counts_approved_and_rejected(ledger: Ledger) -> None:
 
     assert (found.total_completed, found.total_pending) == (2, 1)
     assert (await totalled(ledger)).total_responses == 3
+
+
+ENDS: dict[str, DecisionEvent] = {
+    "expired": timed_out(),
+    "withdrawn": withdrawn(),
+    "cancelled": cancelled(),
+    "superseded": superseded(),
+}
+
+
+@pytest.mark.parametrize("how", ENDS)
+async def test_what_ended_without_a_verdict_is_neither_pending_nor_completed(
+    ledger: Ledger, how: str
+) -> None:
+    await ask(ledger, "a", priority=Priority.CRITICAL)
+    await happened(ledger, ledger.decision_stream(DecisionId("a")), ENDS[how])
+
+    found = await counted(ledger)
+
+    assert (found.total_pending, found.critical_pending, found.total_completed) == (0, 0, 0)
+    assert found.avg_response_time_minutes == 0
+    assert found.decisions_last_24h == 1
+    assert await totalled(ledger) == Totals(
+        pending_decisions=0, critical_pending=0, total_decisions=1, total_responses=1
+    )
+
+
+async def test_an_override_completes(ledger: Ledger) -> None:
+    await ask(ledger, "a")
+    await happened(ledger, ledger.decision_stream(DecisionId("a")), overridden(at=later(60)))
+
+    found = await counted(ledger)
+
+    assert (found.total_pending, found.total_completed, found.avg_response_time_minutes) == (0, 1, 1.0)
+
+
+async def test_what_is_pending_counts_by_the_priority_that_holds_now(ledger: Ledger) -> None:
+    await ask(ledger, "a", priority=Priority.LOW)
+    await happened(ledger, ledger.decision_stream(DecisionId("a")), reprioritised(Priority.CRITICAL))
+
+    found = await counted(ledger)
+
+    assert (found.critical_pending, found.low_pending) == (1, 0)
 
 
 async def test_a_response_takes_from_submission_to_verdict(ledger: Ledger) -> None:

@@ -31,6 +31,7 @@ from ledger.api.projections import ProjectionAdminController, ProjectionHealthCo
 from ledger.api.rebuilding import RebuildController
 from ledger.api.services import Services
 from ledger.api.sessions import SessionController
+from ledger.api.statistics import StatisticsController
 from ledger.api.stream import stream
 from ledger.api.talk import TalkController
 from ledger.api.verdicts import VerdictController
@@ -43,6 +44,7 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     DirectoryController,
     FactorController,
     SessionController,
+    StatisticsController,
     KeyController,
     DecisionController,
     VerdictController,

@@ -1,45 +1,65 @@
-"""Statistics: what counts of each item, a row each; every count is a sum over rows."""
+"""Statistics: what counts of each item, a row each, and what people did; every count is a sum over rows."""
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, TypeAlias, assert_never, get_args
+from typing import Final, get_args
 
+import asyncpg
 import msgspec
-from msgspec.structs import replace
 
-from ledger.domain.decision.events import DecisionEscalated, DecisionResolved, DecisionSubmitted, Priority
-from ledger.domain.event import Utc
+from ledger.domain.decision.events import Priority
+from ledger.domain.decision.state import Status
 from ledger.domain.ids import PersonId, StreamName
-from ledger.projections.projection import Projection, fold_rows, must_exist, streams_of
+from ledger.domain.terms import Action
+from ledger.projections.projection import Projection, fold_rows, streams_of
+from ledger.projections.statistics_rows import Counted, CountedEvent, evolve
 from ledger.store.pool import Connection
 from ledger.store.streams import Recorded
-
-CountedEvent: TypeAlias = DecisionSubmitted | DecisionEscalated | DecisionResolved
 
 # One range of the key at a time, in its order: another index of this ledger looks as good while the table is, or is
 # known to be, empty, and would be read whole ever after.
 # $1 ledger, $2 streams
 LOAD: Final = """
-select s.stream, s.priority, s.submitted_by, s.submitted_at, s.is_answered, s.resolved_at
+select s.*
 from unnest($2::text[]) as asked(stream)
 cross join lateral (
-    select stream, priority, submitted_by, submitted_at, is_answered, resolved_at
-    from statistics_v1
+    select stream, kind, priority, level, recommended, submitted_by, submitted_at, claimed_at, holder, held_since,
+           is_answered, status, ended_at, is_override, agrees, human_seen
+    from statistics_v2
     where ledger_id = $1 and stream >= asked.stream and stream <= asked.stream
     order by stream
     limit 1
 ) s
 """
-# $1 ledger; arrays, an item each: $2 stream, $3 priority, $4 submitted by, $5 submitted at, $6 is answered,
-# $7 resolved at
+# $1 ledger; arrays, an item each: $2 stream, $3 kind, $4 priority, $5 level, $6 recommended actions between commas,
+# $7 submitted by, $8 submitted at, $9 claimed at, $10 holder, $11 held since, $12 is answered, $13 status, $14 ended at,
+# $15 is override, $16 agrees, $17 human seen
 SAVE: Final = """
-insert into statistics_v1 (
-    ledger_id, stream, priority, submitted_by, submitted_at, is_answered, resolved_at)
-select $1, s.stream, s.priority, s.submitted_by, s.submitted_at, s.is_answered, s.resolved_at
-from unnest($2::text[], $3::text[], $4::uuid[], $5::timestamptz[], $6::boolean[], $7::timestamptz[])
-    as s(stream, priority, submitted_by, submitted_at, is_answered, resolved_at)
+insert into statistics_v2 (
+    ledger_id, stream, kind, priority, level, recommended, submitted_by, submitted_at, claimed_at, holder, held_since,
+    is_answered, status, ended_at, is_override, agrees, human_seen)
+select $1, s.stream, s.kind, s.priority, s.level, s.recommended, s.submitted_by, s.submitted_at, s.claimed_at, s.holder,
+       s.held_since, s.is_answered, s.status, s.ended_at, s.is_override, s.agrees, s.human_seen
+from unnest($2::text[], $3::text[], $4::text[], $5::integer[], $6::text[], $7::uuid[], $8::timestamptz[],
+            $9::timestamptz[], $10::uuid[], $11::timestamptz[], $12::boolean[], $13::text[], $14::timestamptz[],
+            $15::boolean[], $16::boolean[], $17::boolean[])
+    as s(stream, kind, priority, level, recommended, submitted_by, submitted_at, claimed_at, holder, held_since,
+         is_answered, status, ended_at, is_override, agrees, human_seen)
 on conflict (ledger_id, stream) do update
-set is_answered = excluded.is_answered, resolved_at = excluded.resolved_at
+set priority = excluded.priority, level = excluded.level, recommended = excluded.recommended,
+    claimed_at = excluded.claimed_at, holder = excluded.holder, held_since = excluded.held_since,
+    is_answered = excluded.is_answered, status = excluded.status, ended_at = excluded.ended_at,
+    is_override = excluded.is_override, agrees = excluded.agrees, human_seen = excluded.human_seen
+"""
+# $1 ledger; arrays, an act each: $2 stream, $3 version, $4 kind, $5 submitted by, $6 act, $7 person, $8 at, $9 agrees,
+# $10 held seconds
+ADD_ACTS: Final = """
+insert into statistics_acts_v2 (
+    ledger_id, stream, version, kind, submitted_by, act, person, at, agrees, held_seconds)
+select $1, a.stream, a.version, a.kind, a.submitted_by, a.act, a.person, a.at, a.agrees, a.held_seconds
+from unnest($2::text[], $3::integer[], $4::text[], $5::uuid[], $6::text[], $7::uuid[], $8::timestamptz[],
+            $9::boolean[], $10::double precision[])
+    as a(stream, version, kind, submitted_by, act, person, at, agrees, held_seconds)
 """
 # $1 ledger, $2 the moment of asking, $3 only what this person submitted (null: everything)
 SUMMARY: Final = """
@@ -51,19 +71,19 @@ from (
            count(*) filter (where priority = 'high') as high_pending,
            count(*) filter (where priority = 'medium') as medium_pending,
            count(*) filter (where priority = 'low') as low_pending
-    from views.statistics_v1
-    where ledger_id = $1 and resolved_at is null and ($3::uuid is null or submitted_by = $3)
+    from views.statistics_v2
+    where ledger_id = $1 and ended_at is null and ($3::uuid is null or submitted_by = $3)
 ) as open
 cross join (
     select count(*) as total_completed,
-           coalesce(avg(extract(epoch from resolved_at - submitted_at)) / 60, 0)::double precision
+           coalesce(avg(extract(epoch from ended_at - submitted_at)) / 60, 0)::double precision
                as avg_response_time_minutes
-    from views.statistics_v1
-    where ledger_id = $1 and resolved_at is not null and ($3::uuid is null or submitted_by = $3)
+    from views.statistics_v2
+    where ledger_id = $1 and status in ('approved', 'rejected') and ($3::uuid is null or submitted_by = $3)
 ) as completed
 cross join (
     select count(*) as decisions_last_24h
-    from views.statistics_v1
+    from views.statistics_v2
     where ledger_id = $1 and submitted_at > $2::timestamptz - interval '24 hours'
       and ($3::uuid is null or submitted_by = $3)
 ) as recent
@@ -73,19 +93,22 @@ TOTALS: Final = """
 select open.pending_decisions, open.critical_pending, ever.total_decisions, ever.total_responses
 from (
     select count(*) as pending_decisions, count(*) filter (where priority = 'critical') as critical_pending
-    from views.statistics_v1
-    where ledger_id = $1 and resolved_at is null and ($2::uuid is null or submitted_by = $2)
+    from views.statistics_v2
+    where ledger_id = $1 and ended_at is null and ($2::uuid is null or submitted_by = $2)
 ) as open
 cross join (
     select count(*) as total_decisions, count(*) filter (where is_answered) as total_responses
-    from views.statistics_v1
+    from views.statistics_v2
     where ledger_id = $1 and ($2::uuid is null or submitted_by = $2)
 ) as ever
 """
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts of open and completed decisions; the average runs from submission to verdict, in minutes."""
+    """Counts of open and completed decisions; the average runs from submission to verdict, in minutes.
+
+    Completed are those that people approved or rejected; what ended otherwise is neither open nor completed.
+    """
 
     total_pending: int
     critical_pending: int
@@ -106,14 +129,6 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     total_responses: int
 
 
-class _Item(msgspec.Struct, frozen=True, kw_only=True):
-    priority: Priority
-    submitted_by: PersonId
-    submitted_at: Utc
-    is_answered: bool = False
-    resolved_at: Utc | None = None
-
-
 async def summary(
     conn: Connection, ledger_id: int, now: datetime, *, submitted_by: PersonId | None = None
 ) -> Summary:
@@ -129,52 +144,77 @@ async def totals(conn: Connection, ledger_id: int, *, submitted_by: PersonId | N
 
 
 async def apply(conn: Connection, ledger_id: int, batch: Sequence[Recorded[CountedEvent]]) -> None:
-    """Add and answer the items of the batch."""
-    before = await _load(conn, ledger_id, streams_of(batch))
-    folded = fold_rows(before, batch, _evolve)
-    items = [(stream, item) for stream, item in folded.items() if item is not None]
-    await conn.execute(
-        SAVE,
-        ledger_id,
-        [stream for stream, _ in items],
-        [item.priority.value for _, item in items],
-        [item.submitted_by for _, item in items],
-        [item.submitted_at for _, item in items],
-        [item.is_answered for _, item in items],
-        [item.resolved_at for _, item in items],
+    """Count the events of the batch."""
+    loaded = await conn.fetch(LOAD, ledger_id, streams_of(batch))
+    before = {StreamName(row["stream"]): _counted(row) for row in loaded}
+    rows = [row for row in fold_rows(before, batch, evolve).values() if row is not None]
+    await conn.execute(SAVE, ledger_id, *_columns(rows))
+    if any(row.acts for row in rows):
+        await conn.execute(ADD_ACTS, ledger_id, *_act_columns(rows))
+
+
+def _columns(rows: Sequence[Counted]) -> tuple[list[object], ...]:
+    return (
+        [row.stream for row in rows],
+        [row.kind for row in rows],
+        [row.priority.value for row in rows],
+        [row.level for row in rows],
+        [None if row.recommended is None else ",".join(row.recommended) for row in rows],
+        [row.submitted_by for row in rows],
+        [row.submitted_at for row in rows],
+        [row.claimed_at for row in rows],
+        [row.holder for row in rows],
+        [row.held_since for row in rows],
+        [row.is_answered for row in rows],
+        [row.status and row.status.value for row in rows],
+        [row.ended_at for row in rows],
+        [row.is_override for row in rows],
+        [row.agrees for row in rows],
+        [row.human_seen for row in rows],
     )
 
 
-async def _load(conn: Connection, ledger_id: int, streams: Sequence[StreamName]) -> dict[StreamName, _Item]:
-    return {
-        StreamName(row["stream"]): _Item(
-            priority=Priority(row["priority"]),
-            submitted_by=row["submitted_by"],
-            submitted_at=row["submitted_at"],
-            is_answered=row["is_answered"],
-            resolved_at=row["resolved_at"],
-        )
-        for row in await conn.fetch(LOAD, ledger_id, streams)
-    }
+def _act_columns(rows: Sequence[Counted]) -> tuple[list[object], ...]:
+    acts = [(row, act) for row in rows for act in row.acts]
+    return (
+        [row.stream for row, _ in acts],
+        [act.version for _, act in acts],
+        [row.kind for row, _ in acts],
+        [row.submitted_by for row, _ in acts],
+        [act.act.value for _, act in acts],
+        [act.person for _, act in acts],
+        [act.at for _, act in acts],
+        [act.agrees for _, act in acts],
+        [act.held_seconds for _, act in acts],
+    )
 
 
-def _evolve(row: _Item | None, item: Recorded[CountedEvent]) -> _Item:
-    event = item.event
-    match event:
-        case DecisionSubmitted():
-            return _Item(priority=event.priority, submitted_by=event.submitted_by, submitted_at=event.at)
-        case DecisionEscalated():
-            return replace(must_exist(row, item), is_answered=True)
-        case DecisionResolved():
-            return replace(must_exist(row, item), is_answered=True, resolved_at=event.at)
-        case _:
-            assert_never(event)
+def _counted(row: asyncpg.Record) -> Counted:
+    recommended = row["recommended"]
+    return Counted(
+        stream=row["stream"],
+        kind=row["kind"],
+        priority=Priority(row["priority"]),
+        recommended=None if recommended is None else tuple(Action(name) for name in recommended.split(",")),
+        submitted_by=row["submitted_by"],
+        submitted_at=row["submitted_at"],
+        level=row["level"],
+        claimed_at=row["claimed_at"],
+        holder=row["holder"],
+        held_since=row["held_since"],
+        is_answered=row["is_answered"],
+        status=None if row["status"] is None else Status(row["status"]),
+        ended_at=row["ended_at"],
+        is_override=row["is_override"],
+        agrees=row["agrees"],
+        human_seen=row["human_seen"],
+    )
 
 
 STATISTICS: Final = Projection[CountedEvent](
     name="statistics",
-    version=1,
+    version=2,
     event_types=get_args(CountedEvent),
-    tables=("statistics_v1",),
+    tables=("statistics_v2", "statistics_acts_v2"),
     apply=apply,
 )
