@@ -5,10 +5,13 @@ import time
 from contextlib import suppress
 
 import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
 
 from ledger.payloads.checking import check_payload, check_schema
 from ledger.payloads.documents import MAX_BYTES
 from ledger.payloads.faults import MOST_FAULTS, InvalidPayload, InvalidSchema, UnreadableSchema
+from ledger.payloads.schemas import MANY, NAMED, ONE, PLAIN
 
 SECRET = "hunter2-is-the-password"
 
@@ -182,3 +185,36 @@ def test_a_schema_of_the_largest_size_is_judged_within_a_second(schema: dict[str
 def test_a_registered_schema_that_this_release_cannot_read_is_for_operators(schema: str) -> None:
     with pytest.raises(UnreadableSchema):
         check_payload("{}", schema)
+
+
+KEYWORDS = sorted(ONE | MANY | NAMED | PLAIN)
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 3)
+    | st.floats(-2, 2)
+    | st.sampled_from(
+        ["", "a", "string", "object", "date", "#", "#/$defs/a", "#/properties/a", "^a+$", "(", "a/b"]
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from([*KEYWORDS, "a", "b"]), inner, max_size=4)
+    ),
+    max_leaves=25,
+)
+whole = st.dictionaries(st.sampled_from([*KEYWORDS, "$id", "$schema", "x-a"]), values, max_size=5)
+
+
+@settings(max_examples=600, deadline=None)
+@given(whole, st.dictionaries(st.sampled_from(["a", "b", "properties"]), values, max_size=3))
+def test_whatever_is_sent_as_a_schema_is_taken_or_refused_and_then_judges_any_payload(
+    schema: dict[str, object], payload: dict[str, object]
+) -> None:
+    try:
+        check_schema(json.dumps(schema))
+    except InvalidSchema as refused:
+        event(f"refused: {refused.faults[0].message[:40]}")
+        return
+    event("taken")
+    with suppress(InvalidPayload):
+        check_payload(json.dumps(payload), json.dumps(schema))

@@ -163,7 +163,9 @@ def test_a_chain_of_references_that_is_too_long_is_refused() -> None:
 
 @pytest.mark.parametrize("pattern", ["(?=a)b", "(?<!a)b", r"(a)\1", "(a{400}){400}", r"(\p{L}{300}){9}"])
 def test_a_pattern_that_cannot_be_matched_in_linear_time_is_refused(pattern: str) -> None:
-    assert set(refused({"properties": {"a": {"pattern": pattern}}})) == {"/properties/a/pattern"}
+    told = refused({"properties": {"a": {"pattern": pattern}}})["/properties/a/pattern"]
+
+    assert told.startswith("is no pattern that is matched in linear time")
 
 
 def test_patterns_are_short_and_few() -> None:

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Final
 
 import msgspec
-from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
+from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError, ValidationErrorKind
 
 from ledger.payloads.documents import Document, NoDocument, read
 from ledger.payloads.faults import (
@@ -47,7 +47,7 @@ def check_schema(text: str) -> None:
     try:
         _compiled(document.value)
     except ValidationError as refused:
-        raise InvalidSchema([Fault(pointer_to(refused.instance_path), refused.message)]) from refused
+        raise InvalidSchema([Fault(pointer_to(refused.instance_path), _said(refused))]) from refused
 
 
 def check_payload(text: str, schema: str) -> dict[str, object]:
@@ -62,6 +62,13 @@ def check_payload(text: str, schema: str) -> dict[str, object]:
     if not checker.validator.is_valid(document.value):
         raise InvalidPayload(_told(checker, document))
     return document.value
+
+
+def _said(refused: ValidationError) -> str:
+    kind = refused.kind
+    if isinstance(kind, ValidationErrorKind.Format) and kind.format == "regex":
+        return "is no pattern that is matched in linear time: no lookaround, no backreference, not too large"
+    return refused.message
 
 
 def _read(text: str, refusal: type[InvalidSchema | InvalidPayload]) -> Document:
