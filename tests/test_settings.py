@@ -52,6 +52,7 @@ def test_nothing_has_to_be_set():
     assert settings.service_name == "decision-ledger"
     assert settings.max_body_bytes == 1024 * 1024
     assert settings.max_sessions == 500
+    assert settings.max_claims is None
     assert (settings.db_pool_min_size, settings.db_pool_max_size) == (2, 8)
     assert (settings.log_level, settings.log_format) == (LogLevel.INFO, LogFormat.CONSOLE)
     assert settings.cors_origins == ()
@@ -80,6 +81,7 @@ def test_every_value_can_be_set():
             "LEDGER_DB_POOL_MAX_SIZE": "3",
             "LEDGER_MAX_BODY_BYTES": "2048",
             "LEDGER_MAX_SESSIONS": "1",
+            "LEDGER_MAX_CLAIMS": "3",
             "LEDGER_LOG_LEVEL": "WARNING",
             "LEDGER_LOG_FORMAT": "console",
         }
@@ -98,7 +100,7 @@ def test_every_value_can_be_set():
     assert settings.trusted_proxies == (ip_network("10.0.0.1"), ip_network("fd00::/8"))
     assert settings.webhook_allowed_networks == (ip_network("10.1.0.0/16"),)
     assert (settings.db_pool_min_size, settings.db_pool_max_size) == (3, 3)
-    assert (settings.max_body_bytes, settings.max_sessions) == (2048, 1)
+    assert (settings.max_body_bytes, settings.max_sessions, settings.max_claims) == (2048, 1, 3)
     assert (settings.log_level, settings.log_format) == (LogLevel.WARNING, LogFormat.CONSOLE)
 
 

@@ -125,7 +125,7 @@ async def handle(
             if (
                 provenance.is_keyed or attempt > 1
             ):  # after the load, or what was loaded may hold its own effect
-                done = await _done_before(ledger, decider, provenance)
+                done = await done_before(ledger, decider, provenance)
                 if done is not None:
                     return done
             if streams[
@@ -195,7 +195,7 @@ async def handle_after(
     async with ledger.turns.on(target):
         for attempt in range(1, MAX_ATTEMPTS + 1):
             if provenance.is_keyed or attempt > 1:
-                done = await _done_before(ledger, decider, provenance)
+                done = await done_before(ledger, decider, provenance)
                 if done is not None:
                     return done
             streams = await load_streams(ledger, [target, *reads])
@@ -294,9 +294,12 @@ async def _landed(conn: Connection, ledger: Ledger, drafted: Append) -> Landed:
     return landed
 
 
-async def _done_before(
-    ledger: Ledger, decider: Decider[C, S, E], provenance: Provenance
-) -> Handled[E] | None:
+async def done_before(ledger: Ledger, decider: Decider[C, S, E], provenance: Provenance) -> Handled[E] | None:
+    """Find what a keyed command did when it was sent before; ``None``: it has not happened.
+
+    Raises:
+        KeyReused: the key has been used for another request.
+    """
     stored = await read_command(ledger, event_ids(provenance, 1)[0])
     if not stored:
         return None
@@ -317,7 +320,7 @@ async def _outcome(
         return _handled(
             tuple(_as_recorded(drafted, landed, number, event) for number, event in enumerate(events))
         )
-    done = await _done_before(ledger, decider, drafted.provenance)
+    done = await done_before(ledger, decider, drafted.provenance)
     if done is None:
         raise OutcomeUnknown
     return done

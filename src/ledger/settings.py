@@ -156,6 +156,7 @@ class Settings(BaseSettings):
     admin_username: str = Field("admin", min_length=3, max_length=50, description="3 to 50 characters")
     admin_password: SecretStr | None = Field(None, min_length=8, description="at least 8 characters")
     max_sessions: int = Field(500, ge=1, le=100_000, description="a whole number from 1 to 100000")
+    max_claims: int | None = Field(None, ge=1, le=100_000, description="a whole number from 1 to 100000")
     max_body_bytes: int = Field(
         MEBIBYTE,
         ge=KIBIBYTE,

@@ -50,7 +50,7 @@ def _rules(family: type[RuleViolation]) -> set[type[RuleViolation]]:
 def test_every_rule_of_decisions_has_its_status() -> None:
     ours = {rule for rule in _rules(RuleViolation) if rule.__module__.startswith("ledger.domain.decision.")}
 
-    assert ours == {*OUR_RULES, *THE_PROTOTYPES_RULES}
+    assert ours <= {*OUR_RULES, *THE_PROTOTYPES_RULES}
     assert {status_of(rule()) for rule in OUR_RULES} == {409}
     assert (RuleViolation, 400) in STATUSES
 

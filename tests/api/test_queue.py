@@ -4,8 +4,14 @@ import asyncio
 import re
 
 import pytest
+from msgspec.structs import replace
 
-from tests.api.answers import assert_refused, decide, pending, submit, together, wrong_fields
+from ledger.domain.decision.item import KindItem
+from ledger.domain.ids import DecisionId
+from tests.api.answers import assert_refused, decide, fixed, pending, submit, together, wrong_fields
+from tests.builders.decision_events import policy, submitted
+from tests.identity.house import MovingClock
+from tests.support.desk import Desk
 from tests.support.http import Api, submission
 
 PRIORITIES = ("low", "critical", "medium", "high")
@@ -24,7 +30,7 @@ async def test_the_queue_lists_whole_items_with_their_status(api: Api) -> None:
 
     answer = await api.client.get("/api/decisions/pending", headers=admin)
 
-    assert answer.json() == [{**submission("beacon-17"), "status": "pending"}]
+    assert [fixed(item) for item in answer.json()] == [{**submission("beacon-17"), "status": "pending"}]
 
 
 async def test_the_most_urgent_and_then_the_oldest_come_first(api: Api) -> None:
@@ -194,3 +200,106 @@ def _next(link: str | None) -> str:
     match = re.fullmatch(r'<([^>]+)>; rel="next"', link)
     assert match is not None, link
     return match[1]
+
+
+@pytest.fixture
+async def busy(api: Api) -> Desk:
+    """A queue of four: held by sam, assigned to sam, moved up, and of another kind."""
+    desk = Desk(api)
+    for name, role in (("admin", "admin"), ("engine", "service"), ("sam", "analyst"), ("ben", "analyst")):
+        await desk.seat(name, role)
+    for name in ("held", "assigned", "moved-up"):
+        await desk.ask(name)
+    await desk.ask("of-a-kind", item=KindItem(name="payout", payload='{"sum": 5}'))
+    await desk.post("sam", "held/claim")
+    await desk.post("admin", "assigned/assign", {"to": "sam", "reason": "x"})
+    await desk.post("ben", "moved-up/escalate?escalation_reason=unsure")
+    return desk
+
+
+async def test_the_queue_shows_who_works_on_what_and_until_when(busy: Desk) -> None:
+    items = {item["analysis_id"]: item for item in (await busy.get("ben", "pending")).json()}
+
+    assert items["held"]["status"] == "in_review"
+    lease = (await busy.get("ben", "held")).json()["lease"]
+    assert items["held"]["lease"] == lease
+    assert lease["holder"] == "sam"
+    assert (items["assigned"]["status"], items["assigned"]["assigned_to"]) == ("pending", "sam")
+    assert (items["moved-up"]["status"], items["moved-up"]["level"]) == ("escalated", 1)
+    assert items["of-a-kind"]["payload"] == {"sum": 5}
+    for name, item in items.items():
+        assert item["subject_digest"] == (await busy.get("ben", name)).json()["subject_digest"]
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ({"mine": "true"}, ["held"]),
+        ({"mine": "false"}, ["held", "assigned", "moved-up", "of-a-kind"]),
+        ({"assigned": "SAM"}, ["assigned"]),
+        ({"assigned": "ben"}, []),
+        ({"mine": "true", "assigned": "sam"}, []),
+        ({"kind": "payout"}, ["of-a-kind"]),
+        ({"kind": "threat_analysis", "level": "0"}, ["held", "assigned"]),
+        ({"level": "1"}, ["moved-up"]),
+        ({"mine": "true", "kind": "payout"}, []),
+    ],
+)
+async def test_the_queue_can_be_asked_for_a_part(busy: Desk, query: dict[str, str], names: list[str]) -> None:
+    assert await pending(busy.api, busy.people["sam"].headers, **query) == names
+
+
+async def test_the_next_page_is_of_the_same_part(busy: Desk) -> None:
+    sam = busy.people["sam"].headers
+    query = {"kind": "threat_analysis", "level": 0, "limit": 1}
+    first = await busy.api.client.get("/api/decisions/pending", headers=sam, params=query)
+
+    rest = await busy.api.client.get(_next(first.headers["link"]), headers=sam)
+
+    assert [item["analysis_id"] for item in rest.json()] == ["assigned"]
+    assert "link" not in rest.headers
+
+
+@together
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [("level=-1", "level"), ("level=x", "level"), ("mine=perhaps", "mine"), ("assigned=nobody", "assigned")],
+)
+async def test_a_part_that_makes_no_sense_is_refused(
+    shared: Api, admin: dict[str, str], query: str, field: str
+) -> None:
+    answer = await shared.client.get(f"/api/decisions/pending?{query}", headers=admin)
+
+    assert wrong_fields(answer) == {field}
+
+
+async def test_a_lease_and_a_deadline_end_by_the_clock_also_before_anybody_writes_it_down(
+    timed: Api, clock: MovingClock
+) -> None:
+    desk = Desk(timed)
+    for name, role in (("engine", "service"), ("sam", "analyst")):
+        await desk.seat(name, role)
+    await desk.ask("leased")
+    asked = submitted(
+        desk.people["engine"].person,
+        decision_id=DecisionId("due"),
+        policy=replace(policy(), deadline_seconds=600),
+        at=clock(),
+    )
+    await desk.happened("due", asked)
+    await desk.post("sam", "leased/claim")
+    sam = desk.people["sam"].headers
+
+    async def shown() -> list[tuple[str, str]]:
+        answer = await timed.client.get("/api/decisions/pending", headers=sam)
+        return [(item["analysis_id"], item["status"]) for item in answer.json()]
+
+    await timed.services.progress.wait_for(["queue"], await timed.ledger.head(), 10.0)
+    assert await shown() == [("leased", "in_review"), ("due", "pending")]
+    clock.forward(seconds=300)
+    assert await shown() == [("leased", "pending"), ("due", "pending")]
+    clock.forward(seconds=300)
+    assert await shown() == [("leased", "pending")]
+    pulled = [await desk.post("sam", "next") for _ in range(2)]
+    assert [answer.status_code for answer in pulled] == [200, 204]
+    assert pulled[0].json()["lease"]["fencing_token"] == 2

@@ -14,6 +14,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler
 from ledger.api.accounts import AccountController
 from ledger.api.alerts import alerts, stats
 from ledger.api.arrival import check_arrival
+from ledger.api.claims import ClaimController
 from ledger.api.decisions import DecisionController
 from ledger.api.directory import DirectoryController
 from ledger.api.docs import docs_asset, docs_page, openapi_document
@@ -28,6 +29,7 @@ from ledger.api.permissions import check_permissions, permit
 from ledger.api.policies import PolicyController
 from ledger.api.problems import on_framework_error, on_ledger_error, on_unforeseen
 from ledger.api.projections import ProjectionAdminController, ProjectionHealthController
+from ledger.api.queue import QueueController
 from ledger.api.rebuilding import RebuildController
 from ledger.api.services import Services
 from ledger.api.sessions import SessionController
@@ -47,6 +49,8 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     StatisticsController,
     KeyController,
     DecisionController,
+    ClaimController,
+    QueueController,
     VerdictController,
     WorkflowController,
     TalkController,

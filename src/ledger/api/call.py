@@ -1,5 +1,6 @@
 """One call: its caller, its provenance, its command and its answer."""
 
+import asyncio
 import hashlib
 import hmac
 import re
@@ -16,7 +17,7 @@ from ledger.api.bodies import read_json
 from ledger.api.problems import FieldError, InvalidRequest
 from ledger.api.services import Services
 from ledger.api.types import HttpRequest
-from ledger.command_handler import Alongside, Build, Handled, handle, rehearse
+from ledger.command_handler import Alongside, Build, Handled, done_before, handle, rehearse
 from ledger.domain.authority import Role
 from ledger.domain.decider import Decider
 from ledger.domain.errors import LedgerError, Refused, RuleViolation
@@ -34,6 +35,7 @@ E = TypeVar("E", bound=Event)
 T = TypeVar("T", bound=msgspec.Struct)
 
 VIEW_WAIT_SECONDS: Final = 1.0
+STALE: Final = "Ledger-View-Stale"
 PEOPLE: Final = frozenset({"holder", "decided_by", "assigned_to"})
 """Facts of refusals that are persons."""
 SANE_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
@@ -126,6 +128,23 @@ class Call:
                 raise
             raise await self._by_name(refusal, people) from refusal
 
+    async def turn(self) -> asyncio.Lock:
+        """Give a lock that those take in turns who send this very call at the same time, to this process."""
+        provenance = await self.provenance()
+        return self.services.ledger.turns.on(StreamName(f"call {provenance.command_id}"))
+
+    async def done_before(self, decider: Decider[C, S, E]) -> Handled[E] | None:
+        """Find what this very call did when it was sent before; ``None``: it has not, or has no Idempotency-Key.
+
+        Raises:
+            KeyReused: the key has been used for another request.
+            InvalidRequest: it comes with an If-Match, and nobody knows yet for what.
+        """
+        provenance = await self.provenance()
+        if not provenance.is_keyed:
+            return None
+        return await done_before(self.services.ledger, decider, provenance)
+
     async def _by_name(self, refusal: LedgerError, people: Mapping[str, PersonId]) -> LedgerError:
         """Say by user name whom a refusal speaks of: person ids belong in the history alone."""
         names = await self.names(list(people.values()))
@@ -204,7 +223,7 @@ class Call:
 
     async def answer(
         self,
-        body: msgspec.Struct,
+        body: msgspec.Struct | msgspec.Raw,
         *,
         handled: Handled[E] | None = None,
         feeds: Sequence[str] = (),
@@ -226,7 +245,7 @@ class Call:
                 stream=handled.events[0].stream if handled.events else None,
             )
             if stale:
-                headers["Ledger-View-Stale"] = ",".join(stale)
+                headers[STALE] = ",".join(stale)
         return json_response(body, headers=headers)
 
 
@@ -244,6 +263,12 @@ def position_headers(handled: Handled[E]) -> dict[str, str]:
         "Ledger-Position": str(handled.position),
         "Ledger-Leaf-Hash": handled.leaf.hex(),
     }
+
+
+def staleness(services: Services, *names: str) -> dict[str, str]:
+    """Say which of the views behind a list are late, paused, or lack something that is parked."""
+    stale = services.progress.stale(names)
+    return {STALE: ",".join(stale)} if stale else {}
 
 
 def etag(version: Version) -> str:

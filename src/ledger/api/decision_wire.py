@@ -15,6 +15,7 @@ from ledger.domain.terms import BUILT_IN_KIND, Action
 from ledger.identity.people import ERASED
 from ledger.projections.decision_row import DecisionRow, File, Override, Question, Report, Vote
 from ledger.projections.standing import Hold
+from ledger.projections.views.queue import QueueItem
 
 CHOICES: Final = {Choice.APPROVE: "approved", Choice.REJECT: "rejected", Choice.ABSTAIN: "abstained"}
 """Votes are told as they are cast: by the status that the voter asked for."""
@@ -167,7 +168,7 @@ def people_in(row: DecisionRow) -> Iterator[PersonId | None]:
         yield from (row.override.by, row.override.countersigned_by)
 
 
-def written(row: DecisionRow, details: Details) -> bytes:
+def written(row: DecisionRow | QueueItem, details: Details) -> bytes:
     """Put details behind a submission's JSON, which is kept verbatim; its priority is the one that holds now."""
     submission = row.submission
     if row.priority is not row.asked_priority:

@@ -1,20 +1,16 @@
-"""The main job over HTTP: submit, queue, response; verdicts are in ``verdicts``."""
+"""The main job over HTTP: submit, look, response; the queue is in ``queue``, verdicts are in ``verdicts``."""
 
-import re
-from typing import Annotated, Final
-from urllib.parse import urlencode
+from typing import Annotated
 
 import msgspec
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
 
 from ledger.api import wire
-from ledger.api.call import Call, etag, json_response, own_only
+from ledger.api.call import STALE, Call, etag, json_response, own_only, staleness
 from ledger.api.decision_wire import ITEM, for_machines, for_people, people_in, written
 from ledger.api.desk import FEEDS, named, row_of
 from ledger.api.items import streams_behind
-from ledger.api.problems import FieldError, InvalidRequest
-from ledger.api.services import Services
 from ledger.api.submitting import read_submission
 from ledger.api.types import HttpRequest
 from ledger.api.waiting import MAX_WAIT, answered
@@ -22,17 +18,9 @@ from ledger.api.wire import Submitted, decision_id
 from ledger.command_handler import Facts
 from ledger.domain.decision.commands import DecisionCommand
 from ledger.domain.decision.decide import DECISION
-from ledger.domain.decision.events import Priority
-from ledger.domain.decision.state import Status
-from ledger.domain.ids import Position
 from ledger.identity.sessions import authority
-from ledger.projections.views import queue as queue_view
 from ledger.projections.views import statistics as statistics_view
-from ledger.projections.views.queue import Cursor
 from ledger.store.pool import reading
-
-STALE: Final = "Ledger-View-Stale"
-CURSOR: Final = re.compile(r"([0-3])\.(\d{1,18})")
 
 
 class DecisionController(Controller):
@@ -68,32 +56,6 @@ class DecisionController(Controller):
         body = Submitted(message="Decision submitted successfully", analysis_id=submission.decision_id)
         return await call.answer(body, handled=handled, feeds=FEEDS, is_tagged=True)
 
-    @get("/pending", opt={"answer": (list[wire.Item], list[wire.KindItem]), "tells": ("Link", STALE)})
-    async def pending(
-        self,
-        request: HttpRequest,
-        priority: Annotated[Priority | None, QueryParameter()] = None,
-        limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
-        cursor: Annotated[str | None, QueryParameter(max_length=32)] = None,
-    ) -> Response[bytes]:
-        """List open items by priority, then age; the next page's address is in the Link header."""
-        services = Call(request).services
-        after = _cursor(cursor)
-        async with reading(services.ledger.pool) as conn:
-            found = await queue_view.page(
-                conn,
-                services.ledger.ledger_id,
-                now=services.clock(),
-                limit=limit + 1,
-                after=after,
-                choice=queue_view.Choice(priority=priority),
-            )
-        page, now = found[:limit], services.clock()
-        more = _next_page(page[-1].cursor(), limit, priority) if len(found) > limit else {}
-        more |= _staleness(services, "queue")
-        items = [msgspec.Raw(_shown(item.submission, item.status_at(now))) for item in page]
-        return json_response(items, headers=more)
-
     @get("/stats/summary", opt={"answer": statistics_view.Summary, "tells": (STALE,)})
     async def summary(self, request: HttpRequest) -> Response[bytes]:
         """Count open and completed decisions."""
@@ -103,7 +65,7 @@ class DecisionController(Controller):
             summary = await statistics_view.summary(
                 conn, services.ledger.ledger_id, services.clock(), submitted_by=own_only(call.principal)
             )
-        return json_response(summary, headers=_staleness(services, "statistics"))
+        return json_response(summary, headers=staleness(services, "statistics"))
 
     @get("/{analysis_id:str}", opt={"answer": ITEM, "tagged": True})
     async def item(self, request: HttpRequest, analysis_id: FromPath[str]) -> Response[bytes]:
@@ -132,31 +94,3 @@ class DecisionController(Controller):
         found = await answered(request, stream, lambda: row_of(call, wanted), seconds=wait)
         body = wire.told(wanted, found.answer, found.decided_by)
         return json_response(body, headers={"ETag": etag(found.version)})
-
-
-def _shown(submission: bytes, status: Status) -> bytes:
-    """Add the status to a submission's JSON, which is kept verbatim and never parsed for this."""
-    return submission[:-1] + b',"status":"' + status.value.encode("ascii") + b'"}'
-
-
-def _cursor(text: str | None) -> Cursor | None:
-    if text is None:
-        return None
-    match = CURSOR.fullmatch(text)
-    if match is None:
-        raise InvalidRequest(FieldError("cursor", "is what the Link header of the page before said"))
-    return Cursor(int(match[1]), Position(int(match[2])))
-
-
-def _staleness(services: Services, *names: str) -> dict[str, str]:
-    """Say which of the views behind a list are late, paused, or lack something that is parked."""
-    stale = services.progress.stale(names)
-    return {STALE: ",".join(stale)} if stale else {}
-
-
-def _next_page(last: Cursor, limit: int, priority: Priority | None) -> dict[str, str]:
-    """Name the next page (RFC 8288)."""
-    query = {"limit": str(limit), "cursor": f"{last.rank}.{last.position}"}
-    if priority is not None:
-        query["priority"] = priority.value
-    return {"Link": f'</api/decisions/pending?{urlencode(query)}>; rel="next"'}

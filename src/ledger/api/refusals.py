@@ -4,6 +4,7 @@ from typing import Final
 
 from ledger.domain.decision import claiming, ending, informing, item, rules, using, voting
 from ledger.domain.errors import LedgerError, RuleViolation
+from ledger.projections import picking
 
 THE_PROTOTYPES_CALLS: Final = frozenset(
     {
@@ -54,6 +55,7 @@ OUR_RULES: Final[tuple[type[RuleViolation], ...]] = (
     using.ApprovalExpired,
     using.OverrideNotCountersigned,
     using.OutcomeAlreadyReported,
+    picking.TooManyClaims,
 )
 """409 on every call."""
 

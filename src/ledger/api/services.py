@@ -21,7 +21,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
 
     ``runner`` is ``None`` in a process that only serves HTTP; ``max_body_bytes`` and
     ``max_in_flight`` bound what is let in at once, ``body_seconds`` how long a body may take to arrive,
-    ``limiter`` and ``rates`` how often somebody may ask, ``uploads`` the files that arrive.
+    ``limiter`` and ``rates`` how often somebody may ask, ``uploads`` the files that arrive,
+    ``max_claims`` how many items one person may hold (``None``: any number).
     """
 
     ledger: Ledger
@@ -39,3 +40,4 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     limiter: Limiter = msgspec.field(default_factory=Limiter)
     rates: Rates = Rates()
     uploads: Uploads = msgspec.field(default_factory=Uploads)
+    max_claims: int | None = None

@@ -31,7 +31,7 @@ from ledger.limiting.shared import Shared
 from ledger.operations.rebuilder import Rebuilder
 from ledger.projections.progress import Progress
 from ledger.projections.runner import Runner
-from ledger.reactions import failed_logins, sessions, timers, webhook_following, webhook_sweeping
+from ledger.reactions import failed_logins, releases, sessions, timers, webhook_following, webhook_sweeping
 from ledger.reactions.webhook_sending import Courier
 from ledger.settings import Settings
 from ledger.store.ledger import Ledger
@@ -152,6 +152,7 @@ async def composed(
         cors_origins=settings.cors_origins,
         max_body_bytes=settings.max_body_bytes,
         uploads=Uploads(most_bytes=settings.max_evidence_bytes),
+        max_claims=settings.max_claims,
         limiter=limiter,
         rates=rates_of(settings),
         live=Live(ledger, following, max_streams=settings.max_streams, max_waiters=settings.max_waiters),
@@ -180,6 +181,7 @@ def _tasks(
         yield from services.live.tasks()
     if services.runner is not None:
         yield "sessions", lambda: sessions.run_forever(identity)
+        yield "releases", lambda: releases.run_forever(identity.ledger, identity.clock)
         yield "timers", lambda: timers.run_forever(identity.ledger, identity.clock)
         yield "rebuilds", Rebuilder(identity.ledger).run_forever
 

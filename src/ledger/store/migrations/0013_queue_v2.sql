@@ -60,3 +60,11 @@ create table work.reservations (
     constraint reservations_pkey primary key (ledger_id, stream)
 );
 create index reservations_until_idx on work.reservations (ledger_id, until);
+
+-- How far a reaction has seen to the log; it moves once what it had to write is written.
+create table work.reactions (
+    ledger_id integer not null,
+    reaction text collate "C" not null,
+    position bigint not null,
+    constraint reactions_pkey primary key (ledger_id, reaction)
+);

@@ -1,0 +1,116 @@
+"""Pulling the next item: the best one that nobody holds, claimed before anybody else can.
+
+A look-up reserves an item, the domain gives out the lease. Where the read model is behind, or somebody claims by name
+meanwhile, the domain refuses: then the next one is tried. The caller hears of none of this.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+from uuid import UUID, uuid4
+
+from ledger.api.call import Call
+from ledger.api.claim_wire import Wanted
+from ledger.command_handler import Facts, Handled
+from ledger.domain.authority import Role
+from ledger.domain.decision.commands import ClaimDecision, DecisionCommand
+from ledger.domain.decision.decide import DECISION
+from ledger.domain.decision.events import DecisionEvent
+from ledger.domain.decision.rules import (
+    AlreadyMade,
+    AlreadyVoted,
+    AssignedToAnother,
+    DeadlinePassed,
+    DecisionClosed,
+    EscalatorMayNotDecide,
+    LeaseHeld,
+    NotInGroup,
+    SelfReview,
+)
+from ledger.domain.errors import Overloaded, VersionConflict
+from ledger.domain.ids import LeaseId, StreamName
+from ledger.identity.sessions import authority
+from ledger.projections import picking
+from ledger.projections.picking import Seeker, TooManyClaims
+
+LOST: Final = (
+    AlreadyMade,
+    AlreadyVoted,
+    AssignedToAnother,
+    DeadlinePassed,
+    DecisionClosed,
+    EscalatorMayNotDecide,
+    LeaseHeld,
+    NotInGroup,
+    SelfReview,
+    VersionConflict,
+)
+"""What is the matter with this item, not with the caller: another one may do."""
+MOST_LOST: Final = 100
+"""Items that were lost to others in one call; whoever loses more has met a read model that is far behind."""
+
+
+@asynccontextmanager
+async def within_limit(call: Call) -> AsyncIterator[None]:
+    """Claim one more, where this installation limits how many somebody may hold: one claim of theirs at a time.
+
+    Hold on until the views show it: that is where they are counted.
+
+    Raises:
+        TooManyClaims: they hold as many as they may.
+    """
+    most, person = call.services.max_claims, call.principal.person
+    if most is None:
+        yield
+        return
+    ledger = call.services.ledger
+    async with ledger.turns.on(StreamName(f"claims of {person}")):
+        held = await picking.held_by(ledger.pool, ledger.ledger_id, person, now=call.services.clock())
+        if held >= most:
+            raise TooManyClaims(most=most)
+        yield
+
+
+async def pulled(call: Call, wanted: Wanted, reservation: UUID) -> Handled[DecisionEvent] | None:
+    """Claim the next item under ``reservation``, which the caller gives up in the end; ``None``: nothing waits.
+
+    Raises:
+        LedgerError: this caller may not claim anything now.
+        Overloaded: one item after the other went to somebody else.
+    """
+    ledger, principal = call.services.ledger, call.principal
+    seeker = Seeker(
+        person=principal.person,
+        groups=principal.groups,
+        is_admin=principal.role is Role.ADMIN,
+        priority=wanted.priority,
+        kind=wanted.kind,
+    )
+    lost: list[StreamName] = []
+    while len(lost) < MOST_LOST:
+        now = call.services.clock()
+        stream = await picking.reserve(
+            ledger.pool, ledger.ledger_id, seeker, now=now, reservation=reservation, without=lost
+        )
+        if stream is None:
+            return None
+        claimed = await _claimed(call, stream)
+        if claimed is not None:
+            return claimed
+        lost.append(stream)
+        await picking.give_up(ledger.pool, ledger.ledger_id, reservation)
+    raise Overloaded
+
+
+async def _claimed(call: Call, stream: StreamName) -> Handled[DecisionEvent] | None:
+    """Claim one item; ``None``: it is lost, to others or to this very session."""
+    lease_id = LeaseId(uuid4())
+
+    def build(facts: Facts) -> DecisionCommand:
+        return ClaimDecision(now=facts.now, by=authority(facts, call.principal), lease_id=lease_id)
+
+    try:
+        handled = await call.handle(DECISION, stream, build)
+    except LOST:
+        return None
+    return handled if handled.events else None

@@ -1,0 +1,125 @@
+"""The queue over HTTP: open items, the most urgent and then the oldest first, page by page."""
+
+import re
+from types import GenericAlias
+from typing import Annotated, Final
+from urllib.parse import urlencode
+
+from litestar import Controller, Response, get
+from litestar.params import QueryParameter
+from msgspec import Raw
+
+from ledger.api.call import STALE, Call, json_response, staleness
+from ledger.api.decision_wire import ITEM, Details, Names, lease_told, written
+from ledger.api.problems import FieldError, InvalidRequest
+from ledger.api.types import HttpRequest
+from ledger.domain.decision.events import Priority
+from ledger.domain.event import Utc
+from ledger.domain.ids import PersonId, Position
+from ledger.domain.terms import BUILT_IN_KIND
+from ledger.identity import people
+from ledger.projections.views import queue as queue_view
+from ledger.projections.views.queue import Choice, Cursor, QueueItem
+from ledger.store.pool import reading
+
+ITEMS: Final = tuple(GenericAlias(list, (shape,)) for shape in ITEM)
+CURSOR: Final = re.compile(r"([0-3])\.(\d{1,18})")
+
+
+class QueueController(Controller):
+    """What waits for a human."""
+
+    path = "/api/decisions"
+    tags = ("Decisions",)
+
+    @get("/pending", opt={"answer": ITEMS, "tells": ("Link", STALE)})
+    async def pending(
+        self,
+        request: HttpRequest,
+        *,
+        priority: Annotated[Priority | None, QueryParameter()] = None,
+        kind: Annotated[str | None, QueryParameter(max_length=200)] = None,
+        level: Annotated[int | None, QueryParameter(ge=0, le=100)] = None,
+        mine: Annotated[bool, QueryParameter()] = False,
+        assigned: Annotated[str | None, QueryParameter(max_length=1_000)] = None,
+        limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
+        cursor: Annotated[str | None, QueryParameter(max_length=32)] = None,
+    ) -> Response[bytes]:
+        """List open items by priority, then age: all, or those the caller holds, or those assigned to a user name.
+
+        The next page's address is in the Link header.
+        """
+        call = Call(request)
+        after = _cursor(cursor)
+        choice = Choice(
+            priority=priority,
+            kind=kind,
+            level=level,
+            holder=call.principal.person if mine else None,
+            assigned_to=None if assigned is None else await _person(call, assigned),
+        )
+        ledger, now = call.services.ledger, call.services.clock()
+        async with reading(ledger.pool) as conn:
+            found = await queue_view.page(
+                conn, ledger.ledger_id, now=now, limit=limit + 1, after=after, choice=choice
+            )
+        page = found[:limit]
+        more = staleness(call.services, "queue")
+        if len(found) > limit:
+            more |= _next_page(page[-1].cursor(), limit, choice, assigned)
+        return json_response(await _shown(call, page, now), headers=more)
+
+
+async def _shown(call: Call, page: tuple[QueueItem, ...], now: Utc) -> list[Raw]:
+    holds = [item.standing.live_hold(now) for item in page]
+    persons = {hold.holder for hold in holds if hold} | {item.assigned_to for item in page} - {None}
+    names = Names(await call.names(list(persons)) if persons else {})
+    return [Raw(written(item, _details(item, names, now))) for item in page]
+
+
+def _details(item: QueueItem, names: Names, now: Utc) -> Details:
+    hold = item.standing.live_hold(now)
+    return Details(
+        status=item.status_at(now),
+        kind=item.kind if item.kind == BUILT_IN_KIND else None,
+        subject_digest=item.subject_digest,
+        level=item.standing.level,
+        asked_priority=None if item.priority is item.asked_priority else item.asked_priority,
+        submitted_at=item.submitted_at,
+        deadline_at=item.deadline_at,
+        target_at=item.target_at,
+        groups=item.groups,
+        assigned_to=names.of_any(item.assigned_to),
+        lease=None if hold is None else lease_told(hold, names),
+    )
+
+
+async def _person(call: Call, username: str) -> PersonId:
+    ledger = call.services.ledger
+    found = await people.find(ledger.pool, ledger.ledger_id, username)
+    if found is None:
+        raise InvalidRequest(FieldError("assigned", "is nobody's user name"))
+    return found.person
+
+
+def _cursor(text: str | None) -> Cursor | None:
+    if text is None:
+        return None
+    match = CURSOR.fullmatch(text)
+    if match is None:
+        raise InvalidRequest(FieldError("cursor", "is what the Link header of the page before said"))
+    return Cursor(int(match[1]), Position(int(match[2])))
+
+
+def _next_page(last: Cursor, limit: int, choice: Choice, assigned: str | None) -> dict[str, str]:
+    """Name the next page (RFC 8288)."""
+    chosen = {
+        "priority": choice.priority,
+        "kind": choice.kind,
+        "level": choice.level,
+        "mine": None if choice.holder is None else "true",
+        "assigned": assigned,
+    }
+    query = {"limit": str(limit), "cursor": f"{last.rank}.{last.position}"}
+    query |= {name: str(value) for name, value in chosen.items() if value is not None}
+    return {"Link": f'</api/decisions/pending?{urlencode(query)}>; rel="next"'}
