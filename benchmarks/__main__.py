@@ -32,6 +32,7 @@ from benchmarks.scenarios import (
     throughput,
     upcasting,
     visibility,
+    waiting,
 )
 from benchmarks.server import Server, throw_away
 
@@ -49,6 +50,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "rebuilding": rebuilding.measure,
     "http": http.measure,
     "flood": flood.measure,
+    "waiting": waiting.measure,
     "growth": growth.measure,
 }
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"

@@ -23,6 +23,7 @@ TITLES: Final = {
     "rebuilding": "Rebuilding",
     "http": "Over HTTP",
     "flood": "A flood of logins",
+    "waiting": "Waiting for an answer",
 }
 INTRODUCTION: Final = """# Performance
 

@@ -23,6 +23,7 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     rebuilt: int  # events
     http_rounds: int
     http_load_seconds: float
+    waiters: int
 
 
 FULL: Final = Scale(
@@ -39,6 +40,7 @@ FULL: Final = Scale(
     rebuilt=1_000_000,
     http_rounds=3,
     http_load_seconds=6.0,
+    waiters=5000,
 )
 QUICK: Final = Scale(
     name="quick",
@@ -54,6 +56,7 @@ QUICK: Final = Scale(
     rebuilt=100_000,
     http_rounds=1,
     http_load_seconds=2.0,
+    waiters=500,
 )
 TINY: Final = Scale(
     name="tiny",
@@ -69,4 +72,5 @@ TINY: Final = Scale(
     rebuilt=20,
     http_rounds=1,
     http_load_seconds=0.1,
+    waiters=20,
 )

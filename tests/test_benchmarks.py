@@ -53,7 +53,9 @@ def quiet() -> Progress:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in SCENARIOS if name not in {"http", "flood", "throughput"}])
+@pytest.mark.parametrize(
+    "name", [name for name in SCENARIOS if name not in {"http", "flood", "waiting", "throughput"}]
+)
 async def test_every_scenario_runs_and_reports(server: Server, name: str) -> None:
     part = await SCENARIOS[name](server, TINY, quiet())
 
@@ -68,6 +70,15 @@ async def test_the_load_cases_run_over_a_real_service(server: Server) -> None:
     must_report(part)
     assert part.figures["http.memory_at_peak_mb"] > 0
     assert {row[0].split()[0] for row in part.tables[0].rows} == {"50", "60", "100"}
+
+
+@pytest.mark.slow
+@pytest.mark.processes
+async def test_waiting_for_answers_is_measured_over_a_real_service(server: Server) -> None:
+    part = await SCENARIOS["waiting"](server, TINY, quiet())
+
+    must_report(part)
+    assert part.figures["waiting.alone.p99_ms"] > 0
 
 
 @pytest.mark.slow

@@ -55,12 +55,15 @@ class Visit:
         answer = await self._get("/api/decisions/stats/summary")
         _must(answer, isinstance(answer.json(), dict))
 
-    async def decide(self, name: str) -> None:
+    async def verdict(self, name: str) -> None:
         body = {"decision_id": name, "status": "approved", "approved_actions": ["block_ip"], "notes": "Seen."}
         answer = await self._service.client.post(
             f"/api/decisions/{name}/decide", json=body, headers=self._headers
         )
         _must(answer, answer.status_code == 200)
+
+    async def decide(self, name: str) -> None:
+        await self.verdict(name)
         response = await self._get(f"/api/decisions/{name}/response")
         _must(response, (response.json()["status"], response.json()["decided_by"]) == ("approved", ADMIN))
 

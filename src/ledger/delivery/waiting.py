@@ -31,6 +31,8 @@ log = structlog.get_logger()
 MAX_WAITERS: Final = 10_000
 LOOKS_AT_ONCE: Final = 4
 """As many connections are taken for those who wait, however many they are."""
+WOKEN_AT_ONCE: Final = 50
+"""A room may hold thousands; between so many of them everybody else has a turn."""
 AGAIN_SECONDS: Final = 0.5
 FOR_EVER: Final = 3600.0
 
@@ -167,8 +169,10 @@ class Waiters:
             version=decision.version,
             decided_by=await self._name(decision.answer.decided_by),
         )
-        for place in self._rooms.get(stream, ()):
+        for number, place in enumerate(tuple(self._rooms.get(stream, ())), 1):
             place.answer(answered)
+            if number % WOKEN_AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     async def _name(self, person: PersonId | None) -> str | None:
         if person is None:
