@@ -39,13 +39,14 @@ async def answered(
     if not seconds:
         return await _known(request, await look(), retry_after=WITHOUT_A_WAIT)
     call = Call(request)
-    with call.services.live.waiters.place(stream) as place:
+    waiters = call.services.live.waiters
+    with waiters.place(stream) as place:
         row = await look()
         if row.answer is not None:
             return await _known(request, row, retry_after=WITHOUT_A_WAIT)
         state = request.scope["state"]
         with line_of(state).watched(place.give_up), house_of(state).aside():
-            found = await place.wait(seconds)
+            found = await waiters.wait(place, seconds)
     if found is None:
         raise NotDecidedYet(retry_after=AFTER_A_WAIT)
     await still_in(call.services.identity, call.principal)

@@ -89,13 +89,13 @@ class Waiters:
         """Prepare for at most ``max_waiters``."""
         self._ledger, self._max_waiters = ledger, max_waiters
         self._rooms: dict[StreamName, set[Place]] = {}
-        self._waiting = 0
+        self._places = self._waiting = 0
         self._is_over = False
         self._touched: set[StreamName] = set()
         self._bell = Bell()
 
     def waiting(self) -> int:
-        """Count them."""
+        """Count those who wait right now, having looked."""
         return self._waiting
 
     def close(self) -> None:
@@ -112,20 +112,28 @@ class Waiters:
         Raises:
             TooManyWaiters: there are so many.
         """
-        if self._waiting >= self._max_waiters:
+        if self._places >= self._max_waiters:
             raise TooManyWaiters
         place, room = Place(), self._rooms.setdefault(stream, set())
         room.add(place)
-        self._count(1)
+        self._places += 1
         if self._is_over:
             place.give_up()
         try:
             yield place
         finally:
-            self._count(-1)
+            self._places -= 1
             room.discard(place)
             if not room:
                 self._rooms.pop(stream, None)
+
+    async def wait(self, place: Place, seconds: float) -> Answered | None:
+        """Wait in a place for at most so many seconds; ``None``: there is no answer yet."""
+        self._count(1)
+        try:
+            return await place.wait(seconds)
+        finally:
+            self._count(-1)
 
     def hear(self, notices: Sequence[Notice]) -> None:
         """Take news of decisions; none: what happened so far was not heard."""
