@@ -160,8 +160,8 @@ async def rehearse(
     clock: Callable[[], datetime],
     reads: Sequence[StreamName] = (),
     if_match: Version | None = None,
-) -> None:
-    """Refuse what ``handle`` would refuse at this moment; nothing is written, and nothing is promised.
+) -> tuple[E, ...]:
+    """Say what ``handle`` would do at this moment; nothing is written, and nothing is promised.
 
     Raises:
         LedgerError: the decider's refusal.
@@ -169,8 +169,9 @@ async def rehearse(
     """
     streams = await load_streams(ledger, [target, *reads])
     facts = Facts(clock(), streams)
-    decider.decide(build(facts), facts.state(decider, target))
+    events = decider.decide(build(facts), facts.state(decider, target))
     await _check_precondition(ledger, streams[target], if_match)
+    return events
 
 
 async def handle_after(

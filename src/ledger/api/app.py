@@ -14,6 +14,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler
 from ledger.api.accounts import AccountController
 from ledger.api.alerts import alerts, stats
 from ledger.api.arrival import check_arrival
+from ledger.api.bulk import BulkController
 from ledger.api.claims import ClaimController
 from ledger.api.decisions import DecisionController
 from ledger.api.directory import DirectoryController
@@ -55,6 +56,7 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     WorkflowController,
     TalkController,
     EvidenceController,
+    BulkController,
     KindController,
     PolicyController,
     HealthController,

@@ -14,7 +14,8 @@ from litestar import Response
 
 from ledger.api.auth import services_of
 from ledger.api.bodies import read_json
-from ledger.api.problems import FieldError, InvalidRequest
+from ledger.api.problems import FieldError, InvalidRequest, Problem, problem_of
+from ledger.api.request_id import request_id_of
 from ledger.api.services import Services
 from ledger.api.types import HttpRequest
 from ledger.command_handler import Alongside, Build, Handled, done_before, handle, rehearse
@@ -105,16 +106,23 @@ class Call:
                 alongside=alongside,
             )
 
-    async def rehearse(self, decider: Decider[C, S, E], target: StreamName, build: Build[C]) -> None:
-        """Refuse what ``handle`` would refuse at this moment, and do nothing."""
+    async def rehearse(
+        self,
+        decider: Decider[C, S, E],
+        target: StreamName,
+        build: Build[C],
+        *,
+        reads: Sequence[StreamName] = (),
+    ) -> tuple[E, ...]:
+        """Say what ``handle`` would do at this moment, or refuse what it would, and do nothing."""
         async with self._telling_by_name():
-            await rehearse(
+            return await rehearse(
                 self.services.ledger,
                 decider,
                 target,
                 build,
                 clock=self.services.clock,
-                reads=reads_of(self.principal),
+                reads=(*reads_of(self.principal), *reads),
                 if_match=self._if_match(),
             )
 
@@ -167,6 +175,16 @@ class Call:
     def is_keyed(self) -> bool:
         """Say whether the request may be one that has been sent before."""
         return "idempotency-key" in self._request.headers
+
+    def problem(self, error: LedgerError) -> Problem:
+        """Write what was refused of one thing among many."""
+        scope = self._request.scope
+        return problem_of(
+            error,
+            path=scope["path"],
+            request_id=request_id_of(scope),
+            template=str(scope.get("path_template", "")),
+        )
 
     async def provenance_of(self, content: bytes) -> Provenance:
         """As the provenance of a command, for a body that was read elsewhere: ``content`` stands for it."""

@@ -19,21 +19,18 @@ from ledger.api.claim_wire import (
     TakeOver,
     Wanted,
 )
+from ledger.api.colleagues import colleague_of, person_named
 from ledger.api.decision_wire import for_people, people_in, written
 from ledger.api.desk import FEEDS, Wish, act, named
-from ledger.api.problems import FieldError, InvalidRequest
 from ledger.api.pulling import pulled, within_limit
 from ledger.api.types import HttpRequest
 from ledger.api.wire import decision_id
 from ledger.command_handler import Facts, Handled
-from ledger.domain.account.decide import ACCOUNT
-from ledger.domain.account.state import Registered
-from ledger.domain.authority import Authority, Role
+from ledger.domain.authority import Authority
 from ledger.domain.decision.commands import (
     AcceptHandover,
     Assign,
     ClaimDecision,
-    Colleague,
     OfferHandover,
     ReleaseClaim,
     RenewClaim,
@@ -43,7 +40,6 @@ from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.events import DecisionEvent
 from ledger.domain.decision.state import DecisionNotFound, DecisionState
 from ledger.domain.ids import DecisionId, LeaseId, PersonId, StreamName
-from ledger.identity import people
 from ledger.projections import picking
 from ledger.projections.views.decisions import fold_stream
 from ledger.store.history import read_stream_until
@@ -117,11 +113,11 @@ class ClaimController(Controller):
         """Ask a colleague to take it over; nothing changes until they accept."""
         call = Call(request)
         wanted, given = decision_id(analysis_id), await call.json(HandOver)
-        to = await _person(call, given.to)
+        to = await person_named(call, given.to, "to")
 
         def wish(facts: Facts, by: Authority, _: DecisionState) -> OfferHandover:
             return OfferHandover(
-                now=facts.now, by=by, lease_id=LeaseId(given.lease_id), to=_colleague(facts, to)
+                now=facts.now, by=by, lease_id=LeaseId(given.lease_id), to=colleague_of(facts, to)
             )
 
         return await _act(call, wanted, wish, about=to)
@@ -143,10 +139,10 @@ class ClaimController(Controller):
         """Give it to somebody, or to everybody again (leads, administrators); a claim of somebody else ends."""
         call = Call(request)
         wanted, given = decision_id(analysis_id), await call.json(Assignment)
-        to = None if given.to is None else await _person(call, given.to)
+        to = None if given.to is None else await person_named(call, given.to, "to")
 
         def wish(facts: Facts, by: Authority, _: DecisionState) -> Assign:
-            colleague = None if to is None else _colleague(facts, to)
+            colleague = None if to is None else colleague_of(facts, to)
             return Assign(now=facts.now, by=by, to=colleague, reason=given.reason)
 
         return await _act(call, wanted, wish, about=to)
@@ -194,22 +190,3 @@ async def _shown(call: Call, stream: StreamName, handled: Handled[DecisionEvent]
     names = await named(call, people_in(row))
     body = Raw(written(row, for_people(row, names, now)))
     return await call.answer(body, handled=handled, feeds=FEEDS, is_tagged=True)
-
-
-async def _person(call: Call, username: str) -> PersonId:
-    ledger = call.services.ledger
-    found = await people.find(ledger.pool, ledger.ledger_id, username)
-    if found is None:
-        raise InvalidRequest(FieldError("to", "is nobody's user name"))
-    return found.person
-
-
-def _colleague(facts: Facts, person: PersonId) -> Colleague:
-    account = facts.state(ACCOUNT, account_stream(person))
-    known = account if isinstance(account, Registered) else None
-    return Colleague(
-        person=person,
-        role=Role.VIEWER if known is None else known.role,
-        is_active=known is not None and known.is_active,
-        groups=() if known is None else known.groups,
-    )

@@ -63,10 +63,12 @@ async def act(
     )
 
 
-async def rehearse(call: Call, wanted: DecisionId, wish: Wish) -> None:
-    """Refuse what ``act`` would refuse at this moment, and do nothing."""
+async def rehearse(
+    call: Call, wanted: DecisionId, wish: Wish, *, reads: Sequence[StreamName] = ()
+) -> tuple[DecisionEvent, ...]:
+    """Say what ``act`` would do at this moment, or refuse what it would, and do nothing."""
     stream = call.services.ledger.decision_stream(wanted)
-    await call.rehearse(DECISION, stream, _built(call, wanted, wish))
+    return await call.rehearse(DECISION, stream, _built(call, wanted, wish), reads=reads)
 
 
 def _built(call: Call, wanted: DecisionId, wish: Wish) -> Build[DecisionCommand]:

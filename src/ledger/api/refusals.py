@@ -6,6 +6,14 @@ from ledger.domain.decision import claiming, ending, informing, item, rules, usi
 from ledger.domain.errors import LedgerError, RuleViolation
 from ledger.projections import picking
 
+
+class SelectionDiffers(RuleViolation):
+    """This is not the selection that was previewed, or not by you, or not for this."""
+
+    code = "selection-differs"
+    advice = "Preview it again (POST /api/decisions/bulk/preview) and send what that answers."
+
+
 THE_PROTOTYPES_CALLS: Final = frozenset(
     {
         "/api/decisions/submit",
@@ -56,6 +64,7 @@ OUR_RULES: Final[tuple[type[RuleViolation], ...]] = (
     using.OverrideNotCountersigned,
     using.OutcomeAlreadyReported,
     picking.TooManyClaims,
+    SelectionDiffers,
 )
 """409 on every call."""
 

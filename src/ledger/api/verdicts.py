@@ -1,5 +1,6 @@
 """Verdicts over HTTP: deciding, with other parameters where the policy allows that, and escalating."""
 
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 import msgspec
@@ -13,7 +14,7 @@ from ledger.api.problems import FieldError, InvalidRequest
 from ledger.api.subjects import shape_of
 from ledger.api.types import HttpRequest
 from ledger.api.wire import Verdict, decision_id
-from ledger.command_handler import Facts, Handled
+from ledger.command_handler import Facts
 from ledger.domain.authority import Authority
 from ledger.domain.decision.commands import CastVote, DecisionCommand, Escalate
 from ledger.domain.decision.events import (
@@ -78,7 +79,7 @@ class VerdictController(Controller):
 
 async def _decide(call: Call, wanted: DecisionId, verdict: Verdict) -> Response[bytes]:
     handled = await act(call, wanted, await wish_of(call, wanted, verdict))
-    answer = answer_to(handled)
+    answer = answer_of([recorded.event for recorded in handled.events])
     names = await named(call, [answer.decided_by])
     body = wire.told(wanted, answer, names.of_any(answer.decided_by))
     return await call.answer(body, handled=handled, feeds=FEEDS, is_tagged=True)
@@ -140,13 +141,13 @@ def _parameter(pointer: str, value: msgspec.Raw) -> Parameter:
     return Parameter(pointer, text)
 
 
-def answer_to(handled: Handled[DecisionEvent]) -> Answer:
-    """Tell what the command's own events answer: the same whenever it is sent again."""
-    for recorded in reversed(handled.events):
-        match recorded.event:
-            case DecisionResolved() | DecisionEscalated() as event:
+def answer_of(events: Sequence[DecisionEvent]) -> Answer:
+    """Tell what a command's own events answer: the same whenever it is sent again."""
+    for event in reversed(events):
+        match event:
+            case DecisionResolved() | DecisionEscalated():
                 return answer_in(event)
-            case VoteCast() as event:
+            case VoteCast():
                 return _not_enough_yet(event)
             case _:
                 continue

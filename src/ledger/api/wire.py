@@ -16,7 +16,7 @@ from ledger.domain.terms import Action, DefaultOutcome
 from ledger.identity.people import holds_unseen, is_storable
 from ledger.projections import submission
 
-RESERVED: Final = frozenset({"pending", "submit", "next", "stats", ".", ".."})
+RESERVED: Final = frozenset({"pending", "submit", "next", "stats", "bulk", ".", ".."})
 MAX_ID: Final = 200
 
 Short = Annotated[str, msgspec.Meta(max_length=2_000)]

@@ -14,6 +14,9 @@ LeaseId = NewType("LeaseId", UUID)
 EvidenceId = NewType("EvidenceId", UUID)
 """A file that somebody attached to a decision."""
 
+BulkId = NewType("BulkId", UUID)
+"""One act on many decisions at once."""
+
 EventId = NewType("EventId", UUID)
 CommandId = NewType("CommandId", UUID)
 FailureId = NewType("FailureId", UUID)

@@ -185,7 +185,9 @@ def assign(command: Assign, state: DecisionState) -> tuple[DecisionEvent, ...]:
         return ()
     if command.to is not None:
         _must_be_able(command.to, case)
-    assigned = DecisionAssigned(at=command.now, to=to, by=command.by.person, reason=command.reason)
+    assigned = DecisionAssigned(
+        at=command.now, to=to, by=command.by.person, reason=command.reason, bulk=command.bulk
+    )
     lease = live_lease(state, command.now)
     if lease is None or to in {None, lease.holder}:
         return (assigned,)

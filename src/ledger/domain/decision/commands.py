@@ -8,7 +8,7 @@ from ledger.domain.authority import Authority, Role
 from ledger.domain.decision.events import Choice, Milestone, Outcome, Priority
 from ledger.domain.decision.item import Item, Parameter
 from ledger.domain.event import Utc
-from ledger.domain.ids import DecisionId, Digest, EvidenceId, LeaseId, PersonId
+from ledger.domain.ids import BulkId, DecisionId, Digest, EvidenceId, LeaseId, PersonId
 from ledger.domain.terms import Action, Policy
 
 
@@ -87,6 +87,7 @@ class Assign(msgspec.Struct, frozen=True, kw_only=True):
     by: Authority
     to: Colleague | None
     reason: str
+    bulk: BulkId | None = None
 
 
 class Reprioritise(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +115,7 @@ class CastVote(msgspec.Struct, frozen=True, kw_only=True):
     lease_id: LeaseId | None = None
     fencing_token: int | None = None
     parameters: tuple[Parameter, ...] = ()
+    bulk: BulkId | None = None
 
 
 class Escalate(msgspec.Struct, frozen=True, kw_only=True):

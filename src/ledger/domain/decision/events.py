@@ -11,7 +11,7 @@ from typing import ClassVar, TypeAlias
 
 from ledger.domain.decision.item import Change, Item
 from ledger.domain.event import Event, Imported, Utc
-from ledger.domain.ids import DecisionId, Digest, EvidenceId, LeaseId, PersonId, SessionId
+from ledger.domain.ids import BulkId, DecisionId, Digest, EvidenceId, LeaseId, PersonId, SessionId
 from ledger.domain.terms import Action, DefaultOutcome, Policy
 
 
@@ -134,7 +134,8 @@ class VoteCast(Event, frozen=True, kw_only=True, omit_defaults=True, tag="vote-c
     """A person judged exactly what ``subject_digest`` names.
 
     ``changes`` are the parameters that an approver wants otherwise, and ``approves`` names the item as it would then
-    be (``None``: no approval of anything but the item as it is). ``groups`` are the voter's at that moment.
+    be (``None``: no approval of anything but the item as it is). ``groups`` are the voter's at that moment. ``bulk``
+    names the act on many decisions that it was part of (``None``: it was cast on this one alone).
     """
 
     schema_version: ClassVar[int] = 3
@@ -152,6 +153,7 @@ class VoteCast(Event, frozen=True, kw_only=True, omit_defaults=True, tag="vote-c
     approves: Digest | None = None
     groups: tuple[str, ...] = ()
     imported: Imported | None = None
+    bulk: BulkId | None = None
 
 
 class DecisionResolved(Event, frozen=True, kw_only=True, omit_defaults=True, tag="decision-resolved"):
@@ -202,12 +204,13 @@ class HandoverOffered(Event, frozen=True, kw_only=True, tag="handover-offered"):
     lease_id: LeaseId
 
 
-class DecisionAssigned(Event, frozen=True, kw_only=True, tag="decision-assigned"):
-    """It is for ``to`` alone to work on (``None``: for everybody again)."""
+class DecisionAssigned(Event, frozen=True, kw_only=True, omit_defaults=True, tag="decision-assigned"):
+    """It is for ``to`` alone to work on (``None``: for everybody again); ``bulk`` as with votes."""
 
     to: PersonId | None
     by: PersonId
     reason: str
+    bulk: BulkId | None = None
 
 
 class DecisionReprioritised(Event, frozen=True, kw_only=True, tag="decision-reprioritised"):

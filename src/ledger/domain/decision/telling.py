@@ -103,13 +103,13 @@ def _work(event: _Work) -> str:  # noqa: PLR0911 - one for each event
             return "offered it to a colleague"
         case DecisionAssigned():
             whom = "everybody again" if event.to is None else "one person"
-            return f"assigned it to {whom}{_quoted(event.reason)}"
+            return f"assigned it to {whom}{_in_bulk(event)}{_quoted(event.reason)}"
         case DecisionReprioritised():
             return f"made it {event.priority.value}{_quoted(event.reason)}"
         case VoteCast():
             changes = " with changes" if event.changes else ""
             verb = f"voted to {event.choice.value}{changes}"
-            return f"{verb}{_actions(event.approved_actions)}{_quoted(event.notes)}"
+            return f"{verb}{_actions(event.approved_actions)}{_in_bulk(event)}{_quoted(event.notes)}"
         case DecisionEscalated():
             why = _quoted(event.reason) or f" ({event.cause.value.replace('_', ' ')})"
             return f"moved it up to level {event.level}{why}"
@@ -181,6 +181,10 @@ def _end(event: _End) -> str:  # noqa: PLR0911 - one for each event
 
 def _about(item: Item) -> str:
     return item.name if isinstance(item, KindItem) else f"{item.confidence:g} % sure"
+
+
+def _in_bulk(event: VoteCast | DecisionAssigned) -> str:
+    return "" if event.bulk is None else ", with others"
 
 
 def _actions(actions: Sequence[str]) -> str:

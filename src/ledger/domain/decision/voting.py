@@ -100,6 +100,7 @@ def _vote_cast(command: CastVote, case: Case, lease: Lease | None) -> VoteCast:
         changes=changes,
         approves=approves,
         groups=command.by.groups,
+        bulk=command.bulk,
     )
 
 
