@@ -83,6 +83,9 @@ async def test_an_override_asks_for_a_fresh_factor_and_opens_a_duty(desk: Desk) 
     assert refused.headers["www-authenticate"] == challenge
 
     await desk.with_fresh_factor("ada")
+    other = await desk.post("ada", "broken-glass/override", {**OVERRIDE, "subject_digest": "0" * 64})
+    assert_refused(other, 409, "not what you were shown")
+
     answer = await desk.post("ada", "broken-glass/override", OVERRIDE)
     assert answer.status_code == 200, answer.text
     assert (answer.json()["status"], answer.json()["decided_by"]) == ("approved", "ada")

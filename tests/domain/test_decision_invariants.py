@@ -425,7 +425,7 @@ class Decisions(Work):
 
 
 Decisions.TestCase.settings = settings(
-    max_examples=350,
+    max_examples=250,
     stateful_step_count=60,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

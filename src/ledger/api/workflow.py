@@ -114,6 +114,7 @@ class WorkflowController(Controller):
                 approved_actions=given.approved_actions,
                 reason=given.reason,
                 ticket=given.ticket,
+                subject_digest=None if given.subject_digest is None else Digest(given.subject_digest),
             )
 
         return await _end(call, wanted, wish)

@@ -31,12 +31,13 @@ class Supersession(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class OverrideOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A verdict past all rules, and the ticket it is given under."""
+    """A verdict past all rules, and the ticket it is given under; ``subject_digest`` is what was shown."""
 
     outcome: Literal["approved", "rejected"]
     approved_actions: Chosen
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=65_536)]
     ticket: Annotated[Short, msgspec.Meta(min_length=1)]
+    subject_digest: Sha256 | None = None
 
 
 class Notes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
