@@ -3,7 +3,8 @@
 What is ready lies in an index by groups and kind, in the queue's order. So a look-up hops from one combination of
 the two to the next and takes the first row of each: what others hold, what is assigned to them and what is for other
 groups is never read, however much of it there is. What becomes ready by itself (a lease that ended, a question that
-nobody answered) lies in an index by that moment.
+nobody answered) lies in an index by that moment; of this, the thousand that have been ready for the longest are looked
+at, so that a queue full of abandoned leases is no slower.
 
 A reservation keeps those who ask at the same time from trying the same item. It is a row of its own, good for a few
 seconds by the database's clock: whoever dies between reserving and claiming holds an item up for no longer. The
@@ -61,34 +62,39 @@ with recursive turns as (
     select best.stream, 1 as turn, best.rank, best.position
     from turns t
     cross join lateral (
-    select q.stream, q.rank, q.position from views.queue_v2 q
-    where q.ledger_id = $1 and q.groups = t.groups and q.kind = t.kind
-      and q.ready_at is null and q.assigned_to is null
-      and ($6::text is null or q.kind = $6) and q.rank between $7 and $8
-      and (q.deadline_at is null or q.deadline_at > $2)
-      and not (q.four_eyes and ($3 = q.submitted_by or $3 is not distinct from q.on_behalf_of))
-      and $3 <> all(q.voters) and ($5 or $3 <> all(q.escalators))
-      and q.stream <> all($9::text[])
-      and not exists (
-          select from work.reservations r
-          where r.ledger_id = $1 and r.stream = q.stream and r.until > clock_timestamp())
-    order by q.rank, q.position
-    limit 1
+        select q.stream, q.rank, q.position from views.queue_v2 q
+        where q.ledger_id = $1 and q.groups = t.groups and q.kind = t.kind
+          and q.ready_at is null and q.assigned_to is null
+          and ($6::text is null or q.kind = $6) and q.rank between $7 and $8
+          and (q.deadline_at is null or q.deadline_at > $2)
+          and not (q.four_eyes and ($3 = q.submitted_by or $3 is not distinct from q.on_behalf_of))
+          and $3 <> all(q.voters) and ($5 or $3 <> all(q.escalators))
+          and q.stream <> all($9::text[])
+          and not exists (
+              select from work.reservations r
+              where r.ledger_id = $1 and r.stream = q.stream and r.until > clock_timestamp())
+        order by q.rank, q.position
+        limit 1
     ) best
     where t.groups = '' or $5 or string_to_array(t.groups, ',') && $4::text[]
 ), later as (
-    select q.stream, 1 as turn, q.rank, q.position from views.queue_v2 q
-    where q.ledger_id = $1 and q.ready_at <= $2 and q.assigned_to is null
-      and (q.groups = '' or $5 or string_to_array(q.groups, ',') && $4::text[])
-      and ($6::text is null or q.kind = $6) and q.rank between $7 and $8
-      and (q.deadline_at is null or q.deadline_at > $2)
-      and not (q.four_eyes and ($3 = q.submitted_by or $3 is not distinct from q.on_behalf_of))
-      and $3 <> all(q.voters) and ($5 or $3 <> all(q.escalators))
-      and q.stream <> all($9::text[])
-      and not exists (
-          select from work.reservations r
-          where r.ledger_id = $1 and r.stream = q.stream and r.until > clock_timestamp())
-    order by q.rank, q.position
+    select longest.stream, 1 as turn, longest.rank, longest.position
+    from (
+        select q.stream, q.rank, q.position from views.queue_v2 q
+        where q.ledger_id = $1 and q.ready_at <= $2 and q.assigned_to is null
+          and (q.groups = '' or $5 or string_to_array(q.groups, ',') && $4::text[])
+          and ($6::text is null or q.kind = $6) and q.rank between $7 and $8
+          and (q.deadline_at is null or q.deadline_at > $2)
+          and not (q.four_eyes and ($3 = q.submitted_by or $3 is not distinct from q.on_behalf_of))
+          and $3 <> all(q.voters) and ($5 or $3 <> all(q.escalators))
+          and q.stream <> all($9::text[])
+          and not exists (
+              select from work.reservations r
+              where r.ledger_id = $1 and r.stream = q.stream and r.until > clock_timestamp())
+        order by q.ready_at
+        limit 1000
+    ) longest
+    order by longest.rank, longest.position
     limit 1
 ), best as (
     select stream
