@@ -69,7 +69,7 @@ async def measure(server: Server, scale: Scale, progress: Progress) -> Part:
         waiters = await _waiting(service, token, names)
         waiting = resident(service.pid).get("now", 0)
         progress.say(f"waiting: {VERDICTS} verdicts a second")
-        alone = await _decide(visit, dict(zip(names, waiters, strict=True)), scale.http_load_seconds)
+        alone = await _decide(visit, dict(zip(names, waiters, strict=True)), 2 * scale.http_load_seconds)
         for waiter in waiters:
             waiter.hang_up()
         while await _now_waiting(service):  # noqa: ASYNC110 - another process counts them
