@@ -30,8 +30,8 @@ LANES: Final = 1
 """OWASP Password Storage Cheat Sheet, argon2id."""
 MAX_QUEUE: Final = 256
 """Above the 200 logins at once that must get through; at 40 ms a hash about ten seconds' worth."""
-STEPS_BACK: Final = 10
-"""By how much a thread that computes hashes is nicer than the others: a tenth of their share where cores are short."""
+STEPS_BACK: Final = 5
+"""By how much a thread that computes hashes is nicer than the others: a third of their share where cores are short."""
 TURNS_PER_CORE: Final = 2
 """One is being hashed while the other one's rows are read."""
 
