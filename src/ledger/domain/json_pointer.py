@@ -55,10 +55,10 @@ def _put(document: object, path: tuple[str, ...], value: object) -> object:
     if not path:
         return value
     first, rest = path[0], path[1:]
-    inner = _put(_member(document, first), rest, value)
     if isinstance(document, dict):
-        return {**document, first: inner}
+        return {**document, first: _put(_member(document, first), rest, value)}
     if isinstance(document, list | tuple):
+        inner = _put(_member(document, first), rest, value)
         index = int(first)
         return [*document[:index], inner, *document[index + 1 :]]
     raise PointsNowhere(first)

@@ -1,6 +1,6 @@
 """Votes, and what comes of them: a verdict, a way up, or waiting for more."""
 
-from typing import Final
+from typing import Final, assert_never
 
 from ledger.domain.authority import at_work, require
 from ledger.domain.decision import rules
@@ -135,6 +135,8 @@ def _resolved(last: VoteCast, case: Case, votes: tuple[Vote, ...]) -> DecisionRe
             enough = len(agreeing) >= case.policy.rejections_needed
         case Choice.ABSTAIN:
             enough = False
+        case _:
+            assert_never(last.choice)
     if not enough:
         return None
     approved = last.choice is Choice.APPROVE
