@@ -20,6 +20,7 @@ TITLES: Final = {
     "projecting": "Projecting",
     "batching": "Batches",
     "visibility": "From commit to visible",
+    "pulling": "Pulling the next item",
     "rebuilding": "Rebuilding",
     "http": "Over HTTP",
     "flood": "A flood of logins",

@@ -21,6 +21,7 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     lengths: tuple[int, ...]  # events in a stream, for reading
     projected: int  # events
     rebuilt: int  # events
+    waiting: int  # decisions
     http_rounds: int
     http_load_seconds: float
     waiters: int
@@ -38,6 +39,7 @@ FULL: Final = Scale(
     lengths=(10, 100, 1000, 10_000),
     projected=20_000,
     rebuilt=1_000_000,
+    waiting=100_000,
     http_rounds=3,
     http_load_seconds=6.0,
     waiters=5000,
@@ -54,6 +56,7 @@ QUICK: Final = Scale(
     lengths=(10, 1000),
     projected=5000,
     rebuilt=100_000,
+    waiting=20_000,
     http_rounds=1,
     http_load_seconds=2.0,
     waiters=500,
@@ -70,6 +73,7 @@ TINY: Final = Scale(
     lengths=(2,),
     projected=40,
     rebuilt=20,
+    waiting=40,
     http_rounds=1,
     http_load_seconds=0.1,
     waiters=20,
