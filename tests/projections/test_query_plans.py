@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 import asyncpg
 import pytest
 
-from ledger.projections import kind_rows, policy_rows, statistics_detail
+from ledger.projections import kind_rows, picking, policy_rows, statistics_detail
 from ledger.projections.views import decisions, directory, queue, sessions, statistics, timers
+from ledger.reactions import releases
 from tests.support.databases import Database
 
 FILL = """
@@ -64,6 +65,7 @@ from generate_series(1, 5000) n;
 """
 A_DAY = "1, now() - interval '1 day', now(), null, null"
 SOMEBODY = "'00000000-0000-0000-0000-000000000007'::uuid"
+NEXT = f"1, now(), {SOMEBODY}, '{{night}}', false, null, 0, 3, '{{}}', {SOMEBODY}, 10"
 
 
 @pytest.fixture
@@ -97,6 +99,11 @@ async def conn(database: Database) -> AsyncIterator[asyncpg.Connection]:
     ("statement", "arguments", "index"),
     [
         (queue.PAGE, "1, 0, 0, 3, 50, now()", "queue_v2_order_idx"),
+        (picking.RESERVE, NEXT, "queue_v2_ready_idx"),
+        (picking.RESERVE, NEXT, "queue_v2_later_idx"),
+        (picking.RESERVE, NEXT, "queue_v2_assigned_idx"),
+        (picking.HELD_BY, f"1, {SOMEBODY}, now()", "queue_v2_holder_idx"),
+        (releases.HELD, f"1, array[{SOMEBODY}]", "queue_v2_session_idx"),
         (queue.HELD, f"1, 0, 0, 3, 50, now(), null, null, {SOMEBODY}, null", "queue_v2_holder_idx"),
         (queue.ASSIGNED, f"1, 0, 0, 3, 50, now(), null, null, {SOMEBODY}", "queue_v2_assigned_idx"),
         (decisions.FIND, "1, 'decision-7'", "decisions_v2_pkey"),

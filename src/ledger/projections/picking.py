@@ -27,7 +27,8 @@ from ledger.store.pool import Pool, reading
 RESERVED_SECONDS: Final = 10.0
 """Longer than a claim takes, and the second that its caller waits for the view."""
 
-# What fits is said three times, once for each index that finds what is ready.
+# What fits is said three times, once for each index that finds what is ready; "rank + 0" keeps a plan made for any
+# ranks from reading the whole queue in its order instead.
 # $1 ledger, $2 now, $3 person, $4 their groups, $5 are they an administrator, $6 kind (null: any), $7 to $8 these
 # ranks, $9 but none of these streams, $10 reservation, $11 for so many seconds
 RESERVE: Final = """
@@ -83,7 +84,7 @@ with recursive turns as (
         select q.stream, q.rank, q.position from views.queue_v2 q
         where q.ledger_id = $1 and q.ready_at <= $2 and q.assigned_to is null
           and (q.groups = '' or $5 or string_to_array(q.groups, ',') && $4::text[])
-          and ($6::text is null or q.kind = $6) and q.rank between $7 and $8
+          and ($6::text is null or q.kind = $6) and q.rank + 0 between $7 and $8
           and (q.deadline_at is null or q.deadline_at > $2)
           and not (q.four_eyes and ($3 = q.submitted_by or $3 is not distinct from q.on_behalf_of))
           and $3 <> all(q.voters) and ($5 or $3 <> all(q.escalators))
