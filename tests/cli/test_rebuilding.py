@@ -150,7 +150,7 @@ def test_what_is_wrong_is_told_row_by_row(filled: Database, capsys: pytest.Captu
     assert run("verify", "queue", "--all") == 2
 
     said = capsys.readouterr().out
-    assert "queue v1    WRONG" in said
+    assert "queue v2    WRONG" in said
     assert "only in fold" in said
     assert "differs in level" in said
     assert "applied, parked and skipped are not the events in the log that it wants" in said
