@@ -356,9 +356,13 @@ async def test_as_many_as_one_person_may_hold(database: Database) -> None:
             await desk.ask(f"item-{number}")
         await api.services.progress.wait_for(["queue"], await api.ledger.head(), 10.0)
 
+        first = await desk.post("ana", "item-0/claim", {}, Idempotency_Key="claim-0")
+        await desk.post("ana", "item-0/release", {"lease_id": first.json()["lease"]["lease_id"]})
         answers = await asyncio.gather(
             *(desk.post("ana", NEXT) for _ in range(3)), desk.post("ana", "item-3/claim")
         )
+        again = await desk.post("ana", "item-0/claim", {}, Idempotency_Key="claim-0")
+        assert (again.status_code, again.content) == (200, first.content)
         refused = [answer for answer in answers if answer.status_code != 200]
 
         assert len(refused) == 2

@@ -146,9 +146,8 @@ class Call:
 
         Raises:
             KeyReused: the key has been used for another request.
-            InvalidRequest: it comes with an If-Match, and nobody knows yet for what.
         """
-        provenance = await self.provenance()
+        provenance = await self._provenance()
         if not provenance.is_keyed:
             return None
         return await done_before(self.services.ledger, decider, provenance)
