@@ -1,3 +1,5 @@
+from uuid import UUID
+
 import pytest
 from msgspec.structs import replace
 
@@ -8,6 +10,7 @@ from ledger.domain.decision.events import Priority, ReleaseCause
 from ledger.domain.decision.rules import AlreadyMade, AlreadyVoted, AssignedToAnother, NotInGroup, SelfReview
 from ledger.domain.decision.state import DecisionNotFound, Status, case_of
 from ledger.domain.errors import ReasonMissing
+from ledger.domain.ids import BulkId
 from tests.builders import (
     ADA,
     ANA,
@@ -94,6 +97,12 @@ def test_after_the_verdict_nothing_is_moved(wish):
 @pytest.mark.parametrize("blank", ["", " \n"])
 def test_a_lead_says_why(wish, blank):
     WAITING.when(wish(reason=blank)).then_refused(ReasonMissing, decision_id=SUSPECT)
+
+
+def test_an_assignment_says_with_which_others_it_was_made():
+    together = BulkId(UUID(int=80_000))
+
+    WAITING.when(replace(assign(to=ANA), bulk=together)).then(replace(assigned(to=ANA), bulk=together))
 
 
 def test_what_is_assigned_already_stays_so():

@@ -125,6 +125,12 @@ def test_nothing_wished_changes_nothing():
     assert changed(TRANSFER, ()) == (TRANSFER, ())
 
 
+def test_what_stays_the_same_does_not_hide_what_changes():
+    _, changes = changed(TRANSFER, (Parameter("/amount", "900"), Parameter("/to", '"EMCA"')))
+
+    assert changes == (Change(pointer="/to", before='"ACME"', after='"EMCA"'),)
+
+
 def test_what_is_changed_and_changed_back_is_not_changed():
     assert changed(TRANSFER, (Parameter("/amount", "1"), Parameter("/amount", "900"))) == (TRANSFER, ())
 

@@ -91,6 +91,16 @@ def test_what_is_not_there_is_pointed_to_by_nothing(pointer):
         put(EXAMPLE, pointer, None)
 
 
+@pytest.mark.parametrize(
+    ("pointer", "lost"), [("foo", "foo"), ("/m~", "/m~"), ("/foo/7", "7"), ("/foo/0/deep", "deep")]
+)
+def test_it_is_told_what_points_nowhere(pointer, lost):
+    for point in (lambda: at(EXAMPLE, pointer), lambda: put(EXAMPLE, pointer, 1)):
+        with pytest.raises(PointsNowhere) as refused:
+            point()
+        assert refused.value.args == (lost,)
+
+
 def test_an_escaped_tilde_is_not_an_escape_again():
     assert tokens("/~01/~10") == ("~1", "/0")
 

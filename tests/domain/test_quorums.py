@@ -1,6 +1,7 @@
 """Votes that are counted together: how many, whose, and for what exactly."""
 
 from itertools import permutations
+from uuid import UUID
 
 import hypothesis.strategies as st
 import pytest
@@ -29,7 +30,7 @@ from ledger.domain.decision.voting import (
     ParameterNotEditable,
     is_quorum,
 )
-from ledger.domain.ids import PersonId
+from ledger.domain.ids import BulkId, PersonId
 from ledger.domain.terms import Action, GroupQuorum
 from tests.builders import (
     ADA,
@@ -55,6 +56,7 @@ from tests.builders import (
 from tests.builders.workflow_events import information_provided, votes_invalidated
 from tests.domain.given import Given
 
+TOGETHER = BulkId(UUID(int=80_000))
 GROUPS = ("soc", "legal", "ops")
 APPROVE, REJECT, ABSTAIN = Choice.APPROVE, Choice.REJECT, Choice.ABSTAIN
 BLOCK, ISOLATE = Action.BLOCK_IP, Action.QUARANTINE_SYSTEM
@@ -92,6 +94,12 @@ def test_one_vote_fewer_does_not():
     asked(THREE_APPROVE, voted(by=ANA)).when(cast_vote(by=BEN)).then(voted(by=BEN))
 
 
+def test_a_vote_says_with_which_others_it_was_cast():
+    asked(TWO_APPROVE).when(replace(cast_vote(by=ANA), bulk=TOGETHER)).then(
+        replace(voted(by=ANA), bulk=TOGETHER)
+    )
+
+
 def test_abstaining_counts_for_neither_side():
     asked(TWO_APPROVE, voted(by=ANA), voted(by=SAM, choice=REJECT)).when(
         cast_vote(by=BEN, choice=ABSTAIN)
@@ -116,6 +124,15 @@ def test_rejections_end_it_at_their_own_threshold():
     ).then(
         voted(by=BEN, choice=REJECT, notes="no"),
         resolved(by=BEN, outcome=Outcome.REJECTED, notes="no", approvals=1, rejections=2),
+    )
+
+
+def test_a_rejection_echoes_the_actions_of_the_last_one():
+    asked(TWO_APPROVE, voted(by=ANA, choice=REJECT, actions=(BLOCK,))).when(
+        cast_vote(by=BEN, choice=REJECT, actions=(ISOLATE,))
+    ).then(
+        voted(by=BEN, choice=REJECT, actions=(ISOLATE,)),
+        resolved(by=BEN, outcome=Outcome.REJECTED, actions=(ISOLATE,), approvals=0, rejections=2),
     )
 
 
@@ -161,6 +178,14 @@ def test_a_person_in_two_groups_counts_for_the_one_that_nobody_else_is_in():
 
     asked(ONE_OF_EACH, voted(by=ANA, groups=both)).when(cast_vote(by=member(BEN, "soc"))).then(
         voted(by=BEN, groups=("soc",)), resolved(by=BEN, approvals=2)
+    )
+
+
+def test_whoever_sits_already_keeps_the_seat_that_is_theirs_alone():
+    both = ("legal", "soc")
+
+    asked(ONE_OF_EACH, voted(by=ANA, groups=("soc",))).when(cast_vote(by=member(BEN, *both))).then(
+        voted(by=BEN, groups=both), resolved(by=BEN, approvals=2)
     )
 
 
@@ -308,6 +333,14 @@ def test_when_no_side_can_win_any_more_it_moves_up_and_the_votes_are_void():
 
 def test_while_either_side_can_still_win_it_waits():
     asked(OF_THREE, voted(by=ANA)).when(cast_vote(by=BEN, choice=REJECT)).then(voted(by=BEN, choice=REJECT))
+
+
+def test_while_rejections_alone_can_still_end_it_it_waits():
+    terms = replace(OF_THREE, approvals_needed=3)
+
+    asked(terms, voted(by=ANA, choice=REJECT)).when(cast_vote(by=BEN, choice=ABSTAIN)).then(
+        voted(by=BEN, choice=ABSTAIN)
+    )
 
 
 def test_abstentions_take_the_votes_that_could_have_settled_it():

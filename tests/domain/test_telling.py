@@ -1,6 +1,7 @@
 """What happened, as people read it."""
 
 from typing import get_args
+from uuid import UUID
 
 import pytest
 from msgspec.structs import replace
@@ -16,6 +17,7 @@ from ledger.domain.decision.events import (
 )
 from ledger.domain.decision.item import Change, KindItem
 from ledger.domain.decision.telling import what, who
+from ledger.domain.ids import BulkId
 from ledger.domain.terms import Action, DefaultOutcome
 from tests.builders import (
     ADA,
@@ -56,6 +58,7 @@ from tests.builders.workflow_events import (
 CHANGE = Change(pointer="/iocs", before="[]", after='["x"]')
 TRANSFER = KindItem(name="transfer", payload="{}")
 NOBODY = None
+TOGETHER = BulkId(UUID(int=80_000))
 
 TOLD = [
     (submitted(), ENGINE, "submitted it, high, 89.5 % sure"),
@@ -80,6 +83,12 @@ TOLD = [
     (reprioritised(by=LEA), LEA, "made it critical: “it spreads”"),
     (voted(by=ANA), ANA, "voted to approve block_ip"),
     (voted(choice=Choice.REJECT, actions=(), notes="no"), ANA, "voted to reject: “no”"),
+    (replace(voted(actions=()), bulk=TOGETHER), ANA, "voted to approve, with others"),
+    (
+        replace(assigned(to=ANA, by=LEA), bulk=TOGETHER),
+        LEA,
+        "assigned it to one person, with others: “knows it”",
+    ),
     (voted(choice=Choice.ABSTAIN, actions=()), ANA, "voted to abstain"),
     (
         voted(changes=(CHANGE,), actions=(Action.BLOCK_IP, Action.CUSTOM), notes="milder"),

@@ -7,7 +7,7 @@ from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.events import EscalationCause, Milestone, ReleaseCause
 from ledger.domain.decision.rules import DeadlinePassed
 from ledger.domain.decision.state import Closed, Status, answer_of, case_of, deadline_of, status_of
-from ledger.domain.decision.timing import milestone_at
+from ledger.domain.decision.timing import Timer, clocks_of, due_moments, milestone_at
 from ledger.domain.terms import DefaultOutcome
 from tests.builders import (
     ANA,
@@ -82,6 +82,42 @@ def test_without_clocks_nothing_is_ever_due():
     case = case_of(Given(DECISION, submitted()).state)
 
     assert (milestone_at(case, HALF_TIME), milestone_at(case, BREACH), deadline_of(case)) == (None,) * 3
+
+
+def test_everything_that_falls_due_is_known_from_the_clocks():
+    assert due_moments(clocks_of(case_of(WAITING.state))) == {
+        Timer.HALF_TIME: later(300),
+        Timer.BREACH: later(600),
+        Timer.DEADLINE: later(1_000),
+    }
+
+
+def test_an_open_question_puts_everything_off():
+    assert due_moments(clocks_of(case_of(ASKED.state))) == {
+        Timer.HALF_TIME: later(5_300),
+        Timer.BREACH: later(5_600),
+        Timer.DEADLINE: later(6_000),
+    }
+
+
+@pytest.mark.parametrize("target", [1_000, 1_500])
+def test_at_the_deadline_nothing_but_the_expiry_falls_due(target):
+    case = case_of(Given(DECISION, submitted(policy=replace(TIMED, target_seconds=target))).state)
+
+    assert due_moments(clocks_of(case)) == {
+        Timer.HALF_TIME: later(target / 2),
+        Timer.DEADLINE: later(1_000),
+    }
+
+
+def test_a_target_alone_has_no_deadline():
+    case = case_of(Given(DECISION, submitted(policy=replace(TIMED, deadline_seconds=None))).state)
+
+    assert due_moments(clocks_of(case)) == {Timer.HALF_TIME: later(300), Timer.BREACH: later(600)}
+
+
+def test_without_clocks_nothing_falls_due():
+    assert due_moments(clocks_of(case_of(Given(DECISION, submitted()).state))) == {}
 
 
 def test_half_time_is_half_way_to_the_target_and_a_breach_is_at_it():

@@ -103,7 +103,7 @@ def changed(item: Item, wishes: tuple[Parameter, ...]) -> tuple[Item, tuple[Chan
             continue
         payload = put(payload, wish.pointer, value)
         changes.append(Change(pointer=wish.pointer, before=before.decode(), after=after.decode()))
-    other = _with(item, payload, wishes) if changes else item
+    other = _with(item, payload, wishes)
     is_another = _canonical(payload_of(other)) != _canonical(payload_of(item))
     return (other, tuple(changes)) if is_another else (item, ())
 
@@ -119,13 +119,9 @@ def _with(item: Item, payload: object, wishes: tuple[Parameter, ...]) -> Item:
     if isinstance(item, KindItem):
         return KindItem(name=item.name, payload=msgspec.json.encode(payload).decode())
     try:
-        return msgspec.convert({**_object(payload), "kind": BUILT_IN_KIND}, ThreatAnalysis)
+        return msgspec.convert(payload, ThreatAnalysis)
     except msgspec.ValidationError as unfit:
         raise ParameterDoesNotFit(pointers=", ".join(wish.pointer for wish in wishes)) from unfit
-
-
-def _object(payload: object) -> dict[str, object]:
-    return msgspec.convert(payload, dict[str, object])
 
 
 def subject_digest(decision_id: DecisionId, item: Item, kind_version: int, priority: str) -> Digest:

@@ -244,7 +244,7 @@ def up(case: Case, cause: EscalationCause, *, now: Utc, command: Escalate | None
     """Say that it moves up a level, to the group that the policy's ladder names; ``command`` is a person's."""
     by = None if command is None else command.by
     level = case.level + 1
-    group = next(iter(case.policy.ladder[level - 1 : level]), "")
+    group = next(iter(case.policy.ladder[level - 1 : level]), None)
     return DecisionEscalated(
         at=now,
         by=None if by is None else by.person,
