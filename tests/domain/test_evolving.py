@@ -1,19 +1,33 @@
-"""What events make of a state that they do not belong to: nothing, for history is never refused."""
+"""What events make of a state; of one that they do not belong to nothing, for history is never refused."""
 
 from typing import get_args
 
 import pytest
+from msgspec.structs import replace
 
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.events import DecisionEvent, InvalidationCause
-from ledger.domain.decision.state import NotSubmitted
+from ledger.domain.decision.item import Change
+from ledger.domain.decision.state import Answer, NotSubmitted, Offer, Status, answer_of, case_of
+from ledger.domain.ids import Digest
+from ledger.domain.terms import Action
 from tests.builders import (
+    ANA,
+    BEN,
+    DIGEST,
+    ENGINE,
+    ITEM,
     LEA,
+    NOW,
+    SAM,
     claimed,
     escalated,
+    later,
+    lease,
     released,
     renewed,
     resolved,
+    submit,
     submitted,
     voted,
 )
@@ -48,6 +62,7 @@ WORK = [
 ]
 ENDS = [resolved(), overridden(), withdrawn(), superseded(), cancelled(), timed_out()]
 SUBMITTED = submitted()
+OTHER_ITEM = replace(ITEM, source_ip="203.0.113.1")
 
 WAITING = Given(DECISION, SUBMITTED).state
 HELD = Given(DECISION, SUBMITTED, claimed()).state
@@ -88,3 +103,61 @@ def test_what_belongs_after_an_override_changes_it(event):
     state = Given(DECISION, SUBMITTED, overridden()).state
 
     assert DECISION.evolve(state, event) != state
+
+
+def test_an_escalation_answers_the_submitter_until_a_verdict_does():
+    moved_up = escalated(by=ANA, reason="beyond me", actions=(Action.BLOCK_IP,), notes="look", at=later(7))
+
+    assert answer_of(Given(DECISION, SUBMITTED, moved_up).state) == Answer(
+        status=Status.ESCALATED,
+        approved_actions=(Action.BLOCK_IP,),
+        notes="look",
+        decided_by=ANA,
+        decided_at=later(7),
+        escalation_reason="beyond me",
+    )
+    assert answer_of(Given(DECISION, SUBMITTED, moved_up, resolved()).state).status is Status.APPROVED
+
+
+def test_an_answer_has_what_was_changed_and_what_may_be_used():
+    change = Change(pointer="/source_ip", before='"203.0.113.9"', after='"203.0.113.0"')
+    other = Digest("0" * 64)
+    state = Given(DECISION, SUBMITTED, resolved(changes=(change,), approved_digest=other, notes="ok")).state
+
+    assert answer_of(state) == Answer(
+        status=Status.APPROVED,
+        approved_actions=(Action.BLOCK_IP,),
+        notes="ok",
+        decided_by=ANA,
+        decided_at=NOW,
+        escalation_reason=None,
+        changes=(change,),
+        subject_digest=DIGEST,
+        approved_digest=other,
+    )
+
+
+def test_whoever_superseded_it_is_told_of():
+    assert answer_of(Given(DECISION, SUBMITTED, superseded(by=ENGINE)).state).decided_by == ENGINE
+
+
+@pytest.mark.parametrize("since", [released(), claimed(by=BEN, token=2, at=later(300)), escalated(by=LEA)])
+def test_an_offer_ends_with_the_claim_it_was_made_under(since):
+    offer = Given(DECISION, SUBMITTED, claimed(by=ANA), offered(by=ANA, to=BEN))
+
+    assert case_of(offer.state).offer == Offer(BEN, lease(1))
+    assert case_of(DECISION.evolve(offer.state, since)).offer is None
+
+
+@pytest.mark.parametrize(("item", "then"), [(None, ITEM), (OTHER_ITEM, OTHER_ITEM)])
+def test_an_answer_may_bring_another_item(item, then):
+    case = case_of(Given(DECISION, SUBMITTED, information_requested(), information_provided(item=item)).state)
+
+    assert (case.item, case.question) == (then, None)
+
+
+def test_whose_wish_it_is_is_kept():
+    asked = Given(DECISION)
+
+    asked.when(submit(on_behalf_of=SAM)).then(submitted(on_behalf_of=SAM))
+    assert case_of(Given(DECISION, submitted(on_behalf_of=SAM)).state).on_behalf_of == SAM

@@ -226,7 +226,7 @@ def groups_at_level(case: Case) -> tuple[str, ...]:
     """Name the groups whose members work on it at its level; none: every reviewer does."""
     if case.level == 0:
         return case.policy.reviewers
-    group = next(iter(case.policy.ladder[case.level - 1 : case.level]), "")
+    group = next(iter(case.policy.ladder[case.level - 1 : case.level]), None)
     return (group,) if group else ()
 
 
