@@ -16,6 +16,7 @@ from ledger.domain.decision.informing import (
     NothingWasAsked,
     NotTheSubmitter,
     QuestionOpen,
+    TooManyQuestions,
     TooMuchEvidence,
 )
 from ledger.domain.decision.item import KindItem, subject_digest
@@ -337,3 +338,12 @@ def test_files_have_a_limit():
 
     almost.when(attach_evidence()).then(evidence_attached())
     full.when(attach_evidence()).then_refused(TooMuchEvidence, decision_id=SUSPECT, most=100)
+
+
+def test_questions_have_an_end():
+    talk = [information_requested(), information_provided()]
+    almost = Given(DECISION, *HELD_BY_ANA.events, *talk * 19)
+    asked_out = Given(DECISION, *HELD_BY_ANA.events, *talk * 20)
+
+    almost.when(request_information()).then(information_requested())
+    asked_out.when(request_information()).then_refused(TooManyQuestions, decision_id=SUSPECT, most=20)

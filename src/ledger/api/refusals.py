@@ -53,6 +53,7 @@ OUR_RULES: Final[tuple[type[RuleViolation], ...]] = (
     informing.NothingSaid,
     informing.AnotherKind,
     informing.TooMuchEvidence,
+    informing.TooManyQuestions,
     ending.NoSuccessor,
     ending.TicketRequired,
     ending.NothingToCountersign,

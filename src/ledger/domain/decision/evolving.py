@@ -129,7 +129,8 @@ def _evolve_case(case: Case, event: _OfTheCase) -> Case:  # noqa: C901, PLR0911 
         case MilestonePassed():
             return replace(case, milestones=(*case.milestones, event.milestone))
         case InformationRequested():
-            return replace(case, question=Question(asked_at=event.at, pauses_clock=event.pauses_clock))
+            asked = Question(asked_at=event.at, pauses_clock=event.pauses_clock)
+            return replace(case, question=asked, questions=case.questions + 1)
         case InformationProvided():
             return _informed(case, event)
         case EvidenceAttached():

@@ -28,6 +28,9 @@ from ledger.domain.event import Utc
 MOST_EVIDENCE: Final = 100
 """Files a decision may have."""
 
+MOST_QUESTIONS: Final = 20
+"""Each may stop the clocks for a while: without an end to them, two people could keep a decision open for ever."""
+
 
 class NotTheSubmitter(Refused):
     """Only whoever submitted it may do this."""
@@ -47,6 +50,16 @@ class QuestionOpen(RuleViolation):
 
     code = "question-open"
     advice = "Wait for the answer, or ask in a comment."
+
+
+class TooManyQuestions(RuleViolation):
+    """The submitter has been asked as often as a decision may ask.
+
+    Context: ``most``.
+    """
+
+    code = "too-many-questions"
+    advice = "Decide by what is known, or move it up."
 
 
 class NothingWasAsked(RuleViolation):
@@ -91,6 +104,8 @@ def request_information(command: RequestInformation, state: DecisionState) -> tu
     rules.must_hold(command.by.person, command.lease_id, opened, command.now)
     if opened.case.question is not None:
         raise QuestionOpen(decision_id=opened.case.decision_id)
+    if opened.case.questions >= MOST_QUESTIONS:
+        raise TooManyQuestions(decision_id=opened.case.decision_id, most=MOST_QUESTIONS)
     _must_say_something(command.question, opened.case)
     asked = InformationRequested(
         at=command.now,

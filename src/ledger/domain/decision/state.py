@@ -128,6 +128,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     assigned_to: PersonId | None = None
     offer: Offer | None = None
     question: Question | None = None
+    questions: int = 0
     milestones: tuple[Milestone, ...] = ()
     evidence: int = 0
     human_seen: bool = False
