@@ -235,3 +235,18 @@ async def test_an_if_match_names_no_selection(desk: Desk) -> None:
     body = order(await preview(desk, ids))
 
     assert wrong_fields(await decide(desk, body, if_match='"1"')) == {"If-Match"}
+
+
+@pytest.mark.parametrize("path", ["bulk/preview", "bulk/decide"])
+async def test_a_nul_deep_inside_is_refused_and_nothing_is_written(desk: Desk, path: str) -> None:
+    (only,) = await ask_for(desk, f"nul-{path[5:]}", 1)
+    wish = {**APPROVE, "notes": "a\x00b"}
+    body = (
+        {"wish": wish, "analysis_ids": [only]}
+        if path == "bulk/preview"
+        else order(await preview(desk, [only]), wish)
+    )
+
+    answer = await desk.post("sam", path, body)
+    assert "wish" in wrong_fields(answer)
+    assert len(await desk.events(only)) == 1

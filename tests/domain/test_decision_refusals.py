@@ -47,6 +47,7 @@ REFUSALS = {
     rules.NotInGroup: ("not-in-group", Refused),
     rules.ReasonRequired: ("reason-required", RuleViolation),
     rules.SelfReview: ("self-review", Refused),
+    rules.SubjectNotNamed: ("subject-not-named", RuleViolation),
     rules.SubjectChanged: ("subject-changed", RuleViolation),
     state.DecisionNotFound: ("decision-not-found", NotFound),
     using.AlreadyRedeemed: ("already-redeemed", RuleViolation),

@@ -20,7 +20,13 @@ from ledger.domain.decision.informing import (
     TooMuchEvidence,
 )
 from ledger.domain.decision.item import KindItem, subject_digest
-from ledger.domain.decision.rules import AlreadyMade, DecisionClosed, LeaseLost, SubjectChanged
+from ledger.domain.decision.rules import (
+    AlreadyMade,
+    DecisionClosed,
+    LeaseLost,
+    SubjectChanged,
+    SubjectNotNamed,
+)
 from ledger.domain.decision.state import DecisionNotFound, Question, Status, case_of
 from ledger.domain.ids import PersonId
 from tests.builders import (
@@ -51,6 +57,7 @@ from tests.builders import (
 from tests.builders.workflow_commands import (
     attach_evidence,
     comment,
+    override,
     provide_information,
     request_information,
 )
@@ -347,3 +354,19 @@ def test_questions_have_an_end():
 
     almost.when(request_information()).then(information_requested())
     asked_out.when(request_information()).then_refused(TooManyQuestions, decision_id=SUSPECT, most=20)
+
+
+@pytest.mark.parametrize("wish", [cast_vote(token=1), override()])
+def test_after_a_change_whoever_decides_names_what_they_were_shown(wish):
+    Given(DECISION, *ASKED.events, information_provided(item=OTHER_ITEM)).when(wish).then_refused(
+        SubjectNotNamed, decision_id=SUSPECT, current=OTHER_DIGEST
+    )
+
+
+def test_an_answer_by_a_clock_that_is_behind_takes_no_time_away():
+    terms = replace(policy(), deadline_seconds=100)
+    asked = Given(DECISION, submitted(policy=terms), claimed(), information_requested(at=later(30)))
+
+    asked.when(provide_information(now=later(10))).then(
+        information_provided(deadline_at=later(100), at=later(10))
+    )

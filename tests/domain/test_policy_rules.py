@@ -55,7 +55,7 @@ def test_so_is_the_quorum_of_a_group(approvals):
         {"target_seconds": YEAR},
         {"deadline_seconds": 1},
         {"deadline_seconds": YEAR},
-        {"reviewers": tuple(f"g{number}" for number in range(100))},
+        {"reviewers": tuple(f"g{number}" for number in range(100)), "escalation_levels": 0},
         {"editable_parameters": ("/" + "x" * 499,)},
         {"information_seconds": 60},
         {"information_seconds": YEAR},
@@ -147,6 +147,14 @@ def test_the_ladder_is_no_longer_than_the_levels():
         steps=2,
         escalation_levels=1,
     )
+
+
+@pytest.mark.parametrize("ladder", [(), ("lead", "")])
+def test_who_names_reviewers_names_who_works_at_every_level(ladder):
+    changes = {"reviewers": ("soc",), "escalation_levels": 3, "ladder": ladder}
+    refused(rules.LadderIncomplete, changes, steps=len(ladder), escalation_levels=3)
+
+    must_be_consistent(terms(**changes | {"ladder": ("lead", "", "")}))
 
 
 @pytest.mark.parametrize("when", ["escalates_at_half", "escalates_at_breach", "escalates_on_conflict"])

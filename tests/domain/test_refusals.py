@@ -70,6 +70,7 @@ REFUSALS = {
     policy_rules.BadPointer: ("bad-pointer", Invalid),
     policy_rules.DefaultWithoutDeadline: ("policy-default-without-deadline", Invalid),
     policy_rules.GroupsNeedTooMany: ("policy-groups-need-too-many", Invalid),
+    policy_rules.LadderIncomplete: ("policy-ladder-incomplete", Invalid),
     policy_rules.LadderTooLong: ("policy-ladder-too-long", Invalid),
     policy_rules.NothingAllowed: ("policy-allows-nothing", Invalid),
     policy_rules.NothingToMeasure: ("policy-nothing-to-measure", Invalid),

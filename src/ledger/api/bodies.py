@@ -117,9 +117,14 @@ def _refuse_nul(decoded: msgspec.Struct, body: bytes) -> None:
 
 
 def _holds_nul(value: object) -> bool:
+    """Look into everything that a body is made of."""
     if isinstance(value, str):
         return "\x00" in value
-    return isinstance(value, tuple) and any(_holds_nul(item) for item in value)
+    if isinstance(value, msgspec.Struct):
+        return any(_holds_nul(getattr(value, name)) for name in value.__struct_fields__)
+    if isinstance(value, dict):
+        return any(_holds_nul(key) or _holds_nul(inner) for key, inner in value.items())
+    return isinstance(value, list | tuple) and any(_holds_nul(item) for item in value)
 
 
 async def read_form(request: HttpRequest, shape: type[T]) -> T:

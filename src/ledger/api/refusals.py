@@ -40,6 +40,7 @@ OUR_RULES: Final[tuple[type[RuleViolation], ...]] = (
     rules.AssignedToAnother,
     rules.AlreadyVoted,
     rules.SubjectChanged,
+    rules.SubjectNotNamed,
     item.UnknownParameter,
     item.ParameterDoesNotFit,
     voting.ParameterNotEditable,

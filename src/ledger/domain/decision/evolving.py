@@ -241,6 +241,7 @@ def _informed(case: Case, event: InformationProvided) -> Case:
         question=None,
         item=case.item if event.item is None else event.item,
         subject_digest=event.subject_digest,
+        has_changed=case.has_changed or event.subject_digest != case.subject_digest,
         deadline_at=event.deadline_at,
         target_at=event.target_at,
     )

@@ -134,7 +134,8 @@ def provide_information(command: ProvideInformation, state: DecisionState) -> tu
 
 def _provided(command: ProvideInformation, case: Case, asked_at: Utc) -> InformationProvided:
     item = case.item if command.item is None else command.item
-    pause = min(command.now - asked_at, longest_pause(case))
+    # Another host's clock may be behind: an answer from before the question takes nothing off the time.
+    pause = max(timedelta(), min(command.now - asked_at, longest_pause(case)))
     return InformationProvided(
         at=command.now,
         by=command.by.person,

@@ -135,6 +135,16 @@ class SubjectChanged(RuleViolation):
     advice = "Read it again, then decide."
 
 
+class SubjectNotNamed(RuleViolation):
+    """It has changed since it was submitted: a verdict has to name what was shown.
+
+    Context: the ``current`` digest.
+    """
+
+    code = "subject-not-named"
+    advice = "Read it again, and send its subject_digest with your verdict."
+
+
 class ActionNotAllowed(RuleViolation):
     """The policy of this decision does not allow these actions."""
 
@@ -306,11 +316,14 @@ def _lease_lost(case: Case, lease: Lease | None) -> LeaseLost:
 
 
 def must_be_what_was_shown(shown: Digest | None, case: Case) -> None:
-    """Refuse a verdict on something else (``None``: on whatever is current).
+    """Refuse a verdict on something else (``None``: on whatever is current, while it is as it was submitted).
 
     Raises:
+        SubjectNotNamed: it has changed, and the verdict does not say which form of it was shown.
         SubjectChanged: the digests differ.
     """
+    if shown is None and case.has_changed:
+        raise SubjectNotNamed(decision_id=case.decision_id, current=case.subject_digest)
     if shown is not None and shown != case.subject_digest:
         raise SubjectChanged(decision_id=case.decision_id, shown=shown, current=case.subject_digest)
 

@@ -129,6 +129,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     offer: Offer | None = None
     question: Question | None = None
     questions: int = 0
+    has_changed: bool = False
     milestones: tuple[Milestone, ...] = ()
     evidence: int = 0
     human_seen: bool = False

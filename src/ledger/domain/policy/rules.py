@@ -92,6 +92,16 @@ class LadderTooLong(InconsistentPolicy):
     code = "policy-ladder-too-long"
 
 
+class LadderIncomplete(InconsistentPolicy):
+    """A policy that names its reviewers says of every level who works there.
+
+    Context: how many ``steps`` the ladder has, and how many levels, ``escalation_levels``.
+    """
+
+    code = "policy-ladder-incomplete"
+    advice = "Name a group for each level, or an empty text for every reviewer; or allow fewer levels."
+
+
 class NowhereToEscalate(InconsistentPolicy):
     """The policy escalates by itself, but has no level to escalate to."""
 
@@ -206,6 +216,8 @@ def _must_escalate_somewhere(terms: Policy) -> None:
     levels = terms.escalation_levels
     if len(terms.ladder) > levels:
         raise LadderTooLong(steps=len(terms.ladder), escalation_levels=levels)
+    if terms.reviewers and len(terms.ladder) < levels:  # or moving it up would open it to everybody, unsaid
+        raise LadderIncomplete(steps=len(terms.ladder), escalation_levels=levels)
     if any((terms.escalates_at_half, terms.escalates_at_breach, terms.escalates_on_conflict)) and not levels:
         raise NowhereToEscalate
     target, deadline = terms.target_seconds, terms.deadline_seconds
