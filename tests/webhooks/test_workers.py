@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 from collections import Counter
+from uuid import UUID
 
 import pytest
 
@@ -16,6 +17,9 @@ from tests.support.receiver import HANG, Received, Receiver, answering
 from tests.webhooks.house import courier, delivery, followed, listed, registered, row, sent, submitted
 
 MANY = 45
+HELD_UP = (
+    "select exists (select from pg_locks where not granted and pg_backend_pid() = any(pg_blocking_pids(pid)))"
+)
 
 
 async def worker(database: Database, *, lease_seconds: float = 60.0) -> asyncio.subprocess.Process:
@@ -83,6 +87,35 @@ async def test_what_one_worker_has_another_does_not_take(hooks: Webhooks, receiv
     await receiver.count(2)
     assert len({request.message_id for request in receiver.received}) == 2
     await asyncio.gather(one.stop(), another.stop())
+
+
+# $1 lease, $2 seconds
+LEASED_MEANWHILE = """
+update work.webhook_messages set lease = $1, leased_until = clock_timestamp() + make_interval(secs => $2)
+"""
+POSTPONED_MEANWHILE = "update work.webhook_messages set due_at = due_at + interval '5 minutes'"
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "binds"), [(LEASED_MEANWHILE, (UUID(int=1), 60.0)), (POSTPONED_MEANWHILE, ())]
+)
+async def test_what_changed_while_a_worker_looked_is_not_taken_by_what_it_saw(
+    hooks: Webhooks, receiver: Receiver, meanwhile: str, binds: tuple[object, ...]
+) -> None:
+    """Its statement began before another's commit, and comes to the message after it."""
+    await registered(hooks, receiver.url)
+    await submitted(hooks, "CASE-1")
+    await followed(hooks)
+    late = courier(hooks)
+    async with asyncio.timeout(20), hooks.ledger.pool.acquire() as other:
+        async with other.transaction():
+            await other.execute(meanwhile, *binds)
+            looking = asyncio.create_task(late.start_due())
+            while not await other.fetchval(HELD_UP):
+                assert not looking.done(), "it did not wait for the other"
+                await asyncio.sleep(0.005)
+        assert await looking == 0
+    await late.stop()
 
 
 async def test_whoever_read_the_log_too_long_ago_moves_nothing(hooks: Webhooks, receiver: Receiver) -> None:

@@ -50,6 +50,7 @@ from unnest($4::uuid[], $5::uuid[], $6::bigint[], $7::text[], $8::bytea[]) as m(
 on conflict (ledger_id, message_id) do nothing
 """
 # Locking the webhooks makes workers take turns on each: else two would look at once and lease twice as much.
+# What a worker looks at may be older than its turn: the update asks of each message once more whether it is to be had.
 # $1 ledger, $2 now, $3 at most so many in all, $4 and of one webhook, $5 failures at which a breaker is open,
 # $6 lease, $7 seconds it lasts
 LEASE: Final = """
@@ -84,6 +85,7 @@ update work.webhook_messages m
 set lease = $6, leased_until = clock_timestamp() + make_interval(secs => $7)
 from picked, work.webhooks w
 where m.ledger_id = $1 and m.message_id = picked.message_id
+  and m.state = 'waiting' and m.due_at <= $2 and (m.leased_until is null or m.leased_until <= clock_timestamp())
   and w.ledger_id = $1 and w.webhook_id = m.webhook_id
 returning m.message_id, m.webhook_id, m.topic, m.body, m.attempts, w.url, w.secret, w.key_id,
           w.previous_secret, w.previous_key_id, w.previous_until
