@@ -181,6 +181,7 @@ async def test_what_does_not_exist_is_not_found(
         ("https://hooks.example.org/\u202e", "webhook-url"),
         ("https://hooks.example.org:99999/", "webhook-url"),
         ("hooks.example.org", "webhook-url"),
+        ("https://hooks..example.org/", "webhook-url"),
         ("https://10.0.0.1/", "webhook-address-refused"),
         ("https://[::ffff:10.0.0.1]/", "webhook-address-refused"),
         ("https://169.254.169.254/latest/meta-data", "webhook-address-refused"),

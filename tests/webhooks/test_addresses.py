@@ -1,10 +1,13 @@
 """A webhook never leads inside: not by an address, not by a name, not by a name that changes its mind."""
 
+import asyncio
 import ssl
 from collections.abc import Sequence
+from functools import partial
 from ipaddress import ip_address, ip_network
 
 import pytest
+from structlog.testing import capture_logs
 
 from ledger.webhooks.addresses import AddressRefused, GuardedBackend, Resolver, check, is_public, meant
 from ledger.webhooks.sending import Sender
@@ -101,6 +104,22 @@ async def test_a_name_that_does_not_resolve_is_a_failure_like_any() -> None:
     await sender.close()
 
 
+@pytest.mark.parametrize("host", ["a" * 64, "a..b.example", ".example"])
+async def test_a_name_that_no_look_up_takes_is_a_failure_like_any(host: str) -> None:
+    sender = Sender([])
+    assert (await sender.post(f"https://{host}/", [], b"", now=NOW)).error == "cannot-connect"
+    await sender.close()
+
+
+async def test_what_a_library_does_not_understand_is_a_failure_like_any(receiver: Receiver) -> None:
+    """TLS takes no name that begins with a dot."""
+    with capture_logs() as logs:
+        error = await tried(f"https://.example:{receiver.port}/", ["127.0.0.1"], allowed=["127.0.0.0/8"])
+
+    assert error == "broken"
+    assert [one["event"] for one in logs] == ["webhook.attempt.broken"]
+
+
 async def test_a_name_without_addresses_is_a_failure_like_any() -> None:
     assert await tried("https://empty.example/", []) == "cannot-connect"
 
@@ -164,6 +183,43 @@ async def test_tls_is_verified_by_the_name_while_the_connection_goes_to_the_addr
     assert len(receiver.received) == 1
 
 
+async def refuse(tls: ssl.SSLContext, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Shake hands as far as it goes, and say why it went no further."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    shaking = tls.wrap_bio(incoming, outgoing, server_side=True)
+    is_willing = True
+    while is_willing:
+        try:
+            shaking.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError:
+            is_willing = False
+        writer.write(outgoing.read())
+        incoming.write(await reader.read(2**16))
+    writer.close()
+
+
+async def test_a_receiver_that_wants_a_certificate_of_ours_is_a_failure_like_any() -> None:
+    """By TLS 1.3 it says so only after the handshake, to whoever reads."""
+    authority = Authority()
+    wanting = certified(authority, "hooks.example")
+    wanting.verify_mode = ssl.CERT_REQUIRED
+
+    async def here(_host: str, _port: int) -> Sequence[str]:
+        return ["127.0.0.1"]
+
+    server = await asyncio.start_server(partial(refuse, wanting), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    trusting = ssl.create_default_context(cadata=authority.certificate())
+    sender = Sender([HERE], tls=trusting, resolve=here, step_seconds=1)
+    outcome = await sender.post(f"https://hooks.example:{port}/", [], b"{}", now=NOW)
+    await sender.close()
+    server.close()
+
+    assert outcome.error == "connection-lost"
+
+
 async def test_this_machines_own_names_resolve() -> None:
     assert "127.0.0.1" in await Resolver().addresses("127.0.0.1", 443)
 
@@ -174,6 +230,17 @@ def test_plain_http_is_for_installations_that_allow_a_network() -> None:
     assert target_of("http://hooks.example.org/", [HERE]).origin == "http://hooks.example.org"
     with pytest.raises(AddressRefused):
         target_of("http://93.184.215.14/", [HERE])
+
+
+@pytest.mark.parametrize("host", ["a" * 64, "a..b.example", ".example", ".", "example.."])
+def test_a_name_that_no_look_up_takes_is_no_target(host: str) -> None:
+    with pytest.raises(BadTarget):
+        target_of(f"https://{host}/", [])
+
+
+@pytest.mark.parametrize("host", ["a" * 63 + ".example", "hooks.example.org.", "m\u00fcnchen.example"])
+def test_a_name_of_parts_as_long_as_they_may_be_is_a_target(host: str) -> None:
+    assert target_of(f"https://{host}/", []).url == f"https://{host}/"
 
 
 def test_what_may_be_told_of_a_url_is_where_it_leads() -> None:

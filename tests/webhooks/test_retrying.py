@@ -94,7 +94,13 @@ async def test_a_receiver_may_ask_by_a_date(hooks: Webhooks, receiver: Receiver,
     assert (await delivery(hooks, issued.webhook)).due_at == clock() + timedelta(minutes=10)
 
 
-@pytest.mark.parametrize("odd", ["soon", "-5", "Mon, 99 Foo 2026", "", "\u0661"])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        *("soon", "-5", "Mon, 99 Foo 2026", "", "\u0661"),
+        *("Fri, 31 Dec 9999 23:59:59 -1200", f"Fri, 31 Dec {'9' * 20} 23:59:59 GMT"),
+    ],
+)
 async def test_what_nobody_understands_asks_for_nothing(
     hooks: Webhooks, receiver: Receiver, clock: MovingClock, odd: str
 ) -> None:

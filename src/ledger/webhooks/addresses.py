@@ -128,7 +128,7 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
                 addresses = await self._resolve(host, port)
         except TimeoutError as late:
             raise httpcore2.ConnectTimeout("the name does not resolve in time") from late
-        except OSError as unknown:
+        except (OSError, UnicodeError) as unknown:  # the latter: no name has parts like these
             raise httpcore2.ConnectError("the name does not resolve") from unknown
         for address in addresses:
             check(host, address, self._allowed, is_plain=self._is_plain)

@@ -15,8 +15,11 @@ from typing import Final
 import httpcore2
 import httpx2
 import msgspec
+import structlog
 
 from ledger.webhooks.addresses import AddressRefused, GuardedBackend, Network, Resolve
+
+log = structlog.get_logger()
 
 STEP_SECONDS: Final = 10.0
 """How long connecting may take, and each wait for the receiver."""
@@ -81,6 +84,11 @@ class Sender:
             return Outcome(status=None, error=refused.code)
         except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.UnsupportedProtocol) as failed:
             return Outcome(status=None, error=_named(failed))
+        except OSError:  # of TLS: the receiver wants a certificate of ours, say
+            return Outcome(status=None, error="connection-lost")
+        except (ValueError, OverflowError, RuntimeError):  # of a library, over what it does not know
+            log.exception("webhook.attempt.broken")
+            return Outcome(status=None, error="broken")
 
     async def _post(
         self, url: httpx2.URL, headers: Sequence[tuple[str, str]], body: bytes, now: datetime
@@ -123,9 +131,9 @@ def _seconds(told: bytes, now: datetime) -> float | None:
         return float(text[:9])
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        return max(0.0, (moment.astimezone(UTC) - now).total_seconds())
+    except (ValueError, OverflowError):  # the latter: a time before the first year, or after the last
         return None
-    return max(0.0, (moment.astimezone(UTC) - now).total_seconds())
 
 
 def _named(failed: Exception) -> str:

@@ -13,6 +13,8 @@ from ledger.webhooks.addresses import Network, check
 
 MOST_CHARACTERS: Final = 2_000
 MOST_PORT: Final = 65_535
+MOST_OF_A_PART: Final = 63
+"""RFC 1035, section 2.3.4: how long each part of a name may be, between its dots."""
 
 
 class BadTarget(Invalid):
@@ -65,5 +67,12 @@ def _check_host(url: httpx2.URL, allowed: Sequence[Network]) -> None:
     try:
         ip_address(url.host)
     except ValueError:
-        return  # a name
+        _check_name(url.raw_host)
+        return
     check(url.host, url.host, allowed, is_plain=url.scheme == "http")
+
+
+def _check_name(name: bytes) -> None:
+    parts = name.removesuffix(b".").split(b".")
+    if not all(1 <= len(part) <= MOST_OF_A_PART for part in parts):
+        raise BadTarget(reason=f"its host has parts of 1 to {MOST_OF_A_PART} characters between its dots")
