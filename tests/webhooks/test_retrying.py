@@ -4,8 +4,10 @@ from datetime import timedelta
 
 import pytest
 
+from ledger.domain.ids import WebhookId
 from ledger.reactions.webhook_sweeping import sweep
 from ledger.webhooks import administering
+from ledger.webhooks.deliveries import SWEPT_AT_ONCE
 from ledger.webhooks.gauges import standings_of
 from ledger.webhooks.queue import State
 from ledger.webhooks.schedule import ATTEMPTS, JITTER, LONGEST_REST, MOST_ASKED, WAITS, wait_after
@@ -27,6 +29,29 @@ from tests.webhooks.house import (
 )
 
 OPENING = 5
+TOO_MANY_AT_ONCE = 2 * SWEPT_AT_ONCE + 1
+
+# $1 webhook, $2 now, $3 state, $4 so many
+FILL = """
+insert into work.webhook_messages (
+    ledger_id, message_id, webhook_id, topic, body, state, created_at, due_at, give_up_at, ended_at)
+select 1, gen_random_uuid(), $1, 'decision.submitted', 'x', $3, $2::timestamptz, $2, $2::timestamptz + interval '3 days',
+       case when $3 <> 'waiting' then $2::timestamptz end
+from generate_series(1, $4)
+"""
+
+
+async def filled(hooks: Webhooks, webhook: WebhookId, state: str) -> None:
+    """Let there be more messages than one statement sweeps."""
+    async with hooks.ledger.pool.acquire() as conn:
+        await conn.execute(FILL, webhook, hooks.clock(), state, TOO_MANY_AT_ONCE)
+
+
+async def counted(hooks: Webhooks) -> dict[str, int]:
+    """How many messages there are, by state."""
+    async with hooks.ledger.pool.acquire() as conn:
+        found = await conn.fetch("select state, count(*) as n from work.webhook_messages group by state")
+    return {row["state"]: row["n"] for row in found}
 
 
 async def broken(hooks: Webhooks, receiver: Receiver, cases: int = OPENING) -> None:
@@ -260,6 +285,30 @@ async def test_what_is_long_over_is_forgotten(
     await sweep(hooks)
 
     assert await listed(hooks, issued.webhook) == ()
+
+
+async def test_one_sweep_forgets_all_that_is_long_over(
+    hooks: Webhooks, receiver: Receiver, clock: MovingClock
+) -> None:
+    issued = await registered(hooks, receiver.url)
+    await filled(hooks, issued.webhook, "delivered")
+    clock.forward(days=8)
+
+    await sweep(hooks)
+
+    assert await counted(hooks) == {}
+
+
+async def test_one_sweep_gives_up_all_whose_time_is_over(
+    hooks: Webhooks, receiver: Receiver, clock: MovingClock
+) -> None:
+    issued = await registered(hooks, receiver.url)
+    await filled(hooks, issued.webhook, "waiting")
+    clock.forward(days=3)
+
+    await sweep(hooks)
+
+    assert await counted(hooks) == {"dead": TOO_MANY_AT_ONCE}
 
 
 async def test_a_changed_url_is_tried_at_once(

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import Counter
+from datetime import datetime
 from typing import Final
 
 import structlog
 
 from ledger.domain.errors import LedgerError
 from ledger.webhooks import deliveries, gauges
+from ledger.webhooks.deliveries import SWEPT_AT_ONCE
 from ledger.webhooks.secrets import reseal
 from ledger.webhooks.webhooks import Webhooks
 
@@ -33,9 +35,16 @@ async def sweep(hooks: Webhooks) -> None:
         Unavailable: the database cannot be reached.
     """
     ledger, now = hooks.ledger, hooks.clock()
-    given_up = await deliveries.give_up(ledger.pool, ledger.ledger_id, now)
+    while await _give_up(hooks, now) >= SWEPT_AT_ONCE:
+        pass
+    while await deliveries.forget(ledger.pool, ledger.ledger_id, now) >= SWEPT_AT_ONCE:
+        pass
+    await reseal(hooks)
+
+
+async def _give_up(hooks: Webhooks, now: datetime) -> int:
+    given_up = await deliveries.give_up(hooks.ledger.pool, hooks.ledger.ledger_id, now)
     gauges.count_given_up(len(given_up))
     for webhook, count in Counter(one.webhook for one in given_up).items():
         log.warning("webhook.messages.given_up", webhook=webhook, count=count, error="postponed")
-    await deliveries.forget(ledger.pool, ledger.ledger_id, now)
-    await reseal(hooks)
+    return len(given_up)

@@ -65,6 +65,7 @@ delete from work.webhook_messages where ledger_id = $1 and message_id in (
     select message_id from work.webhook_messages
     where ledger_id = $1 and state <> 'waiting' and ended_at < case state when 'delivered' then $2::timestamptz else $3::timestamptz end
     limit $4
+    for update skip locked
 )
 """
 
@@ -169,9 +170,10 @@ async def give_up(pool: Pool, ledger_id: int, now: datetime) -> tuple[GivenUp, .
     return tuple(GivenUp(row["message_id"], row["webhook_id"]) for row in rows)
 
 
-async def forget(pool: Pool, ledger_id: int, now: datetime) -> None:
-    """Delete what arrived a week ago and what was given up a month ago, at most a thousand."""
+async def forget(pool: Pool, ledger_id: int, now: datetime) -> int:
+    """Delete what arrived a week ago and what was given up a month ago, at most a thousand; return how many."""
     delivered = now - timedelta(days=KEEP_DELIVERED_DAYS)
     dead = now - timedelta(days=KEEP_DEAD_DAYS)
     async with reading(pool) as conn:
-        await conn.execute(FORGET, ledger_id, delivered, dead, SWEPT_AT_ONCE)
+        done = await conn.execute(FORGET, ledger_id, delivered, dead, SWEPT_AT_ONCE)
+    return int(done.rpartition(" ")[2])
