@@ -123,7 +123,12 @@ async def test_a_service_is_told_of_its_own_submissions_alone(reached: Reached) 
         await decide(reached.api, admin, "THEIRS")
         await decide(reached.api, admin, "MINE")
 
-        assert await ids(found, 3) == ["MINE"] * 3
+        told = await found.take(2)
+
+    assert [(event.told["analysis_id"], event.type, event.told["by"]) for event in told] == [
+        ("MINE", "decision.submitted", None),
+        ("MINE", "decision.resolved", "admin"),
+    ]
 
 
 async def test_an_api_key_that_may_read_can_follow(reached: Reached) -> None:

@@ -7,6 +7,7 @@ import pytest
 from ledger.delivery.notices import AlertType, NoticePage, Told, public_type, read_notices
 from ledger.domain.decision.events import (
     DecisionReprioritised,
+    InvalidationCause,
     Milestone,
     MilestonePassed,
     Outcome,
@@ -20,6 +21,8 @@ from ledger.store.envelope import Provenance
 from ledger.store.ledger import Ledger
 from ledger.store.streams import append, draft, new_command_id, read_stream
 from tests.builders import ADA, BEN, ENGINE, NOW, SAM, claimed, escalated, resolved, submitted, voted
+from tests.builders.decision_events import released, renewed
+from tests.builders.workflow_events import assigned, offered, reprioritised, votes_invalidated
 from tests.support.databases import Database
 from tests.support.events import an_event, new_stream
 from tests.support.recorded import happened
@@ -139,13 +142,32 @@ async def test_a_submitter_is_told_of_their_own_decisions_alone(ledger: Ledger) 
     mine, theirs = ledger.decision_stream(DecisionId("MINE")), ledger.decision_stream(DecisionId("THEIRS"))
     await happened(ledger, mine, submitted(by=ENGINE, decision_id=DecisionId("MINE")))
     await happened(ledger, theirs, submitted(by=BEN, decision_id=DecisionId("THEIRS")))
-    await happened(ledger, theirs, claimed())
-    await happened(ledger, mine, claimed())
+    await happened(ledger, theirs, resolved())
+    await happened(ledger, mine, resolved())
 
     page = await read_notices(ledger, after=START, submitted_by=ENGINE)
 
-    assert types_in(page) == [(1, "decision.submitted"), (4, "decision.claimed")]
+    assert types_in(page) == [(1, "decision.submitted"), (4, "decision.resolved")]
     assert page.after == 4
+
+
+async def test_a_submitter_is_told_neither_who_works_on_it_nor_who_votes(ledger: Ledger) -> None:
+    await named(ledger, SAM, "sam")
+    stream = ledger.decision_stream(DecisionId("CASE-1"))
+    await happened(ledger, stream, submitted(by=ENGINE))
+    await by(ledger, SAM, stream, claimed(), renewed(), offered(), released())
+    await by(
+        ledger, SAM, stream, assigned(SAM, by=SAM), voted(SAM), votes_invalidated(InvalidationCause.CONFLICT)
+    )
+    await by(ledger, SAM, stream, reprioritised(), resolved(SAM))
+
+    page = await read_notices(ledger, after=START, submitted_by=ENGINE)
+
+    assert [(notice.told.type, notice.told.by) for notice in page.notices] == [
+        ("decision.submitted", None),
+        ("decision.reprioritised", None),
+        ("decision.resolved", "sam"),
+    ]
 
 
 async def test_reading_goes_on_where_it_ended_and_repeats_nothing(ledger: Ledger) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 import asyncpg
 import structlog
 
-from ledger.delivery.notices import Notice, NoticePage, read_notices
+from ledger.delivery.notices import Notice, NoticePage, for_submitter, read_notices
 from ledger.domain.errors import Overloaded, Unavailable
 from ledger.domain.ids import START, PersonId, Position
 from ledger.store.history import PAGE, POLL_EVERY
@@ -131,7 +131,7 @@ class News:
         found = self._held[first : first + PAGE]
         is_last = first + len(found) == len(self._held)
         return NoticePage(
-            notices=tuple(one for one in found if submitted_by is None or one.submitted_by == submitted_by),
+            notices=tuple(found if submitted_by is None else for_submitter(found, submitted_by)),
             after=max(position, self._position) if is_last else found[-1].told.position,
             is_last=is_last,
         )

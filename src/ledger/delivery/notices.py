@@ -3,29 +3,38 @@
 Theory. A notice is made of one event of a decision and of what was submitted, which the decision's first event says.
 Its type is the name the event is stored by, in public form, and so as stable as the log. Free text stays out: who
 wants notes, comments or the item fetches them, and is then asked who they are. Events of other streams are nobody's
-business, and neither is who submitted it, which a notice carries for filtering alone.
+business, and neither is who submitted it, which a notice carries for filtering alone. Machines are told less than
+people: not who works on what they submitted and who votes how, only who answered.
 
 An event that this release cannot read is told all the same, by what the log says of every event: nobody who follows
 must miss one. Only where the submission itself is unreadable is there nothing that could be told.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Final, get_args
 from uuid import UUID
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from ledger.domain.decision.events import (
+    ClaimReleased,
+    ClaimRenewed,
+    DecisionAssigned,
+    DecisionClaimed,
     DecisionEscalated,
     DecisionEvent,
     DecisionReprioritised,
     DecisionSubmitted,
+    HandoverOffered,
     Milestone,
     MilestonePassed,
     Priority,
+    VoteCast,
+    VotesInvalidated,
 )
 from ledger.domain.decision.evolving import Answering, answer_in
 from ledger.domain.decision.item import ThreatAnalysis, kind_of
@@ -112,12 +121,21 @@ class NoticePage(msgspec.Struct, frozen=True, kw_only=True):
     is_last: bool
 
 
+def for_submitter(notices: Iterable[Notice], submitted_by: PersonId) -> Iterator[Notice]:
+    """Give what a machine is told of what it submitted: nothing of leases, votes and assignments, few names."""
+    for notice in notices:
+        if notice.submitted_by != submitted_by or notice.told.type in FOR_PEOPLE:
+            continue
+        is_answer = notice.told.type in ANSWERS
+        yield notice if is_answer else replace(notice, told=replace(notice.told, by=None))
+
+
 async def read_notices(
     ledger: Ledger, *, after: Position, submitted_by: PersonId | None = None, limit: int = PAGE
 ) -> NoticePage:
     """Look through the next positions behind ``after``, at most ``limit``, for what is to be told.
 
-    ``submitted_by`` leaves out what others have submitted. To resume, go on after the position of the last notice that
+    ``submitted_by`` leaves out what this machine is not told (``for_submitter``). To resume, go on after the position of the last notice that
     was dealt with, or after the page's own.
 
     Raises:
@@ -126,7 +144,7 @@ async def read_notices(
     page = await read_page(ledger, after=after, types=TYPES, limit=limit)
     told = await _notices(ledger, page.events) if page.events else ()
     return NoticePage(
-        notices=tuple(one for one in told if submitted_by is None or one.submitted_by == submitted_by),
+        notices=told if submitted_by is None else tuple(for_submitter(told, submitted_by)),
         after=page.after,
         is_last=page.is_last,
     )
@@ -135,6 +153,23 @@ async def read_notices(
 def public_type(stored_type: str) -> str:
     """Name an event type as the outside knows it: ``decision-submitted`` is told as ``decision.submitted``."""
     return f"decision.{stored_type.removeprefix('decision-').replace('-', '_')}"
+
+
+FOR_PEOPLE: Final = frozenset(
+    public_type(type_name(event_type))
+    for event_type in (
+        DecisionClaimed,
+        ClaimRenewed,
+        ClaimReleased,
+        HandoverOffered,
+        DecisionAssigned,
+        VoteCast,
+        VotesInvalidated,
+    )
+)
+"""What machines are not told of."""
+ANSWERS: Final = frozenset(public_type(type_name(event_type)) for event_type in get_args(Answering))
+"""What machines are told by whom, as the answer says it too."""
 
 
 async def _notices(ledger: Ledger, events: Sequence[Stored]) -> tuple[Notice, ...]:
