@@ -281,10 +281,11 @@ async def test_so_many_files_at_once_and_no_more(desk: Desk) -> None:
         arrive.release()
         await go.wait()
 
-    waiting = [asyncio.create_task(attach(desk, "sam", "crowded", held_back())) for _ in range(16)]
-    for _ in range(16):
+    people = [who for who in ("engine", "ana", "ben", "sam") for _ in range(4)]
+    waiting = [asyncio.create_task(attach(desk, who, "crowded", held_back())) for who in people]
+    for _ in people:
         await arrive.acquire()
-    refused = await attach(desk, "sam", "crowded", PNG)
+    refused = await attach(desk, "ada", "crowded", PNG)
     go.set()
     answers = await asyncio.gather(*waiting)
 
@@ -294,12 +295,37 @@ async def test_so_many_files_at_once_and_no_more(desk: Desk) -> None:
     assert (await attach(desk, "sam", "crowded", PNG)).status_code == 200
 
 
+async def test_nobody_takes_the_places_of_all_others(desk: Desk) -> None:
+    await desk.ask("hoarded")
+    arrive, go = asyncio.Semaphore(0), asyncio.Event()
+
+    async def held_back() -> AsyncIterator[bytes]:
+        yield PNG
+        arrive.release()
+        await go.wait()
+
+    waiting = [asyncio.create_task(attach(desk, "sam", "hoarded", held_back())) for _ in range(4)]
+    for _ in waiting:
+        await arrive.acquire()
+    refused, other = await attach(desk, "sam", "hoarded", PNG), await attach(desk, "ben", "hoarded", PNG)
+    go.set()
+    answers = await asyncio.gather(*waiting)
+
+    assert_refused(refused, 503)
+    assert refused.json()["code"] == "too-many-own-uploads"
+    assert [answer.status_code for answer in (other, *answers)] == [200] * 5
+    assert (await attach(desk, "sam", "hoarded", PNG)).status_code == 200
+
+
+@pytest.mark.parametrize("key", [{}, {"idempotency-key": "unseen"}], ids=["unkeyed", "keyed"])
 @pytest.mark.parametrize(
     ("who", "status", "code"),
     [("vic", 403, "insufficient-permissions"), ("other-engine", 404, "decision-not-found")],
 )
-async def test_who_takes_no_part_attaches_nothing(desk: Desk, who: str, status: int, code: str) -> None:
-    analysis_id = f"private-{who}"
+async def test_who_takes_no_part_attaches_nothing(
+    desk: Desk, who: str, status: int, code: str, key: dict[str, str]
+) -> None:
+    analysis_id = f"private-{who}-{len(key)}"
     await desk.ask(analysis_id)
     read = False
 
@@ -308,7 +334,7 @@ async def test_who_takes_no_part_attaches_nothing(desk: Desk, who: str, status: 
         read = True
         yield PNG
 
-    refused = await attach(desk, who, analysis_id, body())
+    refused = await attach(desk, who, analysis_id, body(), **key)
 
     assert (refused.status_code, refused.json()["code"]) == (status, code)
     assert not read, "refused before it is read"
@@ -348,7 +374,7 @@ async def test_a_race_by_one_key_attaches_one_file(desk: Desk) -> None:
     before = await stored(desk)
 
     answers = await asyncio.gather(
-        *(attach(desk, "sam", "raced", PNG, **{"idempotency-key": "raced"}) for _ in range(8))
+        *(attach(desk, "sam", "raced", PNG, **{"idempotency-key": "raced"}) for _ in range(4))
     )
 
     assert {answer.json()["evidence_id"] for answer in answers} == {answers[0].json()["evidence_id"]}

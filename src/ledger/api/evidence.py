@@ -22,7 +22,7 @@ from ledger.domain.authority import Authority
 from ledger.domain.decision.commands import AttachEvidence
 from ledger.domain.decision.events import DecisionEvent, EvidenceAttached
 from ledger.domain.decision.state import DecisionNotFound, DecisionState
-from ledger.domain.errors import NotFound
+from ledger.domain.errors import NotFound, PreconditionFailed, RuleViolation
 from ledger.domain.ids import DecisionId, Digest, EvidenceId
 from ledger.projections.decision_row import File, file_of
 from ledger.store import evidence
@@ -90,11 +90,8 @@ class EvidenceController(Controller):
         label = _Label(
             name=harmless_name(name), media_type=media_type(request.headers.get("content-type", ""))
         )
-        if (
-            not call.is_keyed
-        ):  # what is sent again is answered as it was, though it be too late for another one
-            await rehearse(call, wanted, label.wish(_content(0, NO_DIGEST)))
-        async with call.services.uploads.receive(request, label.media_type) as upload:
+        await _must_be_welcome(call, wanted, label)
+        async with call.services.uploads.receive(request, label.media_type, call.principal.person) as upload:
             handled = await _attach(call, wanted, label, upload)
         return await _answered(call, handled)
 
@@ -128,6 +125,21 @@ class EvidenceController(Controller):
             media_type=file.media_type,
             headers=_headers(file),
         )
+
+
+async def _must_be_welcome(call: Call, wanted: DecisionId, label: _Label) -> None:
+    """Refuse a file before it is read.
+
+    Raises:
+        LedgerError: it would not be attached.
+    """
+    try:
+        await rehearse(call, wanted, label.wish(_content(0, NO_DIGEST)))
+    except (RuleViolation, PreconditionFailed):
+        if (
+            not call.is_keyed
+        ):  # what is sent again is answered as it was, though it be too late for another one
+            raise
 
 
 def _content(size: int, sha256: Digest) -> Content:

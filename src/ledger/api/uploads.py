@@ -7,6 +7,7 @@ happens to this process, and is written down in one go when it is whole.
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from tempfile import SpooledTemporaryFile
@@ -19,11 +20,13 @@ from ledger.api.evidence_rules import EmptyFile, must_look_like
 from ledger.api.problems import ClientLeft, EvidenceTooLarge, FieldError, InvalidRequest, RequestTimeout
 from ledger.api.types import HttpRequest
 from ledger.domain.errors import Overloaded, Unavailable
-from ledger.domain.ids import Digest
+from ledger.domain.ids import Digest, PersonId
 from ledger.store.evidence import CHUNK_BYTES
 
 MOST_AT_ONCE: Final = 16
 """Files that one process takes in at the same time."""
+MOST_OF_ONE: Final = 4
+"""Of these, files of one person: nobody who is slow keeps all others waiting."""
 MOST_BYTES: Final = 10 * 1024 * 1024
 MOST_SECONDS: Final = 55.0
 """Less than the 60 that a connection has for any body."""
@@ -36,6 +39,13 @@ class TooManyUploads(Overloaded):
     """So many files arrive already."""
 
     code = "too-many-uploads"
+
+
+class TooManyOwnUploads(Overloaded):
+    """So many of your own files arrive already."""
+
+    code = "too-many-own-uploads"
+    advice = "Send one after the other."
 
 
 class NoRoomForUploads(Unavailable):
@@ -64,27 +74,29 @@ class Uploads:
     def __init__(self, *, most_bytes: int = MOST_BYTES, seconds: float = MOST_SECONDS) -> None:
         """Let a file have at most ``most_bytes``, and so many seconds to arrive."""
         self._most_bytes, self._seconds = most_bytes, seconds
-        self._arriving = 0
+        self._arriving: Counter[PersonId] = Counter()
 
     @asynccontextmanager
-    async def receive(self, request: HttpRequest, kind: str) -> AsyncIterator[Upload]:
-        """Take in the body of a request as a file of media type ``kind``; it is gone after the block.
+    async def receive(self, request: HttpRequest, kind: str, by: PersonId) -> AsyncIterator[Upload]:
+        """Take in the body of somebody's request as a file of media type ``kind``; it is gone after the block.
 
         Raises:
             EvidenceTooLarge: it is, or says so; nothing more is read then.
             EmptyFile, TypeDiffers: it is not what it says.
             RequestTimeout, ClientLeft: it did not arrive.
-            TooManyUploads, NoRoomForUploads: not now.
+            TooManyUploads, TooManyOwnUploads, NoRoomForUploads: not now.
         """
         self._must_be_small(request)
-        if self._arriving >= MOST_AT_ONCE:
+        if self._arriving.total() >= MOST_AT_ONCE:
             raise TooManyUploads
-        self._arriving += 1
+        if self._arriving[by] >= MOST_OF_ONE:
+            raise TooManyOwnUploads
+        self._arriving[by] += 1
         try:
             with SpooledTemporaryFile(max_size=IN_MEMORY) as file:
                 yield await self._received(request, kind, file)
         finally:
-            self._arriving -= 1
+            self._arriving -= Counter([by])  # which forgets whom it counts no more
 
     def _must_be_small(self, request: HttpRequest) -> None:
         said = request.headers.get("content-length")
