@@ -150,6 +150,28 @@ async def test_a_client_chooses_what_it_is_alerted_to(reached: Reached) -> None:
     assert set(map(str, first["alert_types"])) - set(map(str, more["subscriptions"])) == {"apt_detected"}
 
 
+async def test_the_first_subscription_chooses_and_later_ones_add(reached: Reached) -> None:
+    kim = await reached.api.newcomer("kim")
+    async with alerts(reached.port, "kim", kim) as found:
+        await found.next()
+        one = await found.say(type="subscribe", alert_types=["apt_detected"])
+        two = await found.say(type="subscribe", alert_types=["new_decision"])
+
+    assert one["subscriptions"] == ["apt_detected"]
+    assert sorted(two["subscriptions"]) == ["apt_detected", "new_decision"]
+
+
+async def test_analysts_are_offered_no_alerts_of_the_system(reached: Reached) -> None:
+    async with alerts(reached.port, "admin", await reached.api.login()) as found:
+        assert "system_alert" in (await found.next())["alert_types"]
+    joe = await reached.api.newcomer("joe")
+    async with alerts(reached.port, "joe", joe) as found:
+        assert "system_alert" not in (await found.next())["alert_types"]
+        asked = await found.say(type="subscribe", alert_types=["system_alert"])
+
+    assert asked["subscriptions"] == []
+
+
 async def test_a_ping_is_answered(reached: Reached) -> None:
     async with alerts(reached.port, "admin", await reached.api.login()) as found:
         await found.next()

@@ -112,6 +112,8 @@ async def test_me_tells_who_is_logged_in(api: Api) -> None:
         "full_name": "morgan of the night shift",
         "role": "analyst",
         "is_2fa_enabled": False,
+        "groups": [],
+        "is_lead": False,
     }
     assert last_login.endswith("Z")
 

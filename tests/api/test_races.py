@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from httpx import Response
 
+from ledger.store.postgres_process import until
 from tests.api.answers import assert_refused, decide, log_in, pending, submit
 from tests.support.databases import Database
 from tests.support.http import ADMIN, PASSWORD, Api, bearer, serving, submission
@@ -78,6 +79,10 @@ async def test_fifty_submissions_at_once_all_arrive(api: Api) -> None:
 
     positions = {int(answer.headers["ledger-position"]) for answer in answers}
     assert len(positions) == 50
+    # A command waits a second for its views; on a busy machine fifty at once may take them longer.
+    progress = api.services.progress
+    assert await until(lambda: progress.position("queue") >= max(positions), 60)
+    assert await until(lambda: progress.position("statistics") >= max(positions), 60)
     assert set(await pending(api, admin, limit=100)) == {f"item-{number}" for number in range(50)}
     summary = (await api.client.get("/api/decisions/stats/summary", headers=admin)).json()
     assert (summary["total_pending"], summary["decisions_last_24h"]) == (50, 50)

@@ -73,6 +73,7 @@ async def test_a_policy_may_ask_for_a_reason_and_forbid_actions(desk: Desk) -> N
     assert (unreasoned.status_code, unreasoned.json()["code"]) == (400, "reason-required")
     excessive = await vote(desk, "sam", "reasoned", approved_actions=["activate_killswitch"])
     assert (excessive.status_code, excessive.json()["code"]) == (400, "action-not-allowed")
+    assert excessive.json()["context"]["actions"] == "activate_killswitch"
 
 
 async def test_a_policy_may_ask_for_a_fresh_factor(desk: Desk) -> None:

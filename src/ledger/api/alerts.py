@@ -88,6 +88,8 @@ class _Connection:
         self._line = line_of(socket.scope["state"])
         self._turn = asyncio.Lock()
         self._wanted = set(AlertType)
+        self._granted = set(AlertType)
+        self._has_chosen = False
         self._degraded: tuple[str, ...] = ()
         self._position = START
         self._refusal: LedgerError | None = None
@@ -112,6 +114,8 @@ class _Connection:
             TimeoutError: the client does not read.
         """
         principal = await self._admitted(username)
+        if principal.role is not Role.ADMIN:
+            self._granted -= {AlertType.SYSTEM_ALERT}
         stay = Stay(self._services.identity, self._live.news, principal)
         with ExitStack() as held:
             held.enter_context(self._live.switchboard.connected(principal.person))
@@ -223,10 +227,12 @@ class _Connection:
             case say.Ping():
                 await self._say(say.Pong(timestamp=self._services.clock()))
             case say.Subscribe(alert_types):
-                self._wanted |= set(alert_types)
+                self._wanted = set(alert_types) | (self._wanted if self._has_chosen else set())
+                self._has_chosen = True
                 await self._say(say.Subscribed(alert_types=alert_types, subscriptions=self._subscriptions()))
             case say.Unsubscribe(alert_types):
                 self._wanted -= set(alert_types)
+                self._has_chosen = True
                 await self._say(
                     say.Unsubscribed(alert_types=alert_types, subscriptions=self._subscriptions())
                 )
@@ -234,7 +240,7 @@ class _Connection:
                 assert_never(heard)
 
     def _subscriptions(self) -> tuple[AlertType, ...]:
-        return tuple(alert_type for alert_type in AlertType if alert_type in self._wanted)
+        return tuple(one for one in AlertType if one in self._wanted & self._granted)
 
     async def _say(self, said: say.Said) -> None:
         text = msgspec.json.encode(said).decode()

@@ -246,6 +246,8 @@ def _told(context: Mapping[str, object]) -> dict[str, str] | None:
 
 
 def _written(fact: object) -> str:
+    if isinstance(fact, tuple | list):
+        return ", ".join(_written(one) for one in fact)
     return str(msgspec.to_builtins(fact)) if isinstance(fact, datetime) else str(fact)
 
 
