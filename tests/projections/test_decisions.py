@@ -195,16 +195,16 @@ async def test_another_item_is_shown_in_the_place_of_the_one_before(
     assert row.question is None
 
 
-async def test_an_open_question_is_shown_and_stops_the_clock(ledger: Ledger) -> None:
+async def test_an_open_question_is_shown_and_stops_the_clocks(ledger: Ledger) -> None:
     stream = ledger.decision_stream(DecisionId("slow"))
-    rules = replace(policy(), deadline_seconds=100, information_seconds=60)
+    rules = replace(policy(), deadline_seconds=100, target_seconds=50, information_seconds=60)
     await happened(ledger, stream, submitted(policy=rules), information_requested(question="Which host?"))
 
     row = await level(ledger, stream)
 
     assert row.question is not None
     assert (row.question.question, row.question.by) == ("Which host?", ANA)
-    assert row.deadline_at == later(160)
+    assert (row.target_at, row.deadline_at) == (later(110), later(160))
     assert (row.status_at(later(159)), row.status_at(later(160))) == (Status.PENDING, Status.EXPIRED)
 
 

@@ -130,7 +130,8 @@ def _same_case(row: DecisionRow, case: Case) -> None:
         (vote.voter, vote.choice) for vote in case.votes
     ]
     assert row.subject_digest == case.subject_digest
-    assert (row.deadline_at, row.target_at) == (deadline_of(case), case.target_at)
+    assert row.deadline_at == deadline_of(case)
+    assert row.target_at == (case.target_at and case.target_at + longest_pause(case))
     assert (row.question and row.question.at) == (case.question and case.question.asked_at)
     assert (row.redeemed_at, len(row.evidence)) == (case.redeemed_at, case.evidence)
     assert (row.outcome and row.outcome.at) == case.outcome_reported_at

@@ -98,8 +98,9 @@ class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
     """A decision; ``submission`` is the wire item as JSON, ``version`` that of its stream.
 
     ``submission`` is empty while a batch is applied to a row that keeps the one it has. ``answer`` is what the
-    submitter is told: the end, else the last escalation, else ``None``. ``clock_at`` is where the deadline stands
-    by the clock, ``deadline_at`` when it expires if the submitter goes on owing an answer.
+    submitter is told: the end, else the last escalation, else ``None``. ``clock_at`` and ``target_clock_at``
+    are where deadline and target stand by the clock, ``deadline_at`` and ``target_at`` where they will if the submitter
+    goes on owing an answer.
     """
 
     stream: StreamName
@@ -116,7 +117,7 @@ class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
     information_seconds: int
     subject_digest: Digest
     clock_at: Utc | None
-    target_at: Utc | None
+    target_clock_at: Utc | None
     standing: Standing
     groups: tuple[str, ...]
     version: Version
@@ -134,15 +135,24 @@ class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def deadline_at(self) -> Utc | None:
         """Say when it expires, if the submitter goes on owing an answer; ``None``: never."""
-        if self.clock_at is None or self.question is None or not self.question.pauses_clock:
-            return self.clock_at
-        return self.clock_at + timedelta(seconds=self.information_seconds)
+        return self._paused(self.clock_at)
+
+    @property
+    def target_at(self) -> Utc | None:
+        """Say by when a verdict is wanted, if the submitter goes on owing an answer; ``None``: whenever."""
+        return self._paused(self.target_clock_at)
 
     def status_at(self, now: Utc) -> Status:
         """Say how it stands at ``now``; past its deadline it is ``expired``, written down or not."""
         if not self.is_resolved and self.deadline_at is not None and now >= self.deadline_at:
             return Status.EXPIRED
         return self.standing.status_at(now) if self.answer is None else self.answer.status
+
+    def _paused(self, moment: Utc | None) -> Utc | None:
+        """Count an open question that stops the clocks in full."""
+        if moment is None or self.question is None or not self.question.pauses_clock:
+            return moment
+        return moment + timedelta(seconds=self.information_seconds)
 
 
 def evolve(row: DecisionRow | None, item: Recorded[DecisionEvent]) -> DecisionRow:
@@ -189,7 +199,7 @@ def _opened(item: Recorded[DecisionEvent], event: DecisionSubmitted) -> Decision
         information_seconds=event.policy.information_seconds,
         subject_digest=event.subject_digest,
         clock_at=event.deadline_at,
-        target_at=event.target_at,
+        target_clock_at=event.target_at,
         standing=Standing(),
         groups=event.policy.reviewers,
         version=item.version,
@@ -241,7 +251,7 @@ def _informed(row: DecisionRow, event: InformationProvided) -> DecisionRow:
         question=None,
         subject_digest=event.subject_digest,
         clock_at=event.deadline_at,
-        target_at=event.target_at,
+        target_clock_at=event.target_at,
     )
     if event.item is None:
         return known
