@@ -26,6 +26,7 @@ from tests.builders.workflow_events import (
 )
 from tests.support.databases import Database
 from tests.support.desk import Desk
+from tests.support.events import an_event
 from tests.support.http import ADMIN, Api, cheap_passwords, serving
 
 NEXT = "next"
@@ -270,6 +271,16 @@ async def test_a_queue_that_is_behind_costs_nobody_a_refusal(pile: Pile) -> None
     )
 
     assert [await pile.name(), await pile.name()] == ["c", ""]
+
+
+@together
+async def test_an_item_that_cannot_be_read_keeps_nobody_from_the_others(pile: Pile) -> None:
+    broken = await pile.add("broken", priority=Priority.CRITICAL)
+    await pile.add("whole")
+    await pile.desk.happened(broken, an_event())
+
+    assert [await pile.name(), await pile.name()] == ["whole", ""]
+    assert_refused(await pile.desk.post("ana", f"{broken}/claim"), 503)
 
 
 @together

@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from typing import Final
 from uuid import UUID, uuid4
 
+import structlog
+
 from ledger.api.call import Call
 from ledger.api.claim_wire import Wanted
 from ledger.command_handler import Facts, Handled
@@ -27,11 +29,18 @@ from ledger.domain.decision.rules import (
     NotInGroup,
     SelfReview,
 )
-from ledger.domain.errors import Overloaded, VersionConflict
+from ledger.domain.errors import Corrupt, Overloaded, VersionConflict
 from ledger.domain.ids import LeaseId, StreamName
 from ledger.identity.sessions import authority
 from ledger.projections import picking
 from ledger.projections.picking import Seeker, TooManyClaims
+
+log = structlog.get_logger()
+
+
+class _Unreadable(Exception):
+    """This release cannot read the item; whoever asks for it by name is told why."""
+
 
 LOST: Final = (
     AlreadyMade,
@@ -44,6 +53,7 @@ LOST: Final = (
     NotInGroup,
     SelfReview,
     VersionConflict,
+    _Unreadable,
 )
 """What is the matter with this item, not with the caller: another one may do."""
 MOST_LOST: Final = 100
@@ -103,11 +113,19 @@ async def pulled(call: Call, wanted: Wanted, reservation: UUID) -> Handled[Decis
 
 
 async def _claimed(call: Call, stream: StreamName) -> Handled[DecisionEvent] | None:
-    """Claim one item; ``None``: it is lost, to others or to this very session."""
+    """Claim one item; ``None``: it is lost, to others or to this very session, or nobody can read it."""
     lease_id = LeaseId(uuid4())
 
     def build(facts: Facts) -> DecisionCommand:
-        return ClaimDecision(now=facts.now, by=authority(facts, call.principal), lease_id=lease_id)
+        by = authority(
+            facts, call.principal
+        )  # not in the try: another item would not mend the caller's own streams
+        try:
+            facts.state(DECISION, stream)
+        except Corrupt as broken:
+            log.warning("pulling.item.unreadable", stream=stream, code=broken.code)
+            raise _Unreadable from broken
+        return ClaimDecision(now=facts.now, by=by, lease_id=lease_id)
 
     try:
         handled = await call.handle(DECISION, stream, build)
