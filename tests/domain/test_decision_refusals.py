@@ -28,6 +28,7 @@ REFUSALS = {
     informing.NothingSaid: ("nothing-said", RuleViolation),
     informing.NothingWasAsked: ("nothing-was-asked", RuleViolation),
     informing.QuestionOpen: ("question-open", RuleViolation),
+    informing.TooManyComments: ("too-many-comments", RuleViolation),
     informing.TooManyQuestions: ("too-many-questions", RuleViolation),
     informing.TooMuchEvidence: ("too-much-evidence", RuleViolation),
     item.ParameterDoesNotFit: ("parameter-does-not-fit", RuleViolation),

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from ledger.domain.decision.decide import DECISION
-from ledger.domain.decision.events import DecisionEvent, InvalidationCause
+from ledger.domain.decision.events import CommentAdded, DecisionEvent, InvalidationCause
 from ledger.domain.decision.item import Change
 from ledger.domain.decision.state import Answer, NotSubmitted, Offer, Status, answer_of, case_of
 from ledger.domain.ids import Digest
@@ -84,7 +84,9 @@ def test_before_an_end_what_belongs_after_one_changes_nothing(state, event):
     assert DECISION.evolve(state, event) == state
 
 
-@pytest.mark.parametrize("event", [SUBMITTED, *WORK, *ENDS])
+@pytest.mark.parametrize(
+    "event", [event for event in (SUBMITTED, *WORK, *ENDS) if not isinstance(event, CommentAdded)]
+)
 @pytest.mark.parametrize("state", ENDED)
 def test_after_an_end_what_belongs_before_one_changes_nothing(state, event):
     assert DECISION.evolve(state, event) == state

@@ -9,6 +9,7 @@ from ledger.domain.authority import InsufficientPermissions, Role, SessionIsPaus
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.events import InvalidationCause, Priority
 from ledger.domain.decision.informing import (
+    MOST_COMMENTS,
     MOST_EVIDENCE,
     AnotherKind,
     NotAParticipant,
@@ -16,6 +17,7 @@ from ledger.domain.decision.informing import (
     NothingWasAsked,
     NotTheSubmitter,
     QuestionOpen,
+    TooManyComments,
     TooManyQuestions,
     TooMuchEvidence,
 )
@@ -75,6 +77,12 @@ from tests.domain.given import Given
 TIMED = replace(policy(), target_seconds=600, deadline_seconds=1_000, information_seconds=300)
 WAITING = Given(DECISION, submitted())
 HELD_BY_ANA = Given(DECISION, submitted(), claimed(by=ANA))
+
+
+def with_comments(given, count):
+    return replace(given.state, case=replace(case_of(given.state), comments=count))
+
+
 ASKED = Given(DECISION, submitted(), claimed(by=ANA), information_requested(by=ANA))
 OTHER_ITEM = replace(ITEM, forensic_summary="It was the backup.")
 OTHER_DIGEST = subject_digest(SUSPECT, OTHER_ITEM, 1, Priority.HIGH)
@@ -328,15 +336,24 @@ def test_another_machine_takes_no_part(wish):
 
 
 @pytest.mark.parametrize("end", [resolved(), cancelled()])
-def test_comments_come_after_the_end_too_and_change_nothing(end):
+def test_comments_come_after_the_end_too_and_are_counted_alone(end):
     over = Given(DECISION, submitted(), end)
 
     over.when(comment()).then(commented())
-    assert Given(DECISION, *over.events, commented()).state == over.state
+    assert Given(DECISION, *over.events, commented()).state == with_comments(over, 1)
 
 
-def test_a_comment_changes_nothing():
-    assert Given(DECISION, *HELD_BY_ANA.events, commented()).state == HELD_BY_ANA.state
+def test_a_comment_is_counted_and_changes_nothing_else():
+    assert Given(DECISION, *HELD_BY_ANA.events, commented()).state == with_comments(HELD_BY_ANA, 1)
+
+
+@pytest.mark.parametrize("end", [(), (resolved(),), (cancelled(),)])
+def test_comments_have_a_limit_before_and_after_the_end(end):
+    almost = Given(DECISION, submitted(), commented(), *end, *[commented()] * (MOST_COMMENTS - 2))
+    full = Given(DECISION, *almost.events, commented())
+
+    almost.when(comment()).then(commented())
+    full.when(comment()).then_refused(TooManyComments, decision_id=SUSPECT, most=500)
 
 
 def test_files_have_a_limit():

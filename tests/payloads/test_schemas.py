@@ -145,6 +145,16 @@ def test_so_many_schemas_are_taken_and_no_more() -> None:
     assert refused({"allOf": [{}] * MAX_UNFOLDED}) == {"": "unfolds to more than 500 schemas"}
 
 
+@pytest.mark.parametrize("member", [{"a": 1}, [1], 1.5, 1, None])
+def test_members_of_an_enum_count_unless_all_are_texts(member: object) -> None:
+    texts = [f"text {number}" for number in range(MAX_UNFOLDED)]
+    numbers = list(range(MAX_UNFOLDED - 2))
+
+    assert unfolded({"enum": [member, *numbers]}) == MAX_UNFOLDED
+    assert refused({"enum": [member, *texts]}) == {"": "unfolds to more than 500 schemas"}
+    taken({"enum": texts})
+
+
 def test_definitions_count_as_often_as_they_are_used() -> None:
     schema = {"$defs": {"unused": {"allOf": [{}] * 600}, "used": {"not": {}}}, "$ref": "#/$defs/used"}
 

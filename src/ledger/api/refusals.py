@@ -55,6 +55,7 @@ OUR_RULES: Final[tuple[type[RuleViolation], ...]] = (
     informing.AnotherKind,
     informing.TooMuchEvidence,
     informing.TooManyQuestions,
+    informing.TooManyComments,
     ending.NoSuccessor,
     ending.TicketRequired,
     ending.NothingToCountersign,

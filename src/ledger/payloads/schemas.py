@@ -13,7 +13,7 @@ from ledger.payloads.faults import Fault, pointer_to
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 MAX_UNFOLDED: Final = 500
-"""Schemas, each counted as often as it is referred to."""
+"""Schemas, and members of an ``enum`` that has not texts alone, each counted as often as it is referred to."""
 MAX_STEPS: Final = 100
 """From the root down, through every reference on the way."""
 MAX_PATTERNS: Final = 50
@@ -145,6 +145,14 @@ def _inside(part: Schema, *, with_definitions: bool = True) -> Iterator[tuple[Pa
             yield from (((keyword, name), each) for name, each in value.items())
 
 
+def _compared(part: Schema) -> int:
+    """Count what a value is compared with one after the other; texts alone are looked up."""
+    members = part.get("enum")
+    if not isinstance(members, list) or all(isinstance(member, str) for member in members):
+        return 0
+    return len(members)
+
+
 class _Unfolding:
     """Counts what a schema unfolds to; what is referred to is counted once and added as often as that."""
 
@@ -158,7 +166,7 @@ class _Unfolding:
         if not isinstance(part, dict):
             return 1
         inside = _inside(part, with_definitions=False)
-        size = 1 + sum(self.size_of(below, within, depth + 1) for _, below in inside)
+        size = 1 + _compared(part) + sum(self.size_of(below, within, depth + 1) for _, below in inside)
         reference = part.get("$ref")
         return size if reference is None else size + self._referred(str(reference), within, depth)
 

@@ -9,7 +9,7 @@ import msgspec
 from ledger.domain.ids import Position, StreamName, Version
 from ledger.store.ledger import Ledger
 from ledger.store.pool import DatabaseUnreachable, reading
-from ledger.store.streams import MAX_LOG_BYTES, Stored, Stream, read_log, read_stream
+from ledger.store.streams import MAX_LOG_BYTES, Stored, Stream, read_log, read_stream, read_until
 
 PAGE: Final = 500
 POLL_EVERY: Final = 0.5
@@ -55,13 +55,12 @@ async def read_stream_until(
     ledger: Ledger, name: StreamName, *, version: Version | None = None, position: Position | None = None
 ) -> Stream:
     """Read a stream as it was at a version of its own or at a position of the ledger, whichever came first."""
-    whole = await read_stream(ledger, name)
-    events = tuple(
-        stored
-        for stored in whole.events
-        if (version is None or stored.version <= version)
-        and (position is None or stored.position <= position)
-    )
+    if version is None:
+        found = (await read_stream(ledger, name)).events
+    else:
+        async with reading(ledger.pool) as conn:
+            found = await read_until(conn, ledger.ledger_id, name, version)
+    events = tuple(stored for stored in found if position is None or stored.position <= position)
     return Stream(name=name, events=events)
 
 

@@ -114,7 +114,7 @@ _OfTheCase: TypeAlias = (
 )
 
 
-def _evolve_case(case: Case, event: _OfTheCase) -> Case:  # noqa: C901, PLR0911 - one for each event
+def _evolve_case(case: Case, event: _OfTheCase) -> Case:  # noqa: C901, PLR0911, PLR0912 - one for each event
     match event:
         case HandoverOffered():
             return replace(case, offer=Offer(event.to, event.lease_id))
@@ -135,7 +135,9 @@ def _evolve_case(case: Case, event: _OfTheCase) -> Case:  # noqa: C901, PLR0911 
             return _informed(case, event)
         case EvidenceAttached():
             return replace(case, evidence=case.evidence + 1)
-        case DecisionSubmitted() | CommentAdded():
+        case CommentAdded():
+            return replace(case, comments=case.comments + 1)
+        case DecisionSubmitted():
             return case
         case OverrideCountersigned() | OverrideLapsed() | ResponseRedeemed() | OutcomeReported():
             return case  # they come after an end
@@ -144,6 +146,8 @@ def _evolve_case(case: Case, event: _OfTheCase) -> Case:  # noqa: C901, PLR0911 
 
 
 def _evolve_ended(state: Ended, event: DecisionEvent) -> Ended:
+    if isinstance(event, CommentAdded):
+        return replace(state, case=_evolve_case(state.case, event))
     if isinstance(event, ResponseRedeemed):
         return replace(state, case=replace(state.case, redeemed_at=event.at))
     if isinstance(event, OutcomeReported):

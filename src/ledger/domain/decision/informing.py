@@ -28,6 +28,9 @@ from ledger.domain.event import Utc
 MOST_EVIDENCE: Final = 100
 """Files a decision may have."""
 
+MOST_COMMENTS: Final = 500
+"""Those after the end as well: whoever shows or claims a decision may have to read all of them."""
+
 MOST_QUESTIONS: Final = 20
 """Each may stop the clocks for a while: without an end to them, two people could keep a decision open for ever."""
 
@@ -60,6 +63,16 @@ class TooManyQuestions(RuleViolation):
 
     code = "too-many-questions"
     advice = "Decide by what is known, or move it up."
+
+
+class TooManyComments(RuleViolation):
+    """As much has been said about it as may be.
+
+    Context: ``most``.
+    """
+
+    code = "too-many-comments"
+    advice = "Go on talking elsewhere."
 
 
 class NothingWasAsked(RuleViolation):
@@ -156,6 +169,8 @@ def comment(command: Comment, state: DecisionState) -> tuple[DecisionEvent, ...]
     case = case_of(state)
     _must_take_part(command.by, case)
     _must_say_something(command.text, case)
+    if case.comments >= MOST_COMMENTS:
+        raise TooManyComments(decision_id=case.decision_id, most=MOST_COMMENTS)
     return (CommentAdded(at=command.now, by=command.by.person, text=command.text),)
 
 

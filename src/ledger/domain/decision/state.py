@@ -132,6 +132,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     has_changed: bool = False
     milestones: tuple[Milestone, ...] = ()
     evidence: int = 0
+    comments: int = 0
     human_seen: bool = False
     redeemed_at: Utc | None = None
     outcome_reported_at: Utc | None = None
