@@ -318,7 +318,7 @@ def test_after_the_item_has_changed_whoever_voted_votes_again():
         votes_invalidated(InvalidationCause.SUBJECT_CHANGED),
     )
 
-    voided.when(cast_vote(by=ANA)).then(replace(voted(by=ANA), subject_digest=digest))
+    voided.when(cast_vote(by=ANA, digest=digest)).then(replace(voted(by=ANA), subject_digest=digest))
 
 
 def test_when_no_side_can_win_any_more_it_moves_up_and_the_votes_are_void():

@@ -145,7 +145,7 @@ def test_so_many_schemas_are_taken_and_no_more() -> None:
     assert refused({"allOf": [{}] * MAX_UNFOLDED}) == {"": "unfolds to more than 500 schemas"}
 
 
-@pytest.mark.parametrize("member", [{"a": 1}, [1], 1.5, 1, None])
+@pytest.mark.parametrize("member", [{"a": 1}, [1], 1, None])
 def test_members_of_an_enum_count_unless_all_are_texts(member: object) -> None:
     texts = [f"text {number}" for number in range(MAX_UNFOLDED)]
     numbers = list(range(MAX_UNFOLDED - 2))
@@ -153,6 +153,21 @@ def test_members_of_an_enum_count_unless_all_are_texts(member: object) -> None:
     assert unfolded({"enum": [member, *numbers]}) == MAX_UNFOLDED
     assert refused({"enum": [member, *texts]}) == {"": "unfolds to more than 500 schemas"}
     taken({"enum": texts})
+
+
+@pytest.mark.parametrize("value", [1.5, [1, 0.1], {"a": [2.5]}])
+def test_no_number_with_a_fraction_is_compared_one_by_one(value: object) -> None:
+    told = "holds a number that is not whole: say by minimum and maximum what may be"
+
+    assert refused({"properties": {"a": {"const": value}}}) == {"/properties/a/const": told}
+    assert refused({"properties": {"a": {"enum": ["x", value]}}}) == {"/properties/a/enum": told}
+
+
+@pytest.mark.parametrize("kind", ["string", ["array", "null"]])
+def test_a_schema_that_no_payload_fits_is_refused(kind: object) -> None:
+    assert refused({"type": kind}) == {"/type": "keeps every payload out: a payload is an object"}
+
+    taken({"type": ["object", "null"]})
 
 
 def test_definitions_count_as_often_as_they_are_used() -> None:

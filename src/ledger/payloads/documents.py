@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from math import isfinite
 from typing import Final, TypeAlias
 
 import msgspec
@@ -12,6 +11,9 @@ from ledger.payloads.faults import Fault, pointer_to
 MAX_BYTES: Final = 64 * 1024
 MAX_DEPTH: Final = 32
 """Objects and arrays inside one another."""
+SMALLEST: Final = 1e-30
+LARGEST: Final = 1e30
+"""Of numbers with a fraction: what lies beyond is compared digit by digit, which takes ten times as long."""
 INTEGERS: Final = range(-(2**63), 2**63)
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -97,8 +99,8 @@ def _wrong(path: Path, node: object) -> Iterator[str]:
         yield "holds a character that cannot be stored"
     if isinstance(node, int) and node not in INTEGERS:
         yield "is an integer beyond 64 bits"
-    if isinstance(node, float) and not isfinite(node):
-        yield "is a number that is too large"
+    if isinstance(node, float) and node != 0 and not SMALLEST <= abs(node) <= LARGEST:
+        yield "is a number that is too large, or too close to zero"
 
 
 def _is_storable(text: str) -> bool:

@@ -103,13 +103,36 @@ def _faults_of(part: Schema, places: frozenset[str], *, is_root: bool) -> Iterat
             yield keyword, "is no keyword that this ledger knows; begin your own with 'x-'"
     if part.get("$schema", DIALECT) not in (DIALECT, DIALECT + "#"):
         yield "$schema", f"is not {DIALECT}"
+    if is_root and not _allows_objects(part):
+        yield "type", "keeps every payload out: a payload is an object"
     if "$ref" in part and not _leads_somewhere(part["$ref"], places):
         yield "$ref", "leads to no schema in this one; it is '#/…', a JSON pointer"
     if str(part.get("format", "date")) not in FORMATS:
         yield "format", f"is none that this ledger checks: {', '.join(sorted(FORMATS))}"
+    yield from _slow(part)
+
+
+def _slow(part: Schema) -> Iterator[tuple[str, str]]:
     for keyword, pattern in _patterns(part):
         if isinstance(pattern, str) and len(pattern) > LONGEST_PATTERN:
             yield keyword, f"has a pattern of more than {LONGEST_PATTERN} characters"
+    for keyword in ("enum", "const"):
+        if _holds_fraction(part.get(keyword)):
+            yield keyword, "holds a number that is not whole: say by minimum and maximum what may be"
+
+
+def _holds_fraction(value: object) -> bool:
+    """Say whether there is a number with a fraction anywhere inside: comparing these takes very long."""
+    if isinstance(value, dict):
+        return any(_holds_fraction(member) for member in value.values())
+    if isinstance(value, list):
+        return any(_holds_fraction(member) for member in value)
+    return isinstance(value, float)
+
+
+def _allows_objects(root: Schema) -> bool:
+    allowed = root.get("type", "object")
+    return allowed == "object" or (isinstance(allowed, list) and "object" in allowed)
 
 
 def _patterns(part: Schema) -> list[tuple[str, object]]:
