@@ -9,13 +9,12 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
 
 from ledger.api.account_wire import Message
-from ledger.api.call import Call, json_response
+from ledger.api.call import STALE, Call, json_response, staleness
 from ledger.api.directory_wire import GroupShown, NewGroups, NewLead, UserShown
 from ledger.api.types import HttpRequest
 from ledger.identity import administering, user_list
 from ledger.identity.user_list import ListedUser
 
-STALE: Final = "Ledger-View-Stale"
 FEEDS: Final = ("directory",)
 
 Limit = Annotated[int, QueryParameter(ge=1, le=100)]
@@ -89,7 +88,7 @@ def _query(limit: int, more_after: str | None) -> str | None:
 
 def _page(call: Call, what: str, shown: Sequence[msgspec.Struct], more: str | None) -> Response[bytes]:
     """Answer with a page, the address of the next one (RFC 8288), and whether the directory is late."""
-    headers = {STALE: ",".join(stale)} if (stale := call.services.progress.stale(FEEDS)) else {}
+    headers = staleness(call.services, *FEEDS)
     if more is not None:
         headers["Link"] = f'</api/auth/{what}?{more}>; rel="next"'
     return json_response(shown, headers=headers)

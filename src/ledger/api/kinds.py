@@ -8,7 +8,7 @@ from litestar.params import FromPath, QueryParameter
 
 from ledger.api import kind_wire as wire
 from ledger.api.bodies import text_of
-from ledger.api.call import Call, etag, json_response
+from ledger.api.call import STALE, Call, etag, json_response, staleness
 from ledger.api.types import HttpRequest
 from ledger.command_handler import Build, Facts, Handled
 from ledger.domain.ids import NO_EVENTS, Version
@@ -24,7 +24,6 @@ from ledger.store.pool import reading
 from ledger.store.streams import read_stream, recorded
 
 FEEDS: Final = ("kinds",)
-STALE: Final = "Ledger-View-Stale"
 
 
 class KindController(Controller):
@@ -111,8 +110,7 @@ class KindController(Controller):
             rows = await kind_rows.page(conn, services.ledger.ledger_id, after=after, limit=limit + 1)
         built_in = [wire.built_in_shown()] if after < BUILT_IN_KIND else []
         found = sorted([*built_in, *map(wire.shown, rows)], key=lambda kind: kind.kind)
-        stale = services.progress.stale(FEEDS)
-        headers = {STALE: ",".join(stale)} if stale else {}
+        headers = staleness(services, *FEEDS)
         if len(found) > limit:
             query = urlencode({"limit": limit, "after": found[limit - 1].kind})
             headers["Link"] = f'</api/kinds?{query}>; rel="next"'

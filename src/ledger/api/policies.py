@@ -9,7 +9,7 @@ from litestar.params import FromPath, QueryParameter
 
 from ledger.api import policy_wire as wire
 from ledger.api import simulating
-from ledger.api.call import Call, etag, json_response
+from ledger.api.call import STALE, Call, etag, json_response, staleness
 from ledger.api.kind_wire import Reason
 from ledger.api.mending_wire import OptionalReason
 from ledger.api.types import HttpRequest
@@ -33,7 +33,6 @@ from ledger.store.pool import reading
 from ledger.store.streams import read_streams, recorded
 
 FEEDS: Final = ("kinds",)
-STALE: Final = "Ledger-View-Stale"
 VERSION: Final = re.compile(r"[0-9]{1,9}")
 
 
@@ -143,8 +142,7 @@ class PolicyController(Controller):
             found = await policy_rows.page(conn, services.ledger.ledger_id, after=after, limit=limit + 1)
         page = found[:limit]
         names = await call.names([row.publication.by for _, row in page if row and row.publication])
-        stale = services.progress.stale(FEEDS)
-        headers = {STALE: ",".join(stale)} if stale else {}
+        headers = staleness(services, *FEEDS)
         if len(found) > limit:
             headers["Link"] = (
                 f'</api/policies?{urlencode({"limit": limit, "after": page[-1][0]})}>; rel="next"'

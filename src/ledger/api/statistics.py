@@ -8,7 +8,7 @@ import msgspec
 from litestar import Controller, Response, get
 from litestar.params import QueryParameter
 
-from ledger.api.call import Call, json_response, own_only
+from ledger.api.call import STALE, Call, json_response, own_only, staleness
 from ledger.api.problems import FieldError, InvalidRequest
 from ledger.api.types import HttpRequest
 from ledger.identity.people import ERASED
@@ -24,7 +24,6 @@ from ledger.projections.statistics_detail import (
     Work,
 )
 
-STALE: Final = "Ledger-View-Stale"
 DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 MOST_DAYS: Final = 366
 USUAL_DAYS: Final = 30
@@ -94,8 +93,7 @@ class StatisticsController(Controller):
             by_day=found.by_day,
             by_analyst=await _named(call, found.by_person),
         )
-        stale = services.progress.stale(("statistics",))
-        return json_response(body, headers={STALE: ",".join(stale)} if stale else {})
+        return json_response(body, headers=staleness(services, "statistics"))
 
 
 async def _named(call: Call, people: tuple[PersonWork, ...]) -> tuple[AnalystWork, ...]:
