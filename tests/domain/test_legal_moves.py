@@ -24,6 +24,10 @@ from ledger.domain.decision.commands import DecisionCommand
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.state import DecisionState
 from ledger.domain.errors import LedgerError
+from ledger.domain.export import state as export_state
+from ledger.domain.export.commands import ExportCommand
+from ledger.domain.export.decide import EXPORT
+from ledger.domain.export.state import ExportState
 from ledger.domain.kind import state as kind_state
 from ledger.domain.kind.commands import KindCommand
 from ledger.domain.kind.decide import KIND
@@ -69,6 +73,7 @@ from tests.builders import (
     ended,
     expire,
     expired,
+    exports,
     grant_lead,
     groups_changed,
     issue_key,
@@ -216,6 +221,9 @@ WEBHOOKS = [
     [webhooks.registered(), webhooks.removed()],
 ]
 
+EXPORT_COMMANDS = [exports.export_ledger(), exports.export_decision()]
+EXPORTS = [[], [exports.ledger_exported()], [exports.decision_exported()]]
+
 
 def written(docstring: str | None) -> dict[tuple[str, str], set[str]]:
     """Read the table: (state, command) → what may come of it; ``refused`` stays with its reason."""
@@ -260,6 +268,7 @@ AGGREGATES = [
     Aggregate(KIND, kind_state, KindState, KindCommand, KINDS, KIND_COMMANDS),
     Aggregate(POLICY, policy_state, PolicyState, PolicyCommand, POLICIES, POLICY_COMMANDS),
     Aggregate(WEBHOOK, webhook_state, WebhookState, WebhookCommand, WEBHOOKS, WEBHOOK_COMMANDS),
+    Aggregate(EXPORT, export_state, ExportState, ExportCommand, EXPORTS, EXPORT_COMMANDS),
     Aggregate(ACCESS, access_state, AccessState, AccessCommand, ACCESSES, ACCESS_COMMANDS),
 ]
 

@@ -18,6 +18,10 @@ from ledger.domain.decision.events import DecisionEvent
 from ledger.domain.decision.item import ThreatAnalysis
 from ledger.domain.decision.state import Answer, Case, DecisionState, Lease, Vote
 from ledger.domain.event import type_name
+from ledger.domain.export.commands import ExportCommand
+from ledger.domain.export.decide import EXPORT
+from ledger.domain.export.events import ExportEvent
+from ledger.domain.export.state import ExportState
 from ledger.domain.kind.commands import KindCommand
 from ledger.domain.kind.decide import KIND
 from ledger.domain.kind.events import KindEvent
@@ -54,6 +58,7 @@ AGGREGATES = [
     (KIND, KindEvent),
     (POLICY, PolicyEvent),
     (WEBHOOK, WebhookEvent),
+    (EXPORT, ExportEvent),
 ]
 EVENTS = [event for decider, _ in AGGREGATES for event in decider.event_types]
 VERSIONS = {
@@ -127,6 +132,8 @@ VERSIONS = {
     "webhook-pinged": 1,
     "dead-letters-replayed": 1,
     "webhook-removed": 1,
+    "ledger-exported": 1,
+    "decision-exported": 1,
 }
 
 
@@ -146,6 +153,7 @@ def test_an_aggregate_knows_all_its_events(decider, union):
         (KIND, KindState),
         (POLICY, PolicyState),
         (WEBHOOK, WebhookState),
+        (EXPORT, ExportState),
     ],
 )
 def test_an_aggregate_knows_all_its_states(decider, union):
@@ -155,7 +163,8 @@ def test_an_aggregate_knows_all_its_states(decider, union):
 
 def test_categories_are_storage_format():
     assert [decider.category for decider, _ in AGGREGATES] == [
-        *("decision", "session", "account", "access", "login", "operations", "kind", "policy", "webhook")
+        *("decision", "session", "account", "access", "login", "operations", "kind", "policy", "webhook"),
+        "export",
     ]
 
 
@@ -178,6 +187,7 @@ def test_every_event_has_its_version():
         KindState,
         PolicyState,
         WebhookState,
+        ExportState,
     ],
 )
 def test_no_two_states_of_an_aggregate_share_a_tag(union):
@@ -197,6 +207,7 @@ def test_no_two_states_of_an_aggregate_share_a_tag(union):
         *(KindEvent, KindCommand, KindState),
         *(PolicyEvent, PolicyCommand, PolicyState),
         *(WebhookEvent, WebhookCommand, WebhookState),
+        *(ExportEvent, ExportCommand, ExportState),
     ],
 )
 def test_what_crosses_a_room_cannot_be_changed(union):

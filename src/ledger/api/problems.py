@@ -35,6 +35,7 @@ from ledger.domain.errors import (
     Unavailable,
     VersionConflict,
 )
+from ledger.domain.export.decide import ExportRule
 from ledger.domain.kind.state import KindRule
 from ledger.domain.operations.decide import ProjectionState
 from ledger.domain.policy.decide import PolicyRule
@@ -54,6 +55,7 @@ STATUSES: Final[tuple[tuple[type[LedgerError], int], ...]] = (
     (WebhookRule, 409),
     (KindRule, 409),
     (PolicyRule, 409),
+    (ExportRule, 409),
     (SessionIsPaused, 409),
     (NotAServiceAccount, 409),
     (NotADecider, 409),

@@ -17,6 +17,7 @@ from ledger.domain.access.decide import ACCESS
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.event import type_name
+from ledger.domain.export.decide import EXPORT
 from ledger.domain.kind.decide import KIND
 from ledger.domain.login.decide import LOGIN
 from ledger.domain.operations.decide import OPERATIONS
@@ -63,6 +64,7 @@ def check_event_types() -> None:
         *KIND.event_types,
         *POLICY.event_types,
         *WEBHOOK.event_types,
+        *EXPORT.event_types,
     )
     validate({type_name(event_type): event_type.schema_version for event_type in types})
 

@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 import msgspec
 
 from ledger.domain.errors import Unavailable
-from ledger.domain.ids import DecisionId, PersonId, Position, SessionId, StreamName, WebhookId
+from ledger.domain.ids import CommandId, DecisionId, PersonId, Position, SessionId, StreamName, WebhookId
 from ledger.store.appender import MAX_QUEUE, Appender
 from ledger.store.migrate import NotMigrated, all_migrations, check_server, pending
 from ledger.store.pool import Pool, connect, open_pool, reading
@@ -173,6 +173,11 @@ def login_stream(person: PersonId) -> StreamName:
 def session_stream(session: SessionId) -> StreamName:
     """Name a session's stream; session ids are random and opaque already."""
     return StreamName(f"session-{session}")
+
+
+def export_stream(export: CommandId) -> StreamName:
+    """Name the stream of one time that somebody took something out; the command that asked for it is its id."""
+    return StreamName(f"export-{export}")
 
 
 def webhook_stream(webhook: WebhookId) -> StreamName:

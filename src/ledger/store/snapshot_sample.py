@@ -9,6 +9,7 @@ from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.decider import C, Decider, E, S, fold
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.errors import Corrupt
+from ledger.domain.export.decide import EXPORT
 from ledger.domain.ids import StreamName
 from ledger.domain.kind.decide import KIND
 from ledger.domain.operations.decide import OPERATIONS
@@ -82,6 +83,8 @@ def _is_right(snapshot: Snapshot, events: Sequence[Stored]) -> bool:  # noqa: PL
             return _replays_to(POLICY, snapshot, events)
         case WEBHOOK.category:
             return _replays_to(WEBHOOK, snapshot, events)
+        case EXPORT.category:
+            return _replays_to(EXPORT, snapshot, events)
         case _:
             return False
 

@@ -18,6 +18,7 @@ from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.decider import Decider
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.event import Event
+from ledger.domain.export.decide import EXPORT
 from ledger.domain.ids import Position, StreamName, Version
 from ledger.domain.kind.decide import KIND
 from ledger.domain.login.decide import LOGIN
@@ -83,6 +84,7 @@ def _fingerprints() -> dict[str, str]:
         KIND.category: fingerprint(KIND),
         POLICY.category: fingerprint(POLICY),
         WEBHOOK.category: fingerprint(WEBHOOK),
+        EXPORT.category: fingerprint(EXPORT),
     }
 
 
