@@ -1,0 +1,1 @@
+"""The log's Merkle tree, signed as it grows: what makes a change of the past show."""
