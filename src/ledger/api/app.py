@@ -21,6 +21,7 @@ from ledger.api.directory import DirectoryController
 from ledger.api.docs import docs_asset, docs_page, openapi_document
 from ledger.api.door import Door
 from ledger.api.evidence import EvidenceController
+from ledger.api.exporting import ExportController
 from ledger.api.factors import FactorController
 from ledger.api.health import HealthController, metrics_text, status
 from ledger.api.keys import KeyController
@@ -64,6 +65,7 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     ProjectionHealthController,
     RebuildController,
     WebhookController,
+    ExportController,
     stream,
     alerts,
     stats,

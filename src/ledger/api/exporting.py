@@ -1,0 +1,111 @@
+"""Taking the ledger out over HTTP: asked for first, which is an event; then fetched, as lines of JSON.
+
+Checkpoint, tiles and entries come from ``/tlog``; here is what opens them, and who the people in them are.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Final
+from uuid import UUID
+
+from litestar import Controller, Response, get, post
+from litestar.params import FromPath, QueryParameter
+from litestar.response import Stream
+
+from ledger.api import export_wire as wire
+from ledger.api.call import Call
+from ledger.api.types import HttpRequest
+from ledger.command_handler import Facts, state_of
+from ledger.domain.export.commands import ExportLedger
+from ledger.domain.export.decide import EXPORT, ExportNotFound, NotInExport, require_export
+from ledger.domain.export.events import LedgerExported, Tier
+from ledger.domain.export.state import LedgerLeft
+from ledger.domain.ids import CommandId, Position
+from ledger.identity.people import list_people
+from ledger.identity.sessions import authority, still_in
+from ledger.store.ledger import export_stream
+from ledger.store.openings import Opening, lines_of, openings
+from ledger.store.streams import read_stream
+
+LINES: Final = "application/x-ndjson"
+PEOPLE_AT_ONCE: Final = 500
+TOO_MUCH: Final = {409: "Less was asked for, or longer than a day ago"}
+
+
+class ExportController(Controller):
+    """The ledger, to be taken away and verified elsewhere."""
+
+    path = "/api/audit/exports"
+    tags = ("Audit",)
+
+    @post("/", status_code=200, opt={"body": wire.NewExport, "answer": wire.Export, "keyed": True})
+    async def begin(self, request: HttpRequest) -> Response[bytes]:
+        """Ask for positions; that is an event before anything goes. Names and keys need a fresh second factor."""
+        call = Call(request)
+        given, provenance = await call.json(wire.NewExport), await call.provenance()
+        size = given.size or await call.services.ledger.head()
+
+        def build(facts: Facts) -> ExportLedger:
+            return ExportLedger(
+                now=facts.now,
+                by=authority(facts, call.principal),
+                tier=given.tier,
+                first=Position(given.from_),
+                last=Position(given.to or size),
+                size=size,
+            )
+
+        handled = await call.handle(
+            EXPORT, export_stream(provenance.command_id), build, provenance=provenance
+        )
+        event = handled.events[0].event
+        if not isinstance(event, LedgerExported):
+            raise ExportNotFound
+        return await call.answer(wire.export_told(provenance.command_id, event), handled=handled)
+
+    @get("/{export_id:str}/payloads", opt={"answer": Opening, "media": LINES, "also": TOO_MUCH})
+    async def payloads(
+        self,
+        request: HttpRequest,
+        export_id: FromPath[str],
+        from_: Annotated[int | None, QueryParameter(name="from", ge=1, le=wire.BIGGEST)] = None,
+        to: Annotated[int | None, QueryParameter(ge=1, le=wire.BIGGEST)] = None,
+    ) -> Stream:
+        """Give salts and payloads, one line a position: all that were asked for, or a part of them."""
+        call = Call(request)
+        left = await _left(call, export_id, Tier.PAYLOAD)
+        first, last = Position(from_ or left.first), Position(to or left.last)
+        if not left.first <= first <= last <= left.last:
+            raise NotInExport(tier=left.tier.value, first=left.first, last=left.last)
+        return Stream(_payloads(call, first, last), media_type=LINES)
+
+    @get("/{export_id:str}/people", opt={"answer": wire.ExportedPerson, "media": LINES, "also": TOO_MUCH})
+    async def people(self, request: HttpRequest, export_id: FromPath[str]) -> Stream:
+        """Give who the people in the ledger are, one line a person; whoever was erased is missing."""
+        call = Call(request)
+        await _left(call, export_id, Tier.DISCLOSED)
+        return Stream(_people(call), media_type=LINES)
+
+
+async def _left(call: Call, export: str, tier: Tier) -> LedgerLeft:
+    try:
+        name = export_stream(CommandId(UUID(export)))
+    except ValueError as no_id:
+        raise ExportNotFound from no_id
+    stream = await read_stream(call.services.ledger, name)
+    state = state_of(EXPORT, stream)
+    return require_export(state, by=call.principal.person, now=call.services.clock(), tier=tier)
+
+
+async def _payloads(call: Call, first: Position, last: Position) -> AsyncIterator[bytes]:
+    ledger = call.services.ledger
+    async for page in openings(ledger.pool, ledger.ledger_id, first=first, last=last):
+        await still_in(call.services.identity, call.principal)  # it lasts: whoever is out gets no more
+        yield lines_of(page)
+
+
+async def _people(call: Call) -> AsyncIterator[bytes]:
+    ledger, after = call.services.ledger, ""
+    while page := await list_people(ledger.pool, ledger.ledger_id, after=after, limit=PEOPLE_AT_ONCE):
+        await still_in(call.services.identity, call.principal)
+        yield lines_of(tuple(map(wire.person_told, page)))
+        after = page[-1].record.username
