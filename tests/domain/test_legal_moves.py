@@ -49,6 +49,10 @@ from ledger.domain.session.commands import SessionCommand
 from ledger.domain.session.decide import SESSION
 from ledger.domain.session.events import ExpiryCause
 from ledger.domain.session.state import SessionState
+from ledger.domain.subject import state as subject_state
+from ledger.domain.subject.commands import SubjectCommand
+from ledger.domain.subject.decide import SUBJECT
+from ledger.domain.subject.state import SubjectState
 from ledger.domain.webhook import state as webhook_state
 from ledger.domain.webhook.commands import WebhookCommand
 from ledger.domain.webhook.decide import WEBHOOK
@@ -97,6 +101,7 @@ from tests.builders import (
     revoked,
     second_factor_enabled,
     step_up,
+    subjects,
     sum_up,
     summed_up,
     take_break,
@@ -208,6 +213,18 @@ POLICY_COMMANDS = [
 DRAFTS = [policies.drafted(2), policies.drafted(3)]
 POLICIES = [DRAFTS, [*DRAFTS, policies.published(2)]]
 
+SUBJECT_COMMANDS = [
+    *(subjects.request(), subjects.withdraw(), subjects.refuse(), subjects.approve()),
+    *(subjects.place(hold=subjects.OTHER_HOLD), subjects.lift()),
+]
+SUBJECTS = [
+    [],
+    [subjects.hold_placed()],
+    [subjects.requested()],
+    [subjects.requested(), subjects.hold_placed()],
+    [subjects.requested(), subjects.erased()],
+]
+
 WEBHOOK_COMMANDS = [
     *(webhooks.register(), webhooks.change(), webhooks.change(webhooks.TERMS), webhooks.pause()),
     *(webhooks.disable(), webhooks.resume(), webhooks.rotate(), webhooks.ping()),
@@ -267,6 +284,7 @@ AGGREGATES = [
     ),
     Aggregate(KIND, kind_state, KindState, KindCommand, KINDS, KIND_COMMANDS),
     Aggregate(POLICY, policy_state, PolicyState, PolicyCommand, POLICIES, POLICY_COMMANDS),
+    Aggregate(SUBJECT, subject_state, SubjectState, SubjectCommand, SUBJECTS, SUBJECT_COMMANDS),
     Aggregate(WEBHOOK, webhook_state, WebhookState, WebhookCommand, WEBHOOKS, WEBHOOK_COMMANDS),
     Aggregate(EXPORT, export_state, ExportState, ExportCommand, EXPORTS, EXPORT_COMMANDS),
     Aggregate(ACCESS, access_state, AccessState, AccessCommand, ACCESSES, ACCESS_COMMANDS),

@@ -31,6 +31,7 @@ from ledger.domain.operations import decide as operations
 from ledger.domain.policy import decide as policies
 from ledger.domain.policy import rules as policy_rules
 from ledger.domain.session.decide import InactiveUser, OwnSessionOnly, SessionAlreadyOpened, SessionNotFound
+from ledger.domain.subject import decide as subjects
 from ledger.domain.webhook import decide as webhooks
 from tests.builders import ANA
 from tests.domain.test_decision_refusals import REFUSALS as OF_DECISIONS
@@ -87,6 +88,18 @@ REFUSALS = {
     operations.NotPaused: ("not-paused", RuleViolation),
     operations.ReasonMissing: ("reason-missing", Invalid),
     operations.RebuildUnderWay: ("rebuild-under-way", RuleViolation),
+    subjects.AccountStillActive: ("account-still-active", RuleViolation),
+    subjects.AlreadyErased: ("already-erased", RuleViolation),
+    subjects.ApprovedByItsRequester: ("approved-by-its-requester", Refused),
+    subjects.ErasureAlreadyRequested: ("erasure-already-requested", RuleViolation),
+    subjects.HoldNotFound: ("hold-not-found", NotFound),
+    subjects.LegalHold: ("legal-hold", RuleViolation),
+    subjects.NoErasureRequested: ("no-erasure-requested", RuleViolation),
+    subjects.NotItsRequester: ("not-its-requester", Refused),
+    subjects.OwnErasure: ("own-erasure", Refused),
+    subjects.RefusedByItsRequester: ("refused-by-its-requester", Refused),
+    subjects.SubjectNotFound: ("subject-not-found", NotFound),
+    subjects.TooManyHolds: ("too-many-holds", RuleViolation),
     webhooks.NoDeadLetters: ("no-dead-letters", RuleViolation),
     webhooks.WebhookExists: ("webhook-exists", RuleViolation),
     webhooks.WebhookHeld: ("webhook-held", RuleViolation),

@@ -42,6 +42,10 @@ from ledger.domain.session.commands import SessionCommand
 from ledger.domain.session.decide import SESSION
 from ledger.domain.session.events import SessionEvent
 from ledger.domain.session.state import SessionState
+from ledger.domain.subject.commands import Subject, SubjectCommand
+from ledger.domain.subject.decide import SUBJECT
+from ledger.domain.subject.events import Removed, SubjectEvent
+from ledger.domain.subject.state import Hold, SubjectState
 from ledger.domain.terms import GroupQuorum, Policy
 from ledger.domain.webhook.commands import WebhookCommand
 from ledger.domain.webhook.decide import WEBHOOK
@@ -57,6 +61,7 @@ AGGREGATES = [
     (OPERATIONS, OperationsEvent),
     (KIND, KindEvent),
     (POLICY, PolicyEvent),
+    (SUBJECT, SubjectEvent),
     (WEBHOOK, WebhookEvent),
     (EXPORT, ExportEvent),
 ]
@@ -123,6 +128,12 @@ VERSIONS = {
     "policy-published": 1,
     "policy-withdrawn": 1,
     "policy-retired": 1,
+    "erasure-requested": 1,
+    "erasure-withdrawn": 1,
+    "erasure-refused": 1,
+    "subject-erased": 1,
+    "legal-hold-placed": 1,
+    "legal-hold-lifted": 1,
     "webhook-registered": 1,
     "webhook-changed": 1,
     "webhook-paused": 1,
@@ -152,6 +163,7 @@ def test_an_aggregate_knows_all_its_events(decider, union):
         (OPERATIONS, OperationsState),
         (KIND, KindState),
         (POLICY, PolicyState),
+        (SUBJECT, SubjectState),
         (WEBHOOK, WebhookState),
         (EXPORT, ExportState),
     ],
@@ -163,8 +175,8 @@ def test_an_aggregate_knows_all_its_states(decider, union):
 
 def test_categories_are_storage_format():
     assert [decider.category for decider, _ in AGGREGATES] == [
-        *("decision", "session", "account", "access", "login", "operations", "kind", "policy", "webhook"),
-        "export",
+        *("decision", "session", "account", "access", "login", "operations", "kind", "policy", "subject"),
+        *("webhook", "export"),
     ]
 
 
@@ -186,6 +198,7 @@ def test_every_event_has_its_version():
         OperationsState,
         KindState,
         PolicyState,
+        SubjectState,
         WebhookState,
         ExportState,
     ],
@@ -206,6 +219,7 @@ def test_no_two_states_of_an_aggregate_share_a_tag(union):
         *(OperationsEvent, OperationsCommand, OperationsState),
         *(KindEvent, KindCommand, KindState),
         *(PolicyEvent, PolicyCommand, PolicyState),
+        *(SubjectEvent, SubjectCommand, SubjectState),
         *(WebhookEvent, WebhookCommand, WebhookState),
         *(ExportEvent, ExportCommand, ExportState),
     ],
@@ -220,6 +234,7 @@ def test_what_crosses_a_room_cannot_be_changed(union):
         *(Answer, Case, Lease, Vote, Policy, ThreatAnalysis, Authority),
         *(TableDiff, NoRebuild, UnderWay, Switched),
         *(Draft, GroupQuorum, Terms),
+        *(Subject, Hold, Removed),
     ],
 )
 def test_what_events_commands_and_states_hold_cannot_be_changed(struct):

@@ -23,6 +23,7 @@ from ledger.domain.login.decide import LOGIN
 from ledger.domain.operations.decide import OPERATIONS
 from ledger.domain.policy.decide import POLICY
 from ledger.domain.session.decide import SESSION
+from ledger.domain.subject.decide import SUBJECT
 from ledger.domain.webhook.decide import WEBHOOK
 from ledger.identity.following import Following
 from ledger.identity.identity import Identity, Limits, utc_now
@@ -63,6 +64,7 @@ def check_event_types() -> None:
         *OPERATIONS.event_types,
         *KIND.event_types,
         *POLICY.event_types,
+        *SUBJECT.event_types,
         *WEBHOOK.event_types,
         *EXPORT.event_types,
     )

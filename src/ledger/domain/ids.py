@@ -17,6 +17,12 @@ EvidenceId = NewType("EvidenceId", UUID)
 BulkId = NewType("BulkId", UUID)
 """One act on many decisions at once."""
 
+SubjectId = NewType("SubjectId", UUID)
+"""Whose personal data it is: a person's id, or one derived from what a submitter called a data subject."""
+
+HoldId = NewType("HoldId", UUID)
+"""A legal hold on somebody's personal data."""
+
 EventId = NewType("EventId", UUID)
 CommandId = NewType("CommandId", UUID)
 FailureId = NewType("FailureId", UUID)

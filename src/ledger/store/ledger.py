@@ -7,7 +7,16 @@ from uuid import UUID, uuid5
 import msgspec
 
 from ledger.domain.errors import Unavailable
-from ledger.domain.ids import CommandId, DecisionId, PersonId, Position, SessionId, StreamName, WebhookId
+from ledger.domain.ids import (
+    CommandId,
+    DecisionId,
+    PersonId,
+    Position,
+    SessionId,
+    StreamName,
+    SubjectId,
+    WebhookId,
+)
 from ledger.store.appender import MAX_QUEUE, Appender
 from ledger.store.migrate import NotMigrated, all_migrations, check_server, pending
 from ledger.store.pool import Pool, connect, open_pool, reading
@@ -142,6 +151,10 @@ class Ledger:
         """Name the stream of the policies of a kind."""
         return StreamName(f"policy-{uuid5(self._namespace, f'policy {kind}')}")
 
+    def data_subject(self, name: str) -> SubjectId:
+        """Give the id of a data subject, by what submitters call it; the id does not give the name away."""
+        return SubjectId(uuid5(self._namespace, f"subject {name}"))
+
     async def head(self) -> Position:
         """Read the last position; 0 when the ledger is empty."""
         async with reading(self.pool) as conn:
@@ -178,6 +191,11 @@ def session_stream(session: SessionId) -> StreamName:
 def export_stream(export: CommandId) -> StreamName:
     """Name the stream of one time that somebody took something out; the command that asked for it is its id."""
     return StreamName(f"export-{export}")
+
+
+def subject_stream(subject: SubjectId) -> StreamName:
+    """Name the stream of what becomes of somebody's personal data; subject ids are opaque already."""
+    return StreamName(f"subject-{subject}")
 
 
 def webhook_stream(webhook: WebhookId) -> StreamName:

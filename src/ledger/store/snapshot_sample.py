@@ -15,6 +15,7 @@ from ledger.domain.kind.decide import KIND
 from ledger.domain.operations.decide import OPERATIONS
 from ledger.domain.policy.decide import POLICY
 from ledger.domain.session.decide import SESSION
+from ledger.domain.subject.decide import SUBJECT
 from ledger.domain.webhook.decide import WEBHOOK
 from ledger.store.pool import Connection
 from ledger.store.snapshots import Snapshot, fingerprint_of, thaw
@@ -64,10 +65,14 @@ async def sample_snapshots(conn: Connection, ledger_id: int, *, most: int = SAMP
     )
 
 
-def _is_right(snapshot: Snapshot, events: Sequence[Stored]) -> bool:  # noqa: PLR0911 - one for each aggregate
+def _is_right(snapshot: Snapshot, events: Sequence[Stored]) -> bool:
     last = (events[-1].version, events[-1].position, events[-1].leaf) if events else None
     if last != (snapshot.version, snapshot.position, snapshot.leaf):
         return False
+    return _is_its_replay(snapshot, events)
+
+
+def _is_its_replay(snapshot: Snapshot, events: Sequence[Stored]) -> bool:  # noqa: PLR0911 - one for each aggregate
     match snapshot.stream.partition("-")[0]:
         case DECISION.category:
             return _replays_to(DECISION, snapshot, events)
@@ -81,6 +86,8 @@ def _is_right(snapshot: Snapshot, events: Sequence[Stored]) -> bool:  # noqa: PL
             return _replays_to(KIND, snapshot, events)
         case POLICY.category:
             return _replays_to(POLICY, snapshot, events)
+        case SUBJECT.category:
+            return _replays_to(SUBJECT, snapshot, events)
         case WEBHOOK.category:
             return _replays_to(WEBHOOK, snapshot, events)
         case EXPORT.category:

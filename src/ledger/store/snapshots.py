@@ -25,6 +25,7 @@ from ledger.domain.login.decide import LOGIN
 from ledger.domain.operations.decide import OPERATIONS
 from ledger.domain.policy.decide import POLICY
 from ledger.domain.session.decide import SESSION
+from ledger.domain.subject.decide import SUBJECT
 from ledger.domain.webhook.decide import WEBHOOK
 from ledger.store.pool import LOST, Pool
 
@@ -83,6 +84,7 @@ def _fingerprints() -> dict[str, str]:
         ACCESS.category: fingerprint(ACCESS),
         KIND.category: fingerprint(KIND),
         POLICY.category: fingerprint(POLICY),
+        SUBJECT.category: fingerprint(SUBJECT),
         WEBHOOK.category: fingerprint(WEBHOOK),
         EXPORT.category: fingerprint(EXPORT),
     }
