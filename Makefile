@@ -132,7 +132,7 @@ adr: $(SERVICE) ## begin a decision record: make adr TITLE="what was decided"
 	@TITLE='$(subst ','\'',$(TITLE))' $(BIN)/python -m tools.new_adr
 
 .PHONY: openapi
-openapi: $(DEV) ## rewrite docs/openapi.json from the routes
+openapi: $(DEV) ## rewrite docs/openapi.json from the routes, unless that breaks a client
 	$(BIN)/python -m tools.snapshots openapi
 
 .PHONY: events

@@ -14,6 +14,7 @@ import msgspec
 
 from ledger.domain.event import Event
 from ledger.upcasters.chain import CHAIN
+from tools.contract import breaks, unexplained
 from tools.event_types import ROOT, aggregate_of, event_types
 from tools.moves import WORKFLOW, workflow
 from tools.shapes import shape_of
@@ -45,6 +46,12 @@ def openapi() -> str:
     described = importlib.import_module("ledger.api.app").openapi()
     return msgspec.json.format(described, indent=2).decode() + "\n"
 
+
+CHANGELOG: Final = ROOT / "CHANGELOG.md"
+NAME_IT: Final = (
+    "Keep what clients depend on. Where that cannot be, name each call in backticks, as in `GET /health`, under "
+    "'### Breaking' in the unreleased part of CHANGELOG.md, with what its clients have to do."
+)
 
 SNAPSHOTS: Final[dict[str, tuple[Path, Callable[[], str]]]] = {
     "events": (ROOT / "docs" / "events.md", events),
@@ -103,13 +110,25 @@ def _fields(event: type[Event]) -> Iterator[tuple[str, str]]:
                     yield ast.unparse(field.target), ast.unparse(field.annotation).replace("|", "or")
 
 
+def broken_promises(path: Path, current: str) -> list[str]:
+    """Say how the interface as it is now breaks clients of the one described at ``path``, where nobody has said so."""
+    if path.stem != "openapi" or not path.exists():
+        return []
+    found = unexplained(breaks(path.read_bytes(), current.encode()), CHANGELOG.read_text(encoding="utf-8"))
+    return [f"Breaks clients: {one}" for one in found]
+
+
 def main(arguments: list[str]) -> int:
     """Write or compare; 0 when all is level."""
     behind = 0
     for name in [argument for argument in arguments if argument != "--check"] or SNAPSHOTS:
         path, make = SNAPSHOTS[name]
         current = make()
-        if "--check" not in arguments:
+        broken = broken_promises(path, current)
+        if broken:
+            print(*broken, NAME_IT, sep="\n")
+            behind = 1
+        elif "--check" not in arguments:
             path.write_text(current, encoding="utf-8")
         elif not path.exists() or path.read_text(encoding="utf-8") != current:
             print(
