@@ -23,11 +23,13 @@ from ledger.identity import factor_rows
 from ledger.identity.factor_check import FACTOR_PURPOSE
 from ledger.identity.identity import Identity
 from ledger.identity.keys import Keyring
+from ledger.personal import keys
 from ledger.settings import Settings
 from ledger.store.ledger import Ledger
 from ledger.store.snapshot_sample import SnapshotSample
 from ledger.store.snapshots import fingerprint_of
 from ledger.webhooks.webhooks import Webhooks
+from tests.builders import NOW
 from tests.support.databases import Cluster, Database
 from tests.webhooks.house import registered
 
@@ -63,12 +65,13 @@ def test_a_sound_installation_is_healthy(installed: Database, capsys: pytest.Cap
         "rights",
         "second factors",
         "webhooks",
+        "sealed text",
         "snapshots",
         "clock",
         "owner's login",
     ]
     assert doctor() == 0
-    assert capsys.readouterr().out.count("✓ ") == 11
+    assert capsys.readouterr().out.count("✓ ") == 12
 
 
 def test_nothing_is_there_before_the_first_start(
@@ -367,3 +370,18 @@ async def test_webhooks_whose_secret_the_key_does_not_open_are_told(database: Da
     found = (await findings_of(database.service_url))["webhooks"]
     assert found.verdict is Verdict.BAD
     assert found.seen.startswith("the secrets of 1 were sealed with another secret key")
+
+
+async def test_keys_of_data_subjects_that_the_secret_key_does_not_open_are_told(
+    database: Database, ledger: Ledger
+):
+    identity = Identity.of(ledger, secret_keys=["another key, of which nobody knows any more"])
+    assert (await findings_of(database.service_url))["sealed text"].verdict is Verdict.GOOD
+
+    await keys.key_for(
+        ledger, identity.subject_keys, ledger.data_subject("ann"), stream=StreamName("decision-1"), now=NOW
+    )
+
+    found = (await findings_of(database.service_url))["sealed text"]
+    assert found.verdict is Verdict.BAD
+    assert found.seen.startswith("1 key(s) of data subjects were wrapped with another secret key")

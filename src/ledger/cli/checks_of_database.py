@@ -7,6 +7,7 @@ from typing import Final
 from ledger.cli.checks import Finding, Verdict, bad, good, warning
 from ledger.cli.database import OWNER_VARIABLE, SERVICE_VARIABLE, Database
 from ledger.identity.factor_check import count_unreadable
+from ledger.personal import keys as subject_keys
 from ledger.store.inspection import Rights, clock_of, rights_of, version_of
 from ledger.store.ledger import LEDGER_ID
 from ledger.store.migrate import MigrationChanged, ServerTooOld, all_migrations, check_server, pending
@@ -41,6 +42,7 @@ async def check_database(database: Database, *, secret_keys: Sequence[str]) -> A
             yield _judge_rights(await rights_of(conn))
             yield await _second_factors(conn, secret_keys)
             yield await _webhooks(conn, secret_keys)
+            yield await _subject_keys(conn, secret_keys)
             yield _judge_snapshots(await sample_snapshots(conn, LEDGER_ID))
         yield await _clock(conn)
     finally:
@@ -104,6 +106,17 @@ async def _webhooks(conn: DirectConnection, secret_keys: Sequence[str]) -> Findi
         seen = f"the secrets of {unreadable} were sealed with another secret key: nothing is sent to them"
         return bad("webhooks", seen, f"{SET_THE_OLD_KEY}, or rotate their secrets")
     return good("webhooks", "the secret key opens the secrets of all there are")
+
+
+async def _subject_keys(conn: DirectConnection, secret_keys: Sequence[str]) -> Finding:
+    unreadable = await subject_keys.count_unreadable(conn, LEDGER_ID, secret_keys)
+    if unreadable:
+        seen = (
+            f"{unreadable} key(s) of data subjects were wrapped with another secret key: "
+            "what they sealed reads 'unreadable', which is not 'erased'"
+        )
+        return bad("sealed text", seen, "Set LEDGER_SECRET_KEY or LEDGER_PREVIOUS_SECRET_KEYS to that key")
+    return good("sealed text", "the secret key opens the keys of all data subjects")
 
 
 def _judge_snapshots(sample: SnapshotSample) -> Finding:

@@ -33,7 +33,15 @@ from ledger.limiting.shared import Shared
 from ledger.operations.rebuilder import Rebuilder
 from ledger.projections.progress import Progress
 from ledger.projections.runner import Runner
-from ledger.reactions import failed_logins, releases, sessions, timers, webhook_following, webhook_sweeping
+from ledger.reactions import (
+    failed_logins,
+    releases,
+    sessions,
+    subject_keys,
+    timers,
+    webhook_following,
+    webhook_sweeping,
+)
 from ledger.reactions.webhook_sending import Courier
 from ledger.settings import Settings
 from ledger.store.ledger import Ledger
@@ -185,6 +193,7 @@ def _tasks(
         yield from services.live.tasks()
     if services.runner is not None:
         yield "sessions", lambda: sessions.run_forever(identity)
+        yield "subject-keys", lambda: subject_keys.run_forever(identity)
         yield "releases", lambda: releases.run_forever(identity.ledger, identity.clock)
         yield "timers", lambda: timers.run_forever(identity.ledger, identity.clock)
         yield "rebuilds", Rebuilder(identity.ledger).run_forever

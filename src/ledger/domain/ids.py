@@ -43,6 +43,9 @@ Version = NewType("Version", int)
 Position = NewType("Position", int)
 """An event's place in the whole ledger: 1, 2, 3 … without holes, in commit order."""
 
+SubjectKeyId = NewType("SubjectKeyId", str)
+"""Names the key of a data subject and commits to it: SHA-256 in base64url, 43 characters."""
+
 Digest = NewType("Digest", str)
 """A SHA-256 in lower-case hexadecimal, 64 characters."""
 

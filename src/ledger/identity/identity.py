@@ -27,6 +27,7 @@ from ledger.store.streams import new_command_id
 SYSTEM: Final = "system"
 OPERATOR: Final = "operator"
 LABEL: Final = "Decision Ledger"
+SUBJECT_KEY_PURPOSE: Final = "subject-key"
 
 
 def utc_now() -> datetime:
@@ -55,6 +56,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     passwords: Passwords
     tokens: Tokens
     factor_keys: Keyring
+    subject_keys: Keyring
+    """What the keys of data subjects are wrapped under."""
     api_keys: KeyMemory
     uses: Uses
     label: str
@@ -99,6 +102,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
             passwords=passwords or Passwords(),
             tokens=Tokens(secret_keys, issuer=issuer),
             factor_keys=Keyring(secret_keys, "second-factor"),
+            subject_keys=Keyring(secret_keys, SUBJECT_KEY_PURPOSE),
             api_keys=KeyMemory(ledger.pool, ledger.ledger_id),
             uses=Uses(timedelta(seconds=limits.seen_every_seconds)),
             label=label,

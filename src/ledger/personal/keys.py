@@ -1,0 +1,184 @@
+"""The keys of data subjects: wrapped under a key of the service, one or a few for each subject, none once erased.
+
+Theory. Nothing of a key is held between two calls: whatever opens or seals asks for it, so that a deleted key is gone
+for every process at the same moment. A subject may have several keys (two submissions at once, a service whose secret
+key was lost): each names itself, and all of them go together.
+"""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+import msgspec
+import structlog
+
+from ledger.domain.ids import StreamName, SubjectId, SubjectKeyId
+from ledger.identity import sealed as boxes
+from ledger.identity.identity import SUBJECT_KEY_PURPOSE, writing
+from ledger.identity.keys import Keyring
+from ledger.personal.tokens import SubjectKey
+from ledger.store.ledger import Ledger
+from ledger.store.pool import Connection, reading
+
+log = structlog.get_logger()
+
+# $1 ledger, $2 subject
+OF_SUBJECT: Final = """
+select key_id, subject, wrapped, kek_id from work.subject_keys
+where ledger_id = $1 and subject = $2
+order by created_at desc, key_id
+"""
+# $1 ledger, $2 key ids
+NAMED: Final = """
+select key_id, subject, wrapped, kek_id from work.subject_keys where ledger_id = $1 and key_id = any($2)
+"""
+# $1 ledger, $2 behind this key id, $3 at most this many
+PAGE: Final = """
+select key_id, subject, wrapped, kek_id from work.subject_keys
+where ledger_id = $1 and key_id > $2
+order by key_id
+limit $3
+"""
+# $1 ledger, $2 key id, $3 subject, $4 wrapped, $5 under which key, $6 now
+KEEP: Final = """
+insert into work.subject_keys (ledger_id, key_id, subject, wrapped, kek_id, created_at)
+values ($1, $2, $3, $4, $5, $6)
+"""
+# $1 ledger, $2 stream, $3 key id, $4 subject
+NOTE: Final = """
+insert into work.decision_subjects (ledger_id, stream, key_id, subject) values ($1, $2, $3, $4)
+on conflict (ledger_id, stream, key_id) do nothing
+"""
+# $1 ledger, $2 subject
+DELETE: Final = "delete from work.subject_keys where ledger_id = $1 and subject = $2"
+# $1 ledger, $2 subject
+FORGET: Final = "delete from work.decision_subjects where ledger_id = $1 and subject = $2"
+# $1 ledger, $2 subject
+STREAMS: Final = """
+select distinct stream from work.decision_subjects where ledger_id = $1 and subject = $2 order by stream
+"""
+# $1 ledger, $2 ids of the keys they are wrapped under, $3 at most this many
+WRAPPED_BY: Final = """
+select key_id, subject, wrapped, kek_id from work.subject_keys
+where ledger_id = $1 and kek_id = any($2)
+order by key_id
+limit $3
+"""
+# $1 ledger, $2 key id, $3 as it was wrapped, $4 wrapped anew, $5 under which key
+REWRAP: Final = """
+update work.subject_keys set wrapped = $4, kek_id = $5 where ledger_id = $1 and key_id = $2 and wrapped = $3
+"""
+# $1 ledger
+COUNTED: Final = """
+select kek_id, count(*) as keys from work.subject_keys where ledger_id = $1 group by kek_id
+"""
+
+
+class KeptKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key as it is kept; ``key`` is ``None`` where no secret key of this service unwraps it."""
+
+    key_id: SubjectKeyId
+    subject: SubjectId
+    key: SubjectKey | None
+
+
+async def key_for(
+    ledger: Ledger, keyring: Keyring, subject: SubjectId, *, stream: StreamName, now: datetime
+) -> SubjectKey:
+    """Give a key of a subject, made if there is none that can be read, and note that a decision is about them.
+
+    Raises:
+        Unavailable: the database cannot be reached.
+    """
+    async with writing(ledger.pool) as conn:
+        rows = await conn.fetch(OF_SUBJECT, ledger.ledger_id, subject)
+        key = next((kept.key for row in rows if (kept := _kept(row, keyring)).key is not None), None)
+        if key is None:
+            key = SubjectKey.new()
+            wrapped, kek_id = _wrapped(keyring, subject, key), keyring.current.key_id
+            await conn.execute(KEEP, ledger.ledger_id, key.key_id, subject, wrapped, kek_id, now)
+        await conn.execute(NOTE, ledger.ledger_id, stream, key.key_id, subject)
+    return key
+
+
+async def keys_named(
+    ledger: Ledger, keyring: Keyring, ids: Collection[SubjectKeyId]
+) -> Mapping[SubjectKeyId, SubjectKey | None]:
+    """Look keys up: the erased are missing, those that cannot be unwrapped are ``None``.
+
+    Raises:
+        DatabaseUnreachable: the connection is lost, or none is free.
+    """
+    if not ids:
+        return {}
+    async with reading(ledger.pool) as conn:
+        rows = await conn.fetch(NAMED, ledger.ledger_id, list(ids))
+    return {kept.key_id: kept.key for kept in (_kept(row, keyring) for row in rows)}
+
+
+async def all_keys(
+    conn: Connection, ledger_id: int, keyring: Keyring, *, at_once: int = 500
+) -> AsyncIterator[KeptKey]:
+    """Give every key there is, at constant memory."""
+    after = ""
+    while rows := await conn.fetch(PAGE, ledger_id, after, at_once):
+        for row in rows:
+            yield _kept(row, keyring)
+        after = rows[-1]["key_id"]
+
+
+async def streams_about(conn: Connection, ledger_id: int, subject: SubjectId) -> tuple[StreamName, ...]:
+    """Name the decisions that are about a subject, and some that were never submitted; none once they are erased."""
+    rows = await conn.fetch(STREAMS, ledger_id, subject)
+    return tuple(StreamName(row["stream"]) for row in rows)
+
+
+async def delete_keys(conn: Connection, ledger_id: int, subject: SubjectId) -> int:
+    """Erase all that was sealed for a subject, and which decisions were about them; say how many keys are gone.
+
+    What the caller needs to know of those decisions it reads before.
+    """
+    await conn.execute(FORGET, ledger_id, subject)
+    deleted = await conn.execute(DELETE, ledger_id, subject)
+    return int(deleted.rpartition(" ")[2])
+
+
+async def rewrap(ledger: Ledger, keyring: Keyring, *, at_most: int) -> int:
+    """Wrap keys that an earlier secret key has wrapped under the current one; say how many.
+
+    Raises:
+        Unavailable: the database cannot be reached.
+    """
+    async with writing(ledger.pool) as conn:
+        rows, done = await conn.fetch(WRAPPED_BY, ledger.ledger_id, keyring.previous_ids(), at_most), 0
+        for row in rows:
+            kept = _kept(row, keyring)
+            if kept.key is None:
+                log.warning("subject_key.unreadable", key_id=kept.key_id)
+                continue
+            wrapped = _wrapped(keyring, kept.subject, kept.key)
+            await conn.execute(
+                REWRAP, ledger.ledger_id, kept.key_id, row["wrapped"], wrapped, keyring.current.key_id
+            )
+            done += 1
+    return done
+
+
+async def count_unreadable(conn: Connection, ledger_id: int, secret_keys: Sequence[str]) -> int:
+    """Count the keys that none of ``secret_keys`` unwraps: what they sealed cannot be read."""
+    keyring = Keyring(secret_keys, SUBJECT_KEY_PURPOSE)
+    rows = await conn.fetch(COUNTED, ledger_id)
+    return sum(int(row["keys"]) for row in rows if keyring.find(row["kek_id"]) is None)
+
+
+def _wrapped(keyring: Keyring, subject: SubjectId, key: SubjectKey) -> bytes:
+    return boxes.seal(keyring, subject, key.secret.hex())
+
+
+def _kept(row: asyncpg.Record, keyring: Keyring) -> KeptKey:
+    """Unwrap a key, and make sure that it is the one it is called."""
+    subject, key_id = SubjectId(row["subject"]), SubjectKeyId(row["key_id"])
+    secret = boxes.unseal(keyring, subject, row["kek_id"], row["wrapped"])
+    key = None if secret is None else SubjectKey(bytes.fromhex(secret))
+    return KeptKey(key_id=key_id, subject=subject, key=key if key and key.key_id == key_id else None)
