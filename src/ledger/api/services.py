@@ -12,6 +12,7 @@ from ledger.limiting.limiter import Limiter
 from ledger.limiting.rates import Rates
 from ledger.projections.progress import Progress
 from ledger.projections.runner import Runner
+from ledger.sealing.notary import Notary
 from ledger.store.ledger import Ledger
 from ledger.webhooks.webhooks import Webhooks
 
@@ -30,6 +31,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     runner: Runner | None
     identity: Identity
     webhooks: Webhooks
+    notary: Notary
     clock: Callable[[], datetime]
     service_name: str
     live: Live

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from ledger.api.services import Services
 from ledger.api.uploads import Uploads
 from ledger.cli.guarding import going_on
+from ledger.cli.sealing import notary_of
 from ledger.delivery.live import Live
 from ledger.domain.access.decide import ACCESS
 from ledger.domain.account.decide import ACCOUNT
@@ -140,12 +141,13 @@ async def composed(
     *,
     only: Part | None = None,
     tells_webhooks: bool = False,
+    seals: bool = False,
 ) -> AsyncIterator[Services]:
     """Start everything behind the HTTP side on an open ledger; stops it, and the ledger, in the end.
 
     ``only`` one part leaves the other to another process: ``api`` feeds no projections and reacts to nothing.
     ``tells_webhooks`` is for a service that stays: a command would break off what it had begun to send, and may have
-    been started where other addresses can be reached.
+    been started where other addresses can be reached. So is ``seals``, where the notary seals what is appended.
     """
     progress = Progress(ledger)
     runner = None if only == "api" else Runner(ledger, progress)
@@ -159,6 +161,7 @@ async def composed(
         runner=runner,
         identity=identity,
         webhooks=hooks,
+        notary=notary_of(ledger, settings, seals=seals and only != "api"),
         clock=utc_now,
         service_name=settings.service_name,
         cors_origins=settings.cors_origins,
@@ -191,6 +194,9 @@ def _tasks(
     yield "failed-logins", lambda: failed_logins.run_forever(identity)
     if only != "workers":
         yield from services.live.tasks()
+        yield "notary", services.notary.run_forever
+    if services.notary.sealer is not None:
+        yield "sealing", services.notary.sealer.run_forever
     if services.runner is not None:
         yield "sessions", lambda: sessions.run_forever(identity)
         yield "subject-keys", lambda: subject_keys.run_forever(identity)
