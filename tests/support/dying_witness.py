@@ -37,7 +37,9 @@ def main() -> None:
         return replace(path, target)
 
     with Memory(state) as memory:
-        witness = Witness(Cosigner("witness.example/w1", bytes(32)), memory, [parse_key(vkey)], clock=lambda: 1)
+        witness = Witness(
+            Cosigner("witness.example/w1", bytes(32)), memory, [parse_key(vkey)], clock=lambda: 1
+        )
         os.fsync, Path.replace = dying_flush, dying_replace
         answer = witness.add_checkpoint(sys.stdin.buffer.read())
     print(answer.status, answer.body, sep="\n", end="")

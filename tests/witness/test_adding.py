@@ -1,10 +1,14 @@
 """What a witness answers to a checkpoint: every status of C2SP tlog-witness, and what it remembers."""
 
+import itertools
 from base64 import b64decode, b64encode
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.verifier.notes import parse_key
@@ -38,10 +42,7 @@ def test_a_cosignature_is_over_the_time_and_the_checkpoint(witness: Witness, log
 
 def test_what_continues_by_proof_is_cosigned(witness: Witness, log: SmallLog):
     sizes = [0, 1, 2, 7, 8, 9, 31, 64]
-    answers = [
-        witness.add_checkpoint(log.request(old, new))
-        for old, new in zip(sizes, sizes[1:], strict=False)
-    ]
+    answers = [witness.add_checkpoint(log.request(old, new)) for old, new in itertools.pairwise(sizes)]
     assert [answer.status for answer in answers] == [200] * 7
 
 
@@ -78,7 +79,7 @@ def test_another_root_at_the_same_size_is_a_conflict(witness: Witness, log: Smal
 
 
 def test_two_signed_checkpoints_that_contradict_are_kept_as_evidence(
-    witness: Witness, log: SmallLog, tmp_path_factory: pytest.TempPathFactory, memory: Memory
+    witness: Witness, log: SmallLog, memory: Memory
 ):
     witness.add_checkpoint(log.request(0, 5))
     other = log.fork(at=2)
@@ -157,7 +158,7 @@ def test_an_old_size_above_the_new_one_is_malformed(witness: Witness, log: Small
 @pytest.mark.parametrize(
     "mangle",
     [
-        lambda good: b"",
+        lambda good: good[:0],
         lambda good: good.replace(b"old 0", b"old"),
         lambda good: good.replace(b"old 0", b"old 00"),
         lambda good: good.replace(b"old 0", b"old -1"),
@@ -197,22 +198,17 @@ def test_each_log_is_remembered_by_itself(memory: Memory, log: SmallLog):
 @given(st.binary(max_size=400))
 def test_whatever_comes_is_read_or_refused(raw: bytes):
     for candidate in (raw, b"old 0\n\n" + raw):
-        try:
+        with suppress(RequestMalformed):
             parsed(candidate)
-        except RequestMalformed as refused:
-            assert str(refused)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.integers(0, 64), st.integers(0, 64), st.integers(0, 400), st.integers(0, 7))
-def test_one_flipped_bit_never_gets_a_cosignature_of_another_history(
-    log: SmallLog, tmp_path_factory: pytest.TempPathFactory, old: int, new: int, at: int, bit: int
-):
-    old, new = sorted((old, new))
-    with Memory(tmp_path_factory.mktemp("state")) as memory:
+@given(st.tuples(st.integers(0, 64), st.integers(0, 64)), st.integers(0, 400), st.integers(0, 7))
+def test_one_flipped_bit_never_gets_another_text_cosigned(sizes: tuple[int, int], at: int, bit: int):
+    log, (old, new) = SmallLog(), sorted(sizes)
+    with TemporaryDirectory() as folder, Memory(Path(folder)) as memory:
         witness = Witness(Cosigner(NAME, bytes(32)), memory, [parse_key(log.vkey)], clock=lambda: SECONDS)
         witness.add_checkpoint(log.request(0, old))
-        honest = bytearray(log.request(old, new))
-        honest[at % len(honest)] ^= 1 << bit
-        answer = witness.add_checkpoint(bytes(honest))
-        assert answer.status != 200 or log.text(new) in bytes(honest).decode()
+        flipped = bytearray(log.request(old, new))
+        flipped[at % len(flipped)] ^= 1 << bit
+        answer = witness.add_checkpoint(bytes(flipped))
+        assert answer.status != 200 or log.text(new).encode() in flipped

@@ -26,6 +26,9 @@ kind: Final = App(name="kind", help="See what sorts of items can be submitted; a
 policy: Final = App(
     name="policy", help="See under which terms people decide; two administrators change them, over HTTP."
 )
+witness: Final = App(
+    name="witness", help="Remember the checkpoints of others, so that no log can tell two stories."
+)
 
 app.command("ledger.cli.serve:serve", name="serve", help="Run the service: HTTP, projections, reactions.")
 app.command("ledger.cli.migrate:migrate", name="migrate", help="Bring the database to this release's shape.")
@@ -35,6 +38,7 @@ app.command(projections)
 app.command(webhooks)
 app.command(kind)
 app.command(policy)
+app.command(witness)
 app.command(
     "ledger.cli.importing:import_file",
     name="import",
@@ -91,3 +95,5 @@ projections.command("ledger.cli.mending:resume", name="resume", help="Let a proj
 webhooks.command("ledger.cli.webhooks:show", name="list", help="Show the webhooks and how they are doing.")
 webhooks.command("ledger.cli.webhooks:dead", name="dead", help="List messages that were given up.")
 webhooks.command("ledger.cli.webhooks:replay", name="replay", help="Send what was given up again.")
+
+witness.command("ledger.cli.witness:serve", name="serve", help="Serve a witness: cosign what continues.")
