@@ -211,6 +211,11 @@ def webhook_stream(webhook: WebhookId) -> StreamName:
     return StreamName(f"webhook-{webhook}")
 
 
+def reading_stream(session: SessionId) -> StreamName:
+    """Name the stream of what is read of the history in a session."""
+    return StreamName(f"reading-{session}")
+
+
 async def _check_shape(url: str) -> None:
     conn = await connect(url)
     try:
