@@ -35,7 +35,7 @@ WORDED: Final = ("notes", "reason", "text", "question", "answer", "details", "es
 PLAN_ANEW: Final = "set local plan_cache_mode = force_custom_plan"
 # $1 ledger, $2 behind this position, $3 up to this one, $4 types, $5 stream, $6 actor, $7 correlation, $8 command,
 # $9 recorded from, $10 recorded before, $11 words and $12 the fields they may be in (each null: any), $13 at most this
-# many, $14 none behind this many bytes
+# many, $14 none behind this many bytes, $15 the words as they stand in JSON: most payloads need not be taken apart
 ASCENDING: Final = r"""
 select position, stream, version, type, schema_version, event_id, recorded_at, actor, command_id, causation_id,
        correlation_id, envelope, leaf_hash, payload
@@ -51,9 +51,13 @@ from (
           and ($6::text is null or actor = $6) and ($7::text is null or correlation_id = $7)
           and ($8::uuid is null or command_id = $8)
           and ($9::timestamptz is null or recorded_at >= $9) and ($10::timestamptz is null or recorded_at < $10)
-          and ($11::text is null or exists (
-              select from jsonb_each_text(replace(convert_from(payload, 'UTF8'), '\u0000', '\ufffd')::jsonb) field
-              where field.key = any($12::text[]) and position(lower($11) in lower(field.value)) > 0))
+          and ($11::text is null or case
+              when position(lower($15) in lower(convert_from(payload, 'UTF8'))) > 0
+              then exists (
+                  select from jsonb_each_text(replace(convert_from(payload, 'UTF8'), '\u0000', '\ufffd')::jsonb) field
+                  where field.key = any($12::text[]) and position(lower($11) in lower(field.value)) > 0)
+              else false
+          end)
         order by position
         limit $13
     ) page
@@ -77,9 +81,13 @@ from (
           and ($6::text is null or actor = $6) and ($7::text is null or correlation_id = $7)
           and ($8::uuid is null or command_id = $8)
           and ($9::timestamptz is null or recorded_at >= $9) and ($10::timestamptz is null or recorded_at < $10)
-          and ($11::text is null or exists (
-              select from jsonb_each_text(replace(convert_from(payload, 'UTF8'), '\u0000', '\ufffd')::jsonb) field
-              where field.key = any($12::text[]) and position(lower($11) in lower(field.value)) > 0))
+          and ($11::text is null or case
+              when position(lower($15) in lower(convert_from(payload, 'UTF8'))) > 0
+              then exists (
+                  select from jsonb_each_text(replace(convert_from(payload, 'UTF8'), '\u0000', '\ufffd')::jsonb) field
+                  where field.key = any($12::text[]) and position(lower($11) in lower(field.value)) > 0)
+              else false
+          end)
         order by position desc
         limit $13
     ) page
@@ -269,6 +277,7 @@ async def _look(
             list(WORDED),
             limit,
             most,
+            None if sought.words is None else msgspec.json.encode(sought.words)[1:-1].decode(),
         )
     return tuple(stored_in(row) for row in rows)
 
