@@ -73,7 +73,7 @@ def _is_right(snapshot: Snapshot, events: Sequence[Stored]) -> bool:
     return _is_its_replay(snapshot, events)
 
 
-def _is_its_replay(snapshot: Snapshot, events: Sequence[Stored]) -> bool:  # noqa: PLR0911 - one for each aggregate
+def _is_its_replay(snapshot: Snapshot, events: Sequence[Stored]) -> bool:  # noqa: C901, PLR0911 - one for each aggregate
     match snapshot.stream.partition("-")[0]:
         case DECISION.category:
             return _replays_to(DECISION, snapshot, events)
