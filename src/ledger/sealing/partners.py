@@ -29,7 +29,7 @@ set tried_at = excluded.tried_at, failures = 0, problem = null, forked_at = null
 # $1 ledger, $2 partner, $3 now, $4 problem, $5 size of a history that is not ours; null: nothing was said of one
 FAILED: Final = """
 insert into work.notary_partners as p (ledger_id, partner, tried_at, failures, problem, forked_at, forked_size)
-values ($1, $2, $3, 1, $4, case when $5::bigint is null then null else $3 end, $5)
+values ($1, $2, $3, 1, $4, case when $5::bigint is not null then $3::timestamptz end, $5)
 on conflict (ledger_id, partner) do update
 set tried_at = excluded.tried_at, failures = least(p.failures + 1, 1000000), problem = excluded.problem,
     forked_at = coalesce(p.forked_at, excluded.forked_at), forked_size = coalesce(p.forked_size, excluded.forked_size)
