@@ -536,6 +536,17 @@ def test_a_value_that_was_sealed_for_another_event_is_named(tmp_path: Path):
     assert found(report) == ("sealed-wrong", 3, on("a")[0].stream)
 
 
+def test_a_value_may_be_carried_on_by_later_events(tmp_path: Path):
+    token = sealed_token("it hurts", event_id=EVENT)
+    said = [*saying(token), *saying(token, event_id="01890000-0000-7000-8000-000000000009")]
+
+    report = verify(disclosed([ANNS, BOBS], said, [SUBJECT_KEY]).write(tmp_path / "bundle"))
+
+    assert report.verdict is Verdict.VERIFIED
+    assert report.disclosed is not None
+    assert report.disclosed.opened == 2
+
+
 def test_a_value_that_does_not_open_with_its_key_is_named(tmp_path: Path):
     token = sealed_token("it hurts", event_id=EVENT)
     said = saying(token.replace(":reason:", ":notes:"))

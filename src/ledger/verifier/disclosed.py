@@ -48,7 +48,7 @@ class KeyDiffers(Tampered):
 
 
 class SealedWrong(Tampered):
-    """A sealed value does not open with the key that its id commits to, or was sealed for another event.
+    """A sealed value does not open with the key that its id commits to, or no event of its command brought it.
 
     Context: ``position``, ``stream``, the ``field`` that it was sealed as.
     """
@@ -118,11 +118,13 @@ class Disclosed:
         self._people = dict(_people(folder))
         self._keys = dict(_keys(folder))
         self._unseen = set(self._people)
+        self._brought = set[int]()
 
     def take(self, position: int, envelope: Envelope, payload: bytes, began: str) -> None:
         """Check what a payload, already checked itself, says about names and sealed values.
 
-        ``began`` is the id of the first event of its command; empty: not known.
+        ``began`` is the id of the first event of its command; empty: not known. A sealed value names the command that
+        brought it; later events may carry it on, as it was.
 
         Raises:
             PersonDiffers, SealedWrong: it does not fit what was disclosed.
@@ -152,8 +154,11 @@ class Disclosed:
     def _open(self, position: int, envelope: Envelope, token: re.Match[str], began: str) -> None:
         key_id, event_id, field, _, sealed = token.groups()
         key = self._keys.get(key_id)
-        is_own = event_id == began or not began
-        if is_own and (key is None or _opens(key, sealed, f"{event_id}|{field}|{key_id}")):
+        if event_id == began or not began:
+            self._brought.add(hash(token[0]))
+        if hash(token[0]) in self._brought and (
+            key is None or _opens(key, sealed, f"{event_id}|{field}|{key_id}")
+        ):
             self.counted.erased += key is None
             self.counted.opened += key is not None
             return
