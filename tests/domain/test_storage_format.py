@@ -38,10 +38,6 @@ from ledger.domain.policy.commands import PolicyCommand
 from ledger.domain.policy.decide import POLICY
 from ledger.domain.policy.events import PolicyEvent
 from ledger.domain.policy.state import Draft, PolicyState
-from ledger.domain.reading.commands import ReadingCommand
-from ledger.domain.reading.decide import READING
-from ledger.domain.reading.events import ReadingEvent
-from ledger.domain.reading.state import ReadingState
 from ledger.domain.session.commands import SessionCommand
 from ledger.domain.session.decide import SESSION
 from ledger.domain.session.events import SessionEvent
@@ -68,7 +64,6 @@ AGGREGATES = [
     (SUBJECT, SubjectEvent),
     (WEBHOOK, WebhookEvent),
     (EXPORT, ExportEvent),
-    (READING, ReadingEvent),
 ]
 EVENTS = [event for decider, _ in AGGREGATES for event in decider.event_types]
 VERSIONS = {
@@ -150,13 +145,12 @@ VERSIONS = {
     "webhook-removed": 1,
     "ledger-exported": 1,
     "decision-exported": 1,
-    "history-read": 1,
 }
 
 
 @pytest.mark.parametrize(("decider", "union"), AGGREGATES)
 def test_an_aggregate_knows_all_its_events(decider, union):
-    assert set(decider.event_types) == set(get_args(union) or (union,))
+    assert set(decider.event_types) == set(get_args(union))
 
 
 @pytest.mark.parametrize(
@@ -172,7 +166,6 @@ def test_an_aggregate_knows_all_its_events(decider, union):
         (SUBJECT, SubjectState),
         (WEBHOOK, WebhookState),
         (EXPORT, ExportState),
-        (READING, ReadingState),
     ],
 )
 def test_an_aggregate_knows_all_its_states(decider, union):
@@ -183,7 +176,7 @@ def test_an_aggregate_knows_all_its_states(decider, union):
 def test_categories_are_storage_format():
     assert [decider.category for decider, _ in AGGREGATES] == [
         *("decision", "session", "account", "access", "login", "operations", "kind", "policy", "subject"),
-        *("webhook", "export", "reading"),
+        *("webhook", "export"),
     ]
 
 
@@ -208,7 +201,6 @@ def test_every_event_has_its_version():
         SubjectState,
         WebhookState,
         ExportState,
-        ReadingState,
     ],
 )
 def test_no_two_states_of_an_aggregate_share_a_tag(union):
@@ -230,11 +222,10 @@ def test_no_two_states_of_an_aggregate_share_a_tag(union):
         *(SubjectEvent, SubjectCommand, SubjectState),
         *(WebhookEvent, WebhookCommand, WebhookState),
         *(ExportEvent, ExportCommand, ExportState),
-        *(ReadingEvent, ReadingCommand, ReadingState),
     ],
 )
 def test_what_crosses_a_room_cannot_be_changed(union):
-    assert all(struct.__struct_config__.frozen for struct in get_args(union) or (union,))
+    assert all(struct.__struct_config__.frozen for struct in get_args(union))
 
 
 @pytest.mark.parametrize(

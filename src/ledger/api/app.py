@@ -20,11 +20,11 @@ from ledger.api.decisions import DecisionController
 from ledger.api.directory import DirectoryController
 from ledger.api.docs import docs_asset, docs_page, openapi_document
 from ledger.api.door import Door
+from ledger.api.erasing import ErasureController
 from ledger.api.evidence import EvidenceController
 from ledger.api.exporting import ExportController
 from ledger.api.factors import FactorController
 from ledger.api.health import HealthController, metrics_text, status
-from ledger.api.history import HistoryController
 from ledger.api.keys import KeyController
 from ledger.api.kinds import KindController
 from ledger.api.openapi import describe
@@ -66,8 +66,8 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     ProjectionHealthController,
     RebuildController,
     WebhookController,
+    ErasureController,
     ExportController,
-    HistoryController,
     stream,
     alerts,
     stats,

@@ -19,7 +19,6 @@ from ledger.command_handler import Facts
 from ledger.domain.decision.commands import DecisionCommand
 from ledger.domain.decision.decide import DECISION
 from ledger.identity.sessions import authority
-from ledger.personal.covering import Covering
 from ledger.projections.views import statistics as statistics_view
 from ledger.store.pool import reading
 
@@ -48,13 +47,11 @@ class DecisionController(Controller):
         def build(facts: Facts) -> DecisionCommand:
             return submission.command(facts, call.services.ledger, authority(facts, call.principal))
 
-        stream = call.services.ledger.decision_stream(submission.decision_id)
         handled = await call.handle(
             DECISION,
-            stream,
+            call.services.ledger.decision_stream(submission.decision_id),
             build,
             reads=streams_behind(call.services.ledger, submission.kind),
-            cover=Covering(call.services.identity, stream),
         )
         body = Submitted(message="Decision submitted successfully", analysis_id=submission.decision_id)
         return await call.answer(body, handled=handled, feeds=FEEDS, is_tagged=True)
@@ -78,7 +75,7 @@ class DecisionController(Controller):
         names = await named(call, people_in(row))
         details = for_people if own_only(call.principal) is None else for_machines
         item = written(row, details(row, names, call.services.clock()))
-        return await call.shown(msgspec.Raw(item), headers={"ETag": etag(row.version)})
+        return json_response(msgspec.Raw(item), headers={"ETag": etag(row.version)})
 
     @get(
         "/{analysis_id:str}/response",
@@ -96,4 +93,4 @@ class DecisionController(Controller):
         stream = call.services.ledger.decision_stream(wanted)
         found = await answered(request, stream, lambda: row_of(call, wanted), seconds=wait)
         body = wire.told(wanted, found.answer, found.decided_by)
-        return await call.shown(body, headers={"ETag": etag(found.version)})
+        return json_response(body, headers={"ETag": etag(found.version)})

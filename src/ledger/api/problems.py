@@ -39,9 +39,11 @@ from ledger.domain.export.decide import ExportRule
 from ledger.domain.kind.state import KindRule
 from ledger.domain.operations.decide import ProjectionState
 from ledger.domain.policy.decide import PolicyRule
+from ledger.domain.subject.decide import SubjectRule
 from ledger.domain.webhook.decide import WebhookRule
 from ledger.limiting.rates import TooManyRequests
 from ledger.payloads.faults import Faulty
+from ledger.store.evidence import EvidenceErased
 
 log = structlog.get_logger()
 
@@ -55,6 +57,8 @@ STATUSES: Final[tuple[tuple[type[LedgerError], int], ...]] = (
     (WebhookRule, 409),
     (KindRule, 409),
     (PolicyRule, 409),
+    (SubjectRule, 409),
+    (EvidenceErased, 410),
     (ExportRule, 409),
     (SessionIsPaused, 409),
     (NotAServiceAccount, 409),

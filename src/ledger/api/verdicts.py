@@ -8,7 +8,6 @@ from litestar import Controller, Response, post
 from litestar.params import FromPath, QueryParameter
 
 from ledger.api import wire
-from ledger.api.bodies import must_not_be_sealed
 from ledger.api.call import Call
 from ledger.api.desk import FEEDS, Wish, act, named
 from ledger.api.problems import FieldError, InvalidRequest
@@ -67,7 +66,6 @@ class VerdictController(Controller):
         """Move a decision up to the next level."""
         if not escalation_reason.strip():
             raise InvalidRequest(FieldError("escalation_reason", "is a text that says why"))
-        must_not_be_sealed(escalation_reason, "escalation_reason")
         wanted = decision_id(analysis_id)
         verdict = Verdict(
             decision_id=wanted,

@@ -82,7 +82,13 @@ async def reactivate(
         return ReactivateAccount(now=asked.now, by=asked.by, reason=reason)
 
     person = await _find(identity, username, by)
-    return await _change(identity, person, order, by, provenance)
+
+    async def hold_row(conn: Connection) -> None:
+        """Keep whoever is about to erase them waiting, or learn that it was done."""
+        if not await people.hold(conn, identity.ledger.ledger_id, person):
+            raise AccountNotFound
+
+    return await _change(identity, person, order, by, provenance, alongside=hold_row)
 
 
 async def change_role(

@@ -46,6 +46,12 @@ select person_id, username, email, full_name, salt, created_at
 from work.people where ledger_id = $1 and username_folded > $2
 order by username_folded limit $3
 """
+# $1 ledger, $2 person
+HOLD: Final = "select person_id from work.people where ledger_id = $1 and person_id = $2 for key share"
+# $1 ledger, $2 folded user names
+HOLD_NAMES: Final = """
+select username from work.people where ledger_id = $1 and username_folded = any($2) order by person_id for key share
+"""
 # $1 ledger
 ANYBODY: Final = "select exists (select from work.people where ledger_id = $1)"
 
@@ -168,6 +174,17 @@ async def list_people(pool: Pool, ledger_id: int, *, after: str = "", limit: int
     async with reading(pool) as conn:
         rows = await conn.fetch(LIST, ledger_id, folded(after), limit)
     return tuple(_person(row) for row in rows)
+
+
+async def hold(conn: Connection, ledger_id: int, person: PersonId) -> bool:
+    """Let a person not be erased before the caller's transaction has ended; ``False``: they are not there."""
+    return await conn.fetchval(HOLD, ledger_id, person) is not None
+
+
+async def hold_names(conn: Connection, ledger_id: int, usernames: Sequence[str]) -> frozenset[str]:
+    """As ``hold``, of people by user name, for whoever is about to write names down; name those that are there."""
+    rows = await conn.fetch(HOLD_NAMES, ledger_id, [folded(username) for username in usernames])
+    return frozenset(row["username"] for row in rows)
 
 
 async def is_anybody_there(pool: Pool, ledger_id: int) -> bool:

@@ -15,6 +15,7 @@ from ledger.domain.ids import Position, WebhookId
 from ledger.identity.identity import writing
 from ledger.webhooks import queue
 from ledger.webhooks.messages import messages_for
+from ledger.webhooks.naming import named_still
 from ledger.webhooks.webhooks import Webhooks
 
 log = structlog.get_logger()
@@ -54,6 +55,7 @@ async def _queue_page(hooks: Webhooks, webhooks: Sequence[WebhookId], after: Pos
     page = await read_notices(ledger, after=after)
     async with writing(ledger.pool) as conn:
         moved = await queue.move(conn, ledger.ledger_id, webhooks, after=after, upto=page.after)
-        messages = [one for wanted in moved for one in messages_for(wanted, page.notices)]
+        notices = await named_still(conn, ledger.ledger_id, page.notices) if moved else ()
+        messages = [one for wanted in moved for one in messages_for(wanted, notices)]
         if messages:
             await queue.queue(conn, ledger.ledger_id, messages, hooks.clock())

@@ -1,13 +1,13 @@
 """The content of evidence files, in pieces beside the log; what the log says of them proves them (ADR 0021)."""
 
 import hashlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
 import msgspec
 
-from ledger.domain.errors import Corrupt
+from ledger.domain.errors import Corrupt, LedgerError
 from ledger.domain.ids import Digest, EvidenceId, StreamName
 from ledger.store.pool import Connection, Pool, reading
 
@@ -27,6 +27,31 @@ insert into work.evidence_chunks (ledger_id, evidence_id, number, content) value
 CHUNK: Final = """
 select content from work.evidence_chunks where ledger_id = $1 and evidence_id = $2 and number = $3
 """
+# $1 ledger, $2 streams of decisions, $3 now
+ERASE: Final = """
+with erased as (
+    update work.evidence set erased_at = $3
+    where ledger_id = $1 and stream = any($2) and erased_at is null
+    returning evidence_id
+), gone as (
+    delete from work.evidence_chunks c using erased e where c.ledger_id = $1 and c.evidence_id = e.evidence_id
+)
+select count(*) from erased
+"""
+# $1 ledger, $2 files
+ERASED: Final = """
+select evidence_id from work.evidence where ledger_id = $1 and evidence_id = any($2) and erased_at is not null
+"""
+
+
+class EvidenceErased(LedgerError):
+    """The content of this file has been erased.
+
+    Context: ``evidence``.
+    """
+
+    code = "evidence-erased"
+    advice = "It told of somebody whose personal data was erased; the log proves what was attached, and that it is gone."
 
 
 class EvidenceDamaged(Corrupt):
@@ -63,10 +88,24 @@ async def keep(
         await conn.execute(KEEP_CHUNK, ledger_id, evidence, number, chunk)
 
 
+async def erase(conn: Connection, ledger_id: int, streams: Sequence[StreamName], now: datetime) -> int:
+    """Delete the content of every file of these decisions, in the caller's transaction; say how many there were."""
+    return int(await conn.fetchval(ERASE, ledger_id, list(streams), now))
+
+
+async def erased_of(pool: Pool, ledger_id: int, files: Sequence[EvidenceId]) -> frozenset[EvidenceId]:
+    """Say whose content among these has been erased."""
+    if not files:
+        return frozenset()
+    async with reading(pool) as conn:
+        return frozenset(row["evidence_id"] for row in await conn.fetch(ERASED, ledger_id, list(files)))
+
+
 async def verify(pool: Pool, ledger_id: int, content: Content) -> None:
     """Read a file through, at constant memory.
 
     Raises:
+        EvidenceErased: it is no more.
         EvidenceDamaged: it is not what its size and its digest say.
         DatabaseUnreachable: the connection is lost.
     """
@@ -75,6 +114,8 @@ async def verify(pool: Pool, ledger_id: int, content: Content) -> None:
         digest.update(chunk)
         size += len(chunk)
     if (size, digest.hexdigest()) != (content.size, content.sha256):
+        if await erased_of(pool, ledger_id, [content.evidence]):
+            raise EvidenceErased(evidence=content.evidence)
         raise EvidenceDamaged(evidence=content.evidence)
 
 

@@ -71,14 +71,14 @@ class Folder:
         self.root = root
         self.names = set(_names(root, root))
 
-    def read(self, name: str, *, most: int = SMALL) -> bytes:
-        """Read a file that has at most so many bytes.
+    def read(self, name: str) -> bytes:
+        """Read a small file.
 
         Raises:
-            FileMissing, FileTooLarge: it is not there, or larger.
+            FileMissing, FileTooLarge: it is not there, or not small.
         """
         path = self.path(name)
-        if path.stat().st_size > most:
+        if path.stat().st_size > SMALL:
             raise FileTooLarge(file=name)
         return path.read_bytes()
 

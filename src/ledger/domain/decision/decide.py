@@ -152,6 +152,6 @@ DECISION: Final = Decider[DecisionCommand, DecisionState, DecisionEvent](
     initial=NotSubmitted(),
     decide=decide,
     evolve=evolve,
-    version=5,
+    version=4,
 )
 """The Decision aggregate, as a value."""

@@ -1,0 +1,248 @@
+"""What administrators and the operator do about somebody's personal data: each act is an event, its rows commit with it."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, assert_never
+
+import msgspec
+
+from ledger.command_handler import Alongside, Facts, Handled, done_before, handle, handle_after, rehearse
+from ledger.domain.account.decide import ACCOUNT
+from ledger.domain.account.state import Registered
+from ledger.domain.authority import Authority
+from ledger.domain.event import Utc
+from ledger.domain.ids import HoldId, PersonId, StreamName
+from ledger.domain.subject.commands import (
+    ApproveErasure,
+    LiftHold,
+    PlaceHold,
+    RefuseErasure,
+    RequestErasure,
+    Subject,
+    SubjectCommand,
+    WithdrawErasure,
+)
+from ledger.domain.subject.decide import SUBJECT
+from ledger.domain.subject.events import LegalBasis, Removed, SubjectEvent, SubjectKind
+from ledger.erasing import data_subjects, persons, rows
+from ledger.erasing.rows import Named
+from ledger.identity.identity import Identity, settled
+from ledger.identity.sessions import Principal, authority, reads_of
+from ledger.store.envelope import Provenance
+from ledger.store.ledger import account_stream, subject_stream
+from ledger.store.pool import Connection
+
+
+class Actor(msgspec.Struct, frozen=True, kw_only=True):
+    """Who does it; no ``principal``: the operator of the machine."""
+
+    principal: Principal | None
+    provenance: Provenance
+
+
+class _Asked(msgspec.Struct, frozen=True, kw_only=True):
+    now: Utc
+    by: Authority | None
+
+
+class _Gone(msgspec.Struct, frozen=True, kw_only=True):
+    """What an attempt to erase has deleted, and what it found that forbids it."""
+
+    held_with: int
+    removed: Removed
+
+
+NOTHING: Final = Removed()
+NOTHING_GONE: Final = _Gone(held_with=0, removed=NOTHING)
+
+
+async def request(
+    identity: Identity, named: Named, actor: Actor, *, basis: LegalBasis, reason: str
+) -> Handled[SubjectEvent]:
+    """Ask for an erasure; nothing is erased yet.
+
+    Raises:
+        LedgerError: as ``decide`` of subjects, and as ``handle``.
+    """
+
+    def order(asked: _Asked) -> RequestErasure:
+        return RequestErasure(now=asked.now, by=asked.by, about=named.about, basis=basis, reason=reason)
+
+    async def write_row(conn: Connection) -> None:
+        await rows.note_request(conn, identity.ledger.ledger_id, named)
+
+    return await _handle(identity, named, order, actor, write_row)
+
+
+async def withdraw(
+    identity: Identity, named: Named, principal: Principal, provenance: Provenance, *, reason: str
+) -> Handled[SubjectEvent]:
+    """Ask for it no more; refusals as ``request``."""
+
+    def build(facts: Facts) -> WithdrawErasure:
+        return WithdrawErasure(
+            now=facts.now, by=authority(facts, principal), about=named.about, reason=reason
+        )
+
+    return await _end(identity, named, build, principal, provenance)
+
+
+async def refuse(
+    identity: Identity, named: Named, principal: Principal, provenance: Provenance, *, reason: str
+) -> Handled[SubjectEvent]:
+    """Say no to what somebody else asked for; refusals as ``request``."""
+
+    def build(facts: Facts) -> RefuseErasure:
+        return RefuseErasure(now=facts.now, by=authority(facts, principal), about=named.about, reason=reason)
+
+    return await _end(identity, named, build, principal, provenance)
+
+
+async def approve(
+    identity: Identity, named: Named, principal: Principal, provenance: Provenance
+) -> Handled[SubjectEvent]:
+    """Erase what somebody else asked to have erased: all of it goes in the transaction that says so, or nothing.
+
+    A refusal is found before anything is deleted; under the lock of the append everything is looked at once more.
+
+    Raises:
+        LedgerError: as ``decide`` of subjects, and as ``handle_after``.
+    """
+    ledger, about = identity.ledger, named.about
+    done = await done_before(ledger, SUBJECT, provenance) if provenance.is_keyed else None
+    if done is not None:
+        return done
+    target = subject_stream(about.subject)
+    reads = sorted({*reads_of(principal), *_accounts(about)})
+
+    def build(facts: Facts, gone: _Gone) -> SubjectCommand:
+        return ApproveErasure(
+            now=facts.now,
+            by=authority(facts, principal),
+            about=about,
+            is_active=any(_is_active(facts, stream) for stream in _accounts(about)),
+            held_with=gone.held_with,
+            removed=gone.removed,
+        )
+
+    async def effect(conn: Connection) -> _Gone:
+        return await _erase_unless_held(conn, ledger.ledger_id, about, identity.clock())
+
+    await rehearse(
+        ledger, SUBJECT, target, lambda facts: build(facts, NOTHING_GONE), clock=identity.clock, reads=reads
+    )
+    handled = await handle_after(
+        ledger, SUBJECT, target, effect, build, clock=identity.clock, provenance=provenance, reads=reads
+    )
+    await settled(identity, handled.position)
+    return handled
+
+
+async def place_hold(
+    identity: Identity, named: Named, actor: Actor, *, hold: HoldId, reason: str
+) -> Handled[SubjectEvent]:
+    """Let nothing be erased until this hold is lifted; refusals as ``request``."""
+
+    def order(asked: _Asked) -> PlaceHold:
+        return PlaceHold(now=asked.now, by=asked.by, about=named.about, hold=hold, reason=reason)
+
+    async def write_row(conn: Connection) -> None:
+        await rows.take_turns(conn)
+        await rows.note_hold(conn, identity.ledger.ledger_id, named)
+
+    return await _handle(identity, named, order, actor, write_row)
+
+
+async def lift_hold(
+    identity: Identity, named: Named, actor: Actor, *, hold: HoldId, reason: str
+) -> Handled[SubjectEvent]:
+    """Take one hold away; refusals as ``request``."""
+
+    def order(asked: _Asked) -> LiftHold:
+        return LiftHold(now=asked.now, by=asked.by, about=named.about, hold=hold, reason=reason)
+
+    async def write_row(conn: Connection) -> None:
+        await rows.note_lift(conn, identity.ledger.ledger_id, named.about.subject)
+
+    return await _handle(identity, named, order, actor, write_row)
+
+
+async def _handle(
+    identity: Identity,
+    named: Named,
+    order: Callable[[_Asked], SubjectCommand],
+    actor: Actor,
+    alongside: Alongside,
+) -> Handled[SubjectEvent]:
+    principal = actor.principal
+
+    def build(facts: Facts) -> SubjectCommand:
+        return order(_Asked(now=facts.now, by=None if principal is None else authority(facts, principal)))
+
+    return await handle(
+        identity.ledger,
+        SUBJECT,
+        subject_stream(named.about.subject),
+        build,
+        clock=identity.clock,
+        provenance=actor.provenance,
+        reads=() if principal is None else reads_of(principal),
+        alongside=alongside,
+    )
+
+
+async def _end(
+    identity: Identity,
+    named: Named,
+    build: Callable[[Facts], SubjectCommand],
+    principal: Principal,
+    provenance: Provenance,
+) -> Handled[SubjectEvent]:
+    async def write_row(conn: Connection) -> None:
+        await rows.note_end(conn, identity.ledger.ledger_id, named.about.subject)
+
+    return await handle(
+        identity.ledger,
+        SUBJECT,
+        subject_stream(named.about.subject),
+        build,
+        clock=identity.clock,
+        provenance=provenance,
+        reads=reads_of(principal),
+        alongside=write_row,
+    )
+
+
+async def _erase_unless_held(conn: Connection, ledger_id: int, about: Subject, now: datetime) -> _Gone:
+    await rows.take_turns(conn)
+    await rows.forget(conn, ledger_id, about.subject)
+    held_with = await _held_with(conn, ledger_id, about)
+    removed = NOTHING if held_with else await _erase(conn, ledger_id, about, now)
+    return _Gone(held_with=held_with, removed=removed)
+
+
+async def _held_with(conn: Connection, ledger_id: int, about: Subject) -> int:
+    """Count the holds on others that forbid it: a person's rows are nobody else's."""
+    if about.kind is SubjectKind.PERSON:
+        return 0
+    return await data_subjects.held_with(conn, ledger_id, about.subject)
+
+
+async def _erase(conn: Connection, ledger_id: int, about: Subject, now: datetime) -> Removed:
+    match about.kind:
+        case SubjectKind.PERSON:
+            return await persons.erase(conn, ledger_id, PersonId(about.subject))
+        case SubjectKind.DATA_SUBJECT:
+            return await data_subjects.erase(conn, ledger_id, about.subject, now)
+        case _:
+            assert_never(about.kind)
+
+
+def _accounts(about: Subject) -> tuple[StreamName, ...]:
+    """Name the account that must be deactivated, and stay so: a person has one."""
+    return (account_stream(PersonId(about.subject)),) if about.kind is SubjectKind.PERSON else ()
+
+
+def _is_active(facts: Facts, stream: StreamName) -> bool:
+    account = facts.state(ACCOUNT, stream)
+    return isinstance(account, Registered) and account.is_active

@@ -1,0 +1,69 @@
+"""Finding subjects: a person by user name or, once that is gone, by id; a data subject by what submitters call it."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from ledger.command_handler import state_of
+from ledger.domain.ids import PersonId, SubjectId
+from ledger.domain.subject.commands import Subject
+from ledger.domain.subject.decide import SUBJECT, SubjectNotFound
+from ledger.domain.subject.events import SubjectKind
+from ledger.domain.subject.state import SubjectState
+from ledger.erasing import data_subjects
+from ledger.erasing.rows import Named
+from ledger.identity import people
+from ledger.store.ledger import Ledger, account_stream, subject_stream
+from ledger.store.pool import reading
+from ledger.store.streams import read_stream, read_streams
+
+
+async def find(ledger: Ledger, kind: str, name: str) -> Named:
+    """Find whom ``kind`` and ``name`` mean.
+
+    A name that is the id of somebody registered means them, whatever anybody else is called.
+
+    Raises:
+        SubjectNotFound: there is no such kind, or nothing is known of such a subject.
+    """
+    match kind:
+        case SubjectKind.PERSON.value:
+            return await _person(ledger, name)
+        case SubjectKind.DATA_SUBJECT.value:
+            return await _data_subject(ledger, name)
+        case _:
+            raise SubjectNotFound
+
+
+async def states_now(ledger: Ledger, subjects: Sequence[SubjectId]) -> dict[SubjectId, SubjectState]:
+    """Say what became of subjects' data, as the log has it."""
+    streams = await read_streams(ledger, [subject_stream(subject) for subject in subjects])
+    return {subject: state_of(SUBJECT, streams[subject_stream(subject)]) for subject in subjects}
+
+
+async def _person(ledger: Ledger, name: str) -> Named:
+    person = await _by_id(ledger, name)
+    if person is None:
+        found = await people.find(ledger.pool, ledger.ledger_id, name)
+        person = None if found is None else found.person
+    if person is None:
+        raise SubjectNotFound
+    return Named(about=Subject(kind=SubjectKind.PERSON, subject=SubjectId(person)), label=None)
+
+
+async def _by_id(ledger: Ledger, name: str) -> PersonId | None:
+    try:
+        person = PersonId(UUID(name))
+    except ValueError:
+        return None
+    return person if (await read_stream(ledger, account_stream(person))).events else None
+
+
+async def _data_subject(ledger: Ledger, name: str) -> Named:
+    if not people.is_storable(name):
+        raise SubjectNotFound
+    subject = ledger.data_subject(name)
+    async with reading(ledger.pool) as conn:
+        is_known = await data_subjects.is_known(conn, ledger.ledger_id, subject)
+    if not (is_known or (await read_stream(ledger, subject_stream(subject))).events):
+        raise SubjectNotFound
+    return Named(about=Subject(kind=SubjectKind.DATA_SUBJECT, subject=subject), label=name)
