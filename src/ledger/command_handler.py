@@ -28,6 +28,7 @@ from ledger.store.streams import (
     draft,
     event_ids,
     load_streams,
+    new_command_id,
     read_command,
     read_stream,
     recorded,
@@ -63,6 +64,10 @@ class Facts:
 Build: TypeAlias = Callable[[Facts], C]
 Alongside: TypeAlias = Callable[[Connection], Awaitable[None]]
 """Writes the rows that must commit together with the events; may be called again after a rollback."""
+Cover: TypeAlias = Callable[[S, C, Provenance], Awaitable[tuple[C, Provenance]]]
+"""Makes of a command on a state, and of where it comes from, what is to be stored; may refuse, once an attempt."""
+Recognise: TypeAlias = Callable[[str, str], Awaitable[bool]]
+"""Says whether the digest that a stored command carries may be that of this request, though it is not the same."""
 
 
 class Handled(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
@@ -99,12 +104,15 @@ async def handle(
     reads: Sequence[StreamName] = (),
     if_match: Version | None = None,
     alongside: Alongside | None = None,
+    cover: Cover[S, C] | None = None,
+    recognise: Recognise | None = None,
 ) -> Handled[E]:
     """Carry out one command on ``target``.
 
     1. Load the target and the ``reads`` in one round trip.
     2. A keyed command that has happened before answers from its stored events.
-    3. ``build`` makes the command of what was loaded; decide. A refusal is raised and never retried.
+    3. ``build`` makes the command of what was loaded, ``cover`` what is stored of it; decide. A refusal is raised and
+       never retried.
     4. Append after exactly what was loaded: through the process's appender, or, with ``alongside``, in one
        transaction with the rows it writes.
     5. On a conflict begin again with fresh facts and a fresh moment: three attempts in all, a random wait of
@@ -125,15 +133,15 @@ async def handle(
             if (
                 provenance.is_keyed or attempt > 1
             ):  # after the load, or what was loaded may hold its own effect
-                done = await done_before(ledger, decider, provenance)
+                done = await done_before(ledger, decider, provenance, recognise)
                 if done is not None:
                     return done
             if streams[
                 target
             ].version():  # what does not exist is first of all not found: the decider says so
                 await _check_precondition(ledger, streams[target], if_match)
-            drafted, events = _decide(
-                decider, streams, target, build, now=clock(), provenance=provenance, reads=reads
+            drafted, events = await _decide(
+                decider, streams, target, build, cover, now=clock(), provenance=provenance, reads=reads
             )
             await _check_precondition(ledger, streams[target], if_match)
             if not events:
@@ -145,7 +153,9 @@ async def handle(
                     raise _final(unsettled) from unsettled.__cause__
                 await asyncio.sleep(CONFLICT_WAIT * attempt * random.random())  # noqa: S311 - spreads retries
             else:
-                handled = await _outcome(ledger, decider, drafted, events, landed)
+                handled = await _outcome(
+                    ledger, decider, drafted, events, landed, provenance=provenance, recognise=recognise
+                )
                 _take_snapshot(ledger, decider, streams[target], handled)
                 return handled
     raise AssertionError  # the loop above returns or raises
@@ -160,6 +170,7 @@ async def rehearse(
     clock: Callable[[], datetime],
     reads: Sequence[StreamName] = (),
     if_match: Version | None = None,
+    cover: Cover[S, C] | None = None,
 ) -> tuple[E, ...]:
     """Say what ``handle`` would do at this moment; nothing is written, and nothing is promised.
 
@@ -168,8 +179,10 @@ async def rehearse(
         PreconditionFailed: the target is not at ``if_match``.
     """
     streams = await load_streams(ledger, [target, *reads])
-    facts = Facts(clock(), streams)
-    events = decider.decide(build(facts), facts.state(decider, target))
+    nobody = Provenance(actor="", command_id=new_command_id())
+    _, events = await _decide(
+        decider, streams, target, build, cover, now=clock(), provenance=nobody, reads=()
+    )
     await _check_precondition(ledger, streams[target], if_match)
     return events
 
@@ -212,7 +225,7 @@ async def handle_after(
                     raise _final(unsettled) from unsettled.__cause__
                 await asyncio.sleep(CONFLICT_WAIT * attempt * random.random())  # noqa: S311 - spreads retries
             else:
-                return await _outcome(ledger, decider, drafted, events, landed)
+                return await _outcome(ledger, decider, drafted, events, landed, provenance=provenance)
     raise AssertionError  # the loop above returns or raises
 
 
@@ -227,18 +240,22 @@ def _final(unsettled: VersionConflict | _RunAgain) -> Exception:
     return cause if isinstance(cause, asyncpg.UniqueViolationError) else OutcomeUnknown()
 
 
-def _decide(
+async def _decide(
     decider: Decider[C, S, E],
     streams: Mapping[StreamName, Stream],
     target: StreamName,
     build: Build[C],
+    cover: Cover[S, C] | None,
     *,
     now: datetime,
     provenance: Provenance,
     reads: Sequence[StreamName],
 ) -> tuple[Append, tuple[E, ...]]:
     facts = Facts(now, streams)
-    events = decider.decide(build(facts), facts.state(decider, target))
+    command, state = build(facts), facts.state(decider, target)
+    if cover is not None:
+        command, provenance = await cover(state, command, provenance)
+    events = decider.decide(command, state)
     return draft(streams[target], events, provenance, [streams[name] for name in reads]), events
 
 
@@ -295,7 +312,9 @@ async def _landed(conn: Connection, ledger: Ledger, drafted: Append) -> Landed:
     return landed
 
 
-async def done_before(ledger: Ledger, decider: Decider[C, S, E], provenance: Provenance) -> Handled[E] | None:
+async def done_before(
+    ledger: Ledger, decider: Decider[C, S, E], provenance: Provenance, recognise: Recognise | None = None
+) -> Handled[E] | None:
     """Find what a keyed command did when it was sent before; ``None``: it has not happened.
 
     Raises:
@@ -304,7 +323,9 @@ async def done_before(ledger: Ledger, decider: Decider[C, S, E], provenance: Pro
     stored = await read_command(ledger, event_ids(provenance, 1)[0])
     if not stored:
         return None
-    if _request_of(stored[0]) != provenance.request:
+    request = _request_of(stored[0])
+    is_same = request == provenance.request
+    if not is_same and (recognise is None or not await recognise(request, provenance.request)):
         raise KeyReused
     events = tuple(recorded(one, decider.event_types) for one in stored)
     return _handled(events)
@@ -315,13 +336,20 @@ def _request_of(stored: Stored) -> str:
 
 
 async def _outcome(
-    ledger: Ledger, decider: Decider[C, S, E], drafted: Append, events: Sequence[E], landed: Landed
+    ledger: Ledger,
+    decider: Decider[C, S, E],
+    drafted: Append,
+    events: Sequence[E],
+    landed: Landed,
+    *,
+    provenance: Provenance,
+    recognise: Recognise | None = None,
 ) -> Handled[E]:
     if isinstance(landed, Appended):
         return _handled(
             tuple(_as_recorded(drafted, landed, number, event) for number, event in enumerate(events))
         )
-    done = await done_before(ledger, decider, drafted.provenance)
+    done = await done_before(ledger, decider, provenance, recognise)
     if done is None:
         raise OutcomeUnknown
     return done

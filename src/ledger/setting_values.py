@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 import msgspec
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
+from ledger.sealing.keyring import MalformedSeed, seed_in
+
 SECRET_KEY_CHARACTERS: Final = 32
 ORIGIN: Final = re.compile(
     r"https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.IGNORECASE
@@ -53,8 +55,19 @@ def _redis_url(url: SecretStr) -> SecretStr:
     return url
 
 
+def _guard_url(url: SecretStr) -> SecretStr:
+    split = urlsplit(url.get_secret_value())
+    is_file = split.scheme == "file" and not split.netloc and split.path.startswith("/")
+    if not is_file and split.scheme not in {"postgresql", "postgres"}:
+        raise ValueError(
+            "must be a URL like file:///folder/file or postgresql://user:password@host:5432/database"
+        )
+    return url
+
+
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
+GuardUrl = Annotated[SecretStr, AfterValidator(_guard_url)]
 
 
 def _long_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
@@ -63,6 +76,16 @@ def _long_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     return keys
 
 
+def _notary_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    try:
+        for key in keys:
+            seed_in(key.get_secret_value())
+    except MalformedSeed as odd:
+        raise ValueError("must be 32 bytes in base64, as openssl rand -base64 32 makes them") from odd
+    return keys
+
+
 SecretKeys = Annotated[tuple[SecretStr, ...], BeforeValidator(_list), AfterValidator(_long_keys)]
+NotaryKeys = Annotated[tuple[SecretStr, ...], BeforeValidator(_list), AfterValidator(_notary_keys)]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_list), AfterValidator(_exact_origins)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_list)]

@@ -22,7 +22,9 @@ from ledger.identity.guessable import is_guessable_key, is_guessable_password
 from ledger.identity.secret_key import SecretKeyUnusable, kept_secret_key
 from ledger.setting_values import (
     SECRET_KEY_CHARACTERS,
+    GuardUrl,
     Networks,
+    NotaryKeys,
     Origins,
     PostgresUrl,
     RedisUrl,
@@ -49,7 +51,6 @@ KUBERNETES_ADVICE: Final = (
 NO_EFFECT_YET: Final = frozenset(
     {
         "read_database_url",
-        "notary_state_url",
         "tlog_public",
         "otlp_endpoint",
         "trace_sample_ratio",
@@ -188,7 +189,19 @@ class Settings(BaseSettings):
     guessing_minutes: int = Field(15, ge=1, le=1440, description="a whole number of minutes from 1 to 1440")
     max_waiters: int = Field(10_000, ge=1, le=MANY, description=f"a whole number from 1 to {MANY}")
     max_streams: int = Field(1_000, ge=1, le=MANY, description=f"a whole number from 1 to {MANY}")
-    notary_state_url: SecretStr | None = Field(None, description="a URL")
+    notary: bool = Field(default=True, description="true or false")
+    notary_state_url: GuardUrl | None = Field(
+        None,
+        description="a URL like file:///var/lib/ledger-guard/state or that of another PostgreSQL database",
+    )
+    notary_key: NotaryKeys = Field(
+        (), description="32 bytes in base64; a comma and the key before it may follow"
+    )
+    notary_origin: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9.:_/~-]{0,199}$",
+        description="a name like log.example.org/decisions, of up to 200 characters",
+    )
     tlog_public: bool = Field(default=False, description="true or false")
     otlp_endpoint: str | None = Field(None, description="a URL")
     trace_sample_ratio: float = Field(0.01, ge=0, le=1, description="a number from 0 to 1")
@@ -328,6 +341,18 @@ def _pool(settings: Settings) -> Iterator[Problem]:
         yield Problem(about, f"{least} is above LEDGER_DB_POOL_MAX_SIZE, {most}; lower it or raise the other")
 
 
+def _guard(settings: Settings) -> Iterator[Problem]:
+    """Refuse a guard that a restored backup of the ledger would bring along."""
+    if settings.notary_state_url is not None and settings.notary_state_url in {
+        settings.database_url,
+        settings.owner_database_url,
+    }:
+        about = "LEDGER_NOTARY_STATE_URL"
+        yield Problem(
+            about, "must be another database than the ledger's: it guards against a restore of that one"
+        )
+
+
 def _owner(settings: Settings) -> Iterator[Problem]:
     if settings.owner_database_url is not None and settings.database_url is None:
         yield Problem(
@@ -357,6 +382,7 @@ def _production(settings: Settings) -> Iterator[Problem]:
 RULES: Final = (
     (("db_pool_min_size", "db_pool_max_size"), _pool),
     (("database_url", "owner_database_url"), _owner),
+    (("database_url", "owner_database_url", "notary_state_url"), _guard),
     (
         ("environment", "secret_key", "previous_secret_keys", "admin_username", "admin_password"),
         _production,

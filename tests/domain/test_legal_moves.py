@@ -44,6 +44,10 @@ from ledger.domain.policy import state as policy_state
 from ledger.domain.policy.commands import PolicyCommand
 from ledger.domain.policy.decide import POLICY
 from ledger.domain.policy.state import PolicyState
+from ledger.domain.reading import state as reading_state
+from ledger.domain.reading.commands import ReadingCommand
+from ledger.domain.reading.decide import READING
+from ledger.domain.reading.state import ReadingState
 from ledger.domain.session import state as session_state
 from ledger.domain.session.commands import SessionCommand
 from ledger.domain.session.decide import SESSION
@@ -92,6 +96,7 @@ from tests.builders import (
     opened,
     policies,
     reactivate,
+    readings,
     register,
     registered,
     renew_backup_codes,
@@ -240,6 +245,8 @@ WEBHOOKS = [
 
 EXPORT_COMMANDS = [exports.export_ledger(), exports.export_decision()]
 EXPORTS = [[], [exports.ledger_exported()], [exports.decision_exported()]]
+READING_COMMANDS = [readings.read_history(), readings.sum_up_reading()]
+READINGS = [[], [readings.history_read()]]
 
 
 def written(docstring: str | None) -> dict[tuple[str, str], set[str]]:
@@ -287,6 +294,7 @@ AGGREGATES = [
     Aggregate(SUBJECT, subject_state, SubjectState, SubjectCommand, SUBJECTS, SUBJECT_COMMANDS),
     Aggregate(WEBHOOK, webhook_state, WebhookState, WebhookCommand, WEBHOOKS, WEBHOOK_COMMANDS),
     Aggregate(EXPORT, export_state, ExportState, ExportCommand, EXPORTS, EXPORT_COMMANDS),
+    Aggregate(READING, reading_state, ReadingState, ReadingCommand, READINGS, READING_COMMANDS),
     Aggregate(ACCESS, access_state, AccessState, AccessCommand, ACCESSES, ACCESS_COMMANDS),
 ]
 

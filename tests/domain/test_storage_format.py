@@ -38,6 +38,10 @@ from ledger.domain.policy.commands import PolicyCommand
 from ledger.domain.policy.decide import POLICY
 from ledger.domain.policy.events import PolicyEvent
 from ledger.domain.policy.state import Draft, PolicyState
+from ledger.domain.reading.commands import ReadingCommand
+from ledger.domain.reading.decide import READING
+from ledger.domain.reading.events import ReadingEvent
+from ledger.domain.reading.state import ReadingState
 from ledger.domain.session.commands import SessionCommand
 from ledger.domain.session.decide import SESSION
 from ledger.domain.session.events import SessionEvent
@@ -64,6 +68,7 @@ AGGREGATES = [
     (SUBJECT, SubjectEvent),
     (WEBHOOK, WebhookEvent),
     (EXPORT, ExportEvent),
+    (READING, ReadingEvent),
 ]
 EVENTS = [event for decider, _ in AGGREGATES for event in decider.event_types]
 VERSIONS = {
@@ -145,12 +150,13 @@ VERSIONS = {
     "webhook-removed": 1,
     "ledger-exported": 1,
     "decision-exported": 1,
+    "history-read": 1,
 }
 
 
 @pytest.mark.parametrize(("decider", "union"), AGGREGATES)
 def test_an_aggregate_knows_all_its_events(decider, union):
-    assert set(decider.event_types) == set(get_args(union))
+    assert set(decider.event_types) == set(get_args(union) or (union,))
 
 
 @pytest.mark.parametrize(
@@ -166,6 +172,7 @@ def test_an_aggregate_knows_all_its_events(decider, union):
         (SUBJECT, SubjectState),
         (WEBHOOK, WebhookState),
         (EXPORT, ExportState),
+        (READING, ReadingState),
     ],
 )
 def test_an_aggregate_knows_all_its_states(decider, union):
@@ -176,7 +183,7 @@ def test_an_aggregate_knows_all_its_states(decider, union):
 def test_categories_are_storage_format():
     assert [decider.category for decider, _ in AGGREGATES] == [
         *("decision", "session", "account", "access", "login", "operations", "kind", "policy", "subject"),
-        *("webhook", "export"),
+        *("webhook", "export", "reading"),
     ]
 
 
@@ -201,6 +208,7 @@ def test_every_event_has_its_version():
         SubjectState,
         WebhookState,
         ExportState,
+        ReadingState,
     ],
 )
 def test_no_two_states_of_an_aggregate_share_a_tag(union):
@@ -222,10 +230,11 @@ def test_no_two_states_of_an_aggregate_share_a_tag(union):
         *(SubjectEvent, SubjectCommand, SubjectState),
         *(WebhookEvent, WebhookCommand, WebhookState),
         *(ExportEvent, ExportCommand, ExportState),
+        *(ReadingEvent, ReadingCommand, ReadingState),
     ],
 )
 def test_what_crosses_a_room_cannot_be_changed(union):
-    assert all(struct.__struct_config__.frozen for struct in get_args(union))
+    assert all(struct.__struct_config__.frozen for struct in get_args(union) or (union,))
 
 
 @pytest.mark.parametrize(

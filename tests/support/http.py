@@ -22,6 +22,7 @@ from ledger.identity.passwords import Passwords
 from ledger.identity.registering import ensure_first_admin
 from ledger.projections.progress import Progress
 from ledger.projections.runner import Runner
+from ledger.sealing.notary import Notary, default_origin
 from ledger.store.ledger import Ledger
 from ledger.webhooks.webhooks import Webhooks
 from tests.support.databases import Database
@@ -137,6 +138,7 @@ async def serving(
     """Serve ``database`` in this process, with an administrator; ``passwords`` may cost less than real ones."""
     ledger = await Ledger.open(database.service_url)
     progress, following = Progress(ledger), Following(ledger)
+    notary = Notary(ledger, origin=default_origin(ledger))
     async with ledger:
         identity = Identity.of(
             ledger, secret_keys=[SECRET_KEY], clock=clock, passwords=passwords, following=following
@@ -149,6 +151,7 @@ async def serving(
             runner=runner,
             identity=identity,
             webhooks=Webhooks.of(identity, secret_keys=[SECRET_KEY], allowed=[ip_network("127.0.0.0/8")]),
+            notary=notary,
             clock=clock,
             service_name="decision-ledger",
             live=Live(ledger, following),

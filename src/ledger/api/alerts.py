@@ -27,6 +27,7 @@ from ledger.domain.errors import Invalid, LedgerError, Unavailable
 from ledger.domain.ids import START, PersonId, Position
 from ledger.identity.people import folded, names_of
 from ledger.identity.sessions import Principal, authenticate
+from ledger.personal.opening import opened_json
 from ledger.projections.catalog import ALL
 
 log = structlog.get_logger()
@@ -243,7 +244,7 @@ class _Connection:
         return tuple(one for one in AlertType if one in self._wanted & self._granted)
 
     async def _say(self, said: say.Said) -> None:
-        text = msgspec.json.encode(said).decode()
+        text = (await opened_json(self._services.identity, msgspec.json.encode(said))).decode()
         try:
             async with self._turn, asyncio.timeout(SEND_SECONDS):
                 await self._socket.send_text(text)

@@ -25,6 +25,7 @@ from ledger.api.evidence import EvidenceController
 from ledger.api.exporting import ExportController
 from ledger.api.factors import FactorController
 from ledger.api.health import HealthController, metrics_text, status
+from ledger.api.history import HistoryController
 from ledger.api.keys import KeyController
 from ledger.api.kinds import KindController
 from ledger.api.openapi import describe
@@ -68,6 +69,7 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     WebhookController,
     ErasureController,
     ExportController,
+    HistoryController,
     stream,
     alerts,
     stats,

@@ -9,6 +9,7 @@ import msgspec
 
 from ledger.api.problems import FieldError, InvalidRequest, WrongContentType
 from ledger.api.types import HttpRequest
+from ledger.personal.tokens import MARK
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -17,6 +18,8 @@ FORM_TYPE: Final = "application/x-www-form-urlencoded"
 MULTIPART_TYPE: Final = "multipart/form-data"
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+MARK_BYTES: Final = MARK.encode()
+SEALED: Final = "holds sealed text, which stays where it is: send the text itself"
 
 
 def as_utc(moment: datetime, field: str) -> datetime:
@@ -50,7 +53,8 @@ async def read_json(request: HttpRequest, shape: type[T]) -> T:
     """Read the body as ``shape``.
 
     Raises:
-        InvalidRequest: it is not JSON, or fields are missing, mistyped or hold NUL; all of them are named.
+        InvalidRequest: it is not JSON, or fields are missing, mistyped or hold NUL, all of which are named; or it holds
+            sealed text, wherever.
         WrongContentType: it does not say that it is JSON.
         BodyTooLarge: it is larger than the service takes.
     """
@@ -73,7 +77,29 @@ def decode_json(body: bytes, shape: type[T]) -> T:
     except msgspec.DecodeError as malformed:
         raise InvalidRequest(FieldError("body", f"is not valid JSON: {malformed}")) from malformed
     _refuse_nul(decoded, body)
+    if _holds_sealed(body):
+        raise InvalidRequest(FieldError("body", SEALED))
     return decoded
+
+
+def must_not_be_sealed(text: str, field: str) -> None:
+    """Refuse a text that holds a token, or what looks like one: it would be opened for whoever reads it.
+
+    Raises:
+        InvalidRequest: it does.
+    """
+    if MARK in text:
+        raise InvalidRequest(FieldError(field, SEALED))
+
+
+def _holds_sealed(body: bytes) -> bool:
+    """Look into every text of a body, names too, also where it is not read and however it is escaped."""
+    if b"\\u" not in body:
+        return MARK_BYTES in body
+    try:
+        return MARK_BYTES in msgspec.json.encode(msgspec.json.decode(body))
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return True  # what cannot be read as a whole is not let through unread
 
 
 def _require_json(request: HttpRequest) -> None:

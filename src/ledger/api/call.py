@@ -18,7 +18,7 @@ from ledger.api.problems import FieldError, InvalidRequest, Problem, problem_of
 from ledger.api.request_id import request_id_of
 from ledger.api.services import Services
 from ledger.api.types import HttpRequest
-from ledger.command_handler import Alongside, Build, Handled, done_before, handle, rehearse
+from ledger.command_handler import Alongside, Build, Cover, Handled, done_before, handle, rehearse
 from ledger.domain.authority import Role
 from ledger.domain.decider import Decider
 from ledger.domain.errors import LedgerError, Refused, RuleViolation
@@ -27,6 +27,8 @@ from ledger.domain.ids import PersonId, StreamName, Version
 from ledger.identity.people import ERASED, names_of
 from ledger.identity.sessions import Principal, reads_of
 from ledger.operations.acting import Actor
+from ledger.personal.covering import is_same_request
+from ledger.personal.opening import opened_json
 from ledger.store.envelope import Provenance
 from ledger.store.streams import keyed_command_id, new_command_id
 
@@ -88,10 +90,11 @@ class Call:
         reads: Sequence[StreamName] = (),
         alongside: Alongside | None = None,
         provenance: Provenance | None = None,
+        cover: Cover[S, C] | None = None,
     ) -> Handled[E]:
         """Carry out a command of this caller; the append relies on their session and account, and on ``reads``.
 
-        ``provenance`` is that of the request, unless it is given.
+        ``provenance`` is that of the request, unless it is given; ``cover`` seals what is personal.
         """
         async with self._telling_by_name():
             return await handle(
@@ -104,6 +107,8 @@ class Call:
                 reads=(*reads_of(self.principal), *reads),
                 if_match=self._if_match(),
                 alongside=alongside,
+                cover=cover,
+                recognise=self._recognise,
             )
 
     async def rehearse(
@@ -113,6 +118,7 @@ class Call:
         build: Build[C],
         *,
         reads: Sequence[StreamName] = (),
+        cover: Cover[S, C] | None = None,
     ) -> tuple[E, ...]:
         """Say what ``handle`` would do at this moment, or refuse what it would, and do nothing."""
         async with self._telling_by_name():
@@ -124,7 +130,11 @@ class Call:
                 clock=self.services.clock,
                 reads=(*reads_of(self.principal), *reads),
                 if_match=self._if_match(),
+                cover=cover,
             )
+
+    async def _recognise(self, stored: str, request: str) -> bool:
+        return await is_same_request(self.services.identity, stored, request)
 
     @asynccontextmanager
     async def _telling_by_name(self) -> AsyncIterator[None]:
@@ -150,7 +160,7 @@ class Call:
         provenance = await self._provenance()
         if not provenance.is_keyed:
             return None
-        return await done_before(self.services.ledger, decider, provenance)
+        return await done_before(self.services.ledger, decider, provenance, self._recognise)
 
     async def _by_name(self, refusal: LedgerError, people: Mapping[str, PersonId]) -> LedgerError:
         """Say by user name whom a refusal speaks of: person ids belong in the history alone."""
@@ -263,7 +273,12 @@ class Call:
             )
             if stale:
                 headers[STALE] = ",".join(stale)
-        return json_response(body, headers=headers)
+        return await self.shown(body, headers=headers)
+
+    async def shown(self, body: object, *, headers: Mapping[str, str] | None = None) -> Response[bytes]:
+        """Answer with JSON in which sealed text is opened: whoever may see the answer may see that."""
+        opened = await opened_json(self.services.identity, msgspec.json.encode(body))
+        return json_response(msgspec.Raw(opened), headers=headers)
 
 
 def _people_in(refusal: LedgerError) -> dict[str, PersonId]:

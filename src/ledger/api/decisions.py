@@ -19,6 +19,7 @@ from ledger.command_handler import Facts
 from ledger.domain.decision.commands import DecisionCommand
 from ledger.domain.decision.decide import DECISION
 from ledger.identity.sessions import authority
+from ledger.personal.covering import Covering
 from ledger.projections.views import statistics as statistics_view
 from ledger.store.pool import reading
 
@@ -47,11 +48,13 @@ class DecisionController(Controller):
         def build(facts: Facts) -> DecisionCommand:
             return submission.command(facts, call.services.ledger, authority(facts, call.principal))
 
+        stream = call.services.ledger.decision_stream(submission.decision_id)
         handled = await call.handle(
             DECISION,
-            call.services.ledger.decision_stream(submission.decision_id),
+            stream,
             build,
             reads=streams_behind(call.services.ledger, submission.kind),
+            cover=Covering(call.services.identity, stream),
         )
         body = Submitted(message="Decision submitted successfully", analysis_id=submission.decision_id)
         return await call.answer(body, handled=handled, feeds=FEEDS, is_tagged=True)
@@ -75,7 +78,7 @@ class DecisionController(Controller):
         names = await named(call, people_in(row))
         details = for_people if own_only(call.principal) is None else for_machines
         item = written(row, details(row, names, call.services.clock()))
-        return json_response(msgspec.Raw(item), headers={"ETag": etag(row.version)})
+        return await call.shown(msgspec.Raw(item), headers={"ETag": etag(row.version)})
 
     @get(
         "/{analysis_id:str}/response",
@@ -93,4 +96,4 @@ class DecisionController(Controller):
         stream = call.services.ledger.decision_stream(wanted)
         found = await answered(request, stream, lambda: row_of(call, wanted), seconds=wait)
         body = wire.told(wanted, found.answer, found.decided_by)
-        return json_response(body, headers={"ETag": etag(found.version)})
+        return await call.shown(body, headers={"ETag": etag(found.version)})

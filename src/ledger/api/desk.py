@@ -13,6 +13,7 @@ from ledger.domain.decision.events import DecisionEvent
 from ledger.domain.decision.state import DecisionNotFound, DecisionState, NotSubmitted, case_of
 from ledger.domain.ids import DecisionId, PersonId, StreamName
 from ledger.identity.sessions import authority
+from ledger.personal.covering import Covering
 from ledger.projections.decision_row import DecisionRow
 from ledger.projections.views import decisions as decisions_view
 from ledger.store.envelope import Provenance
@@ -53,13 +54,15 @@ async def act(
         DecisionNotFound: it is not there, or not theirs to know of.
         LedgerError: the decider's refusal, or what ``wish`` raises.
     """
+    stream = call.services.ledger.decision_stream(wanted)
     return await call.handle(
         DECISION,
-        call.services.ledger.decision_stream(wanted),
+        stream,
         _built(call, wanted, wish),
         reads=reads,
         alongside=alongside,
         provenance=provenance,
+        cover=Covering(call.services.identity, stream),
     )
 
 
@@ -68,7 +71,8 @@ async def rehearse(
 ) -> tuple[DecisionEvent, ...]:
     """Say what ``act`` would do at this moment, or refuse what it would, and do nothing."""
     stream = call.services.ledger.decision_stream(wanted)
-    return await call.rehearse(DECISION, stream, _built(call, wanted, wish), reads=reads)
+    cover = Covering(call.services.identity, stream)
+    return await call.rehearse(DECISION, stream, _built(call, wanted, wish), reads=reads, cover=cover)
 
 
 def _built(call: Call, wanted: DecisionId, wish: Wish) -> Build[DecisionCommand]:

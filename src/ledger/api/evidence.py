@@ -10,7 +10,8 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
-from ledger.api.call import Call, etag, json_response
+from ledger.api.bodies import must_not_be_sealed
+from ledger.api.call import Call, etag
 from ledger.api.decision_wire import Evidence, evidence_told
 from ledger.api.desk import FEEDS, Wish, act, named, rehearse, row_of
 from ledger.api.evidence_rules import ALLOWED, harmless_name, media_type
@@ -24,6 +25,7 @@ from ledger.domain.decision.events import DecisionEvent, EvidenceAttached
 from ledger.domain.decision.state import DecisionNotFound, DecisionState
 from ledger.domain.errors import NotFound, PreconditionFailed, RuleViolation
 from ledger.domain.ids import DecisionId, Digest, EvidenceId
+from ledger.personal.opening import opened_text
 from ledger.projections.decision_row import File, file_of
 from ledger.store import evidence
 from ledger.store.evidence import Content
@@ -87,6 +89,7 @@ class EvidenceController(Controller):
         """
         call = Call(request)
         wanted = decision_id(analysis_id)
+        must_not_be_sealed(name, "name")
         label = _Label(
             name=harmless_name(name), media_type=media_type(request.headers.get("content-type", ""))
         )
@@ -102,7 +105,7 @@ class EvidenceController(Controller):
         row = await row_of(call, decision_id(analysis_id))
         names = await named(call, [file.by for file in row.evidence])
         told = [evidence_told(file, names) for file in row.evidence]
-        return json_response(told, headers={"ETag": etag(row.version)})
+        return await call.shown(told, headers={"ETag": etag(row.version)})
 
     @get(
         "/{analysis_id:str}/evidence/{evidence_id:str}",
@@ -127,7 +130,7 @@ class EvidenceController(Controller):
         return Stream(
             evidence.chunks_of(ledger.pool, ledger.ledger_id, content),
             media_type=file.media_type,
-            headers=_headers(file),
+            headers=_headers(file, await opened_text(call.services.identity, file.name)),
         )
 
 
@@ -185,13 +188,13 @@ async def _answered(call: Call, handled: Handled[DecisionEvent]) -> Response[byt
     raise DecisionNotFound
 
 
-def _headers(file: File) -> dict[str, str]:
+def _headers(file: File, name: str) -> dict[str, str]:
     """Let a browser save the file, and do nothing else with it."""
-    plain = file.name.encode("ascii", "replace").decode().replace("?", "_").replace("\\", "_")
+    plain = name.encode("ascii", "replace").decode().replace("?", "_").replace("\\", "_")
     digest = b64encode(bytes.fromhex(file.sha256)).decode()
     return {
         # RFC 6266, section 4.3: both forms, for those who know one of them alone.
-        "Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(file.name, safe='')}",
+        "Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}",
         "Content-Length": str(file.size),
         "Content-Security-Policy": SANDBOX,
         "Repr-Digest": f"sha-256=:{digest}:",  # RFC 9530, section 3

@@ -5,6 +5,7 @@ may lead nowhere (404), a command may be against a rule (400) or come too late (
 handler names in its ``opt``:
 
 - ``answer``: the shape of its answer, or several; ``media``: its media type, where that is not JSON
+- ``files``: what else it may answer with, by media type: the shape of a line of each
 - ``keyed=True``: it honours Idempotency-Key and tells where its event lies
 - ``tagged=True``: it answers an ETag; a command then honours If-Match
 - ``also``: further statuses, each with what it means, and with a shape where it is no problem document
@@ -148,7 +149,8 @@ def _headers(*names: str) -> Json:
 def _content(handler: HTTPRouteHandler) -> Json:
     answer, media = handler.opt.get("answer"), handler.opt.get("media")
     if answer is not None:
-        return {"content": {media or JSON: {"schema": schema_of(answer)}}}
+        files = {kind: {"schema": schema_of(line)} for kind, line in handler.opt.get("files", {}).items()}
+        return {"content": {media or JSON: {"schema": schema_of(answer)}, **files}}
     return {} if media is None else {"content": {media: {}}}
 
 
@@ -163,6 +165,7 @@ def shapes_of(handler: HTTPRouteHandler) -> Iterator[type]:
     for place in ("body", "form", "answer"):
         if place in handler.opt:
             yield from _shapes_in(handler.opt[place])
+    yield from handler.opt.get("files", {}).values()
     for meaning in handler.opt.get("also", {}).values():
         if not isinstance(meaning, str):
             yield meaning[1]

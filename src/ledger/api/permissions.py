@@ -141,6 +141,8 @@ PERMISSIONS: Final[Mapping[str, frozenset[Role] | None]] = {
     "POST /api/audit/exports": OVERSEERS,
     "GET /api/audit/exports/{export_id}/payloads": OVERSEERS,
     "GET /api/audit/exports/{export_id}/people": OVERSEERS,
+    "GET /api/audit/events": OVERSEERS,
+    "GET /api/audit/decisions/{analysis_id}/timeline": OVERSEERS,
     "GET /api/subjects/erasures": OVERSEERS,
     "GET /api/subjects/holds": OVERSEERS,
     "GET /api/subjects/{kind}/{subject}": OVERSEERS,

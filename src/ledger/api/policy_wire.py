@@ -69,6 +69,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     information_seconds: Number = 604_800
     redeem_seconds: Number | None = None
     countersign_seconds: Number = 86_400
+    personal: Texts = ()
+    subject: Text | None = None
 
     def policy(self, kind: str, version: int) -> Policy:
         """Give the terms as the domain has them."""

@@ -9,7 +9,7 @@ from litestar import Controller, Response, get
 from litestar.params import QueryParameter
 from msgspec import Raw
 
-from ledger.api.call import STALE, Call, json_response, staleness
+from ledger.api.call import STALE, Call, staleness
 from ledger.api.decision_wire import ITEM, Details, Names, lease_told, written
 from ledger.api.problems import FieldError, InvalidRequest
 from ledger.api.types import HttpRequest
@@ -67,7 +67,7 @@ class QueueController(Controller):
         more = staleness(call.services, "queue")
         if len(found) > limit:
             more |= _next_page(page[-1].cursor(), limit, choice, assigned)
-        return json_response(await _shown(call, page, now), headers=more)
+        return await call.shown(await _shown(call, page, now), headers=more)
 
 
 async def _shown(call: Call, page: tuple[QueueItem, ...], now: Utc) -> list[Raw]:

@@ -4,6 +4,7 @@ from typing import Final
 
 from ledger.domain.decision import claiming, ending, informing, item, rules, using, voting
 from ledger.domain.errors import LedgerError, RuleViolation
+from ledger.personal import covering
 from ledger.projections import picking
 
 
@@ -67,6 +68,8 @@ OUR_RULES: Final[tuple[type[RuleViolation], ...]] = (
     using.OverrideNotCountersigned,
     using.OutcomeAlreadyReported,
     picking.TooManyClaims,
+    covering.SubjectErased,
+    covering.AnotherSubject,
     SelectionDiffers,
 )
 """409 on every call."""

@@ -5,13 +5,16 @@ from datetime import datetime
 
 import msgspec
 
+from ledger.api.exports import Exports
 from ledger.api.uploads import Uploads
 from ledger.delivery.live import Live
+from ledger.history.readings import Readings
 from ledger.identity.identity import Identity
 from ledger.limiting.limiter import Limiter
 from ledger.limiting.rates import Rates
 from ledger.projections.progress import Progress
 from ledger.projections.runner import Runner
+from ledger.sealing.notary import Notary
 from ledger.store.ledger import Ledger
 from ledger.webhooks.webhooks import Webhooks
 
@@ -22,6 +25,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     ``runner`` is ``None`` in a process that only serves HTTP; ``max_body_bytes`` and
     ``max_in_flight`` bound what is let in at once, ``body_seconds`` how long a body may take to arrive,
     ``limiter`` and ``rates`` how often somebody may ask, ``uploads`` the files that arrive,
+    ``readings`` adds up who reads the history, ``exports`` counts files of it that are being written,
     ``max_claims`` how many items one person may hold (``None``: any number).
     """
 
@@ -30,6 +34,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     runner: Runner | None
     identity: Identity
     webhooks: Webhooks
+    notary: Notary
     clock: Callable[[], datetime]
     service_name: str
     live: Live
@@ -41,3 +46,5 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     rates: Rates = Rates()
     uploads: Uploads = msgspec.field(default_factory=Uploads)
     max_claims: int | None = None
+    readings: Readings = msgspec.field(default_factory=Readings)
+    exports: Exports = msgspec.field(default_factory=Exports)

@@ -25,6 +25,7 @@ from ledger.domain.errors import Unauthenticated, Unavailable
 from ledger.domain.ids import Position
 from ledger.identity.identity import Identity
 from ledger.identity.sessions import Principal
+from ledger.personal.opening import opened_json
 
 log = structlog.get_logger()
 
@@ -75,7 +76,7 @@ class EventStream:
 
     def __init__(self, news: News, identity: Identity, principal: Principal, after: Position) -> None:
         """Begin behind ``after``."""
-        self._news, self._stay = news, Stay(identity, news, principal)
+        self._news, self._stay, self._identity = news, Stay(identity, news, principal), identity
         self._position = after
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -113,7 +114,8 @@ class EventStream:
         page = await self._news.after(self._position, submitted_by=own_only(self._stay.principal))
         await self._stay.check(anyway=bool(page.notices))
         if page.notices:
-            await out.send(b"".join(_frame(notice.told) for notice in page.notices))
+            frames = b"".join(_frame(notice.told) for notice in page.notices)
+            await out.send(await opened_json(self._identity, frames))
         self._position = page.after
         if page.is_last and not self._news.is_over and not await ear.listen(BEAT_SECONDS):
             await self._stay.check(anyway=True)

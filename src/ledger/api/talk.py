@@ -8,7 +8,7 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
 
 from ledger.api.bodies import text_of
-from ledger.api.call import Call, etag, json_response
+from ledger.api.call import Call, etag
 from ledger.api.desk import FEEDS, act, named, row_of
 from ledger.api.subjects import shape_of
 from ledger.api.types import HttpRequest
@@ -72,7 +72,7 @@ class TalkController(Controller):
             Said(number=event.version, what=what, by=names.of(by), at=event.event.at, text=text)
             for event, by, what, text in told[:limit]
         ]
-        return json_response(page, headers=headers)
+        return await call.shown(page, headers=headers)
 
     @post("/{analysis_id:str}/request-information", status_code=200, opt={**ACTS, "body": Inquiry})
     async def request_information(self, request: HttpRequest, analysis_id: FromPath[str]) -> Response[bytes]:

@@ -8,6 +8,7 @@ from litestar import Controller, Response, post
 from litestar.params import FromPath, QueryParameter
 
 from ledger.api import wire
+from ledger.api.bodies import must_not_be_sealed
 from ledger.api.call import Call
 from ledger.api.desk import FEEDS, Wish, act, named
 from ledger.api.problems import FieldError, InvalidRequest
@@ -66,6 +67,7 @@ class VerdictController(Controller):
         """Move a decision up to the next level."""
         if not escalation_reason.strip():
             raise InvalidRequest(FieldError("escalation_reason", "is a text that says why"))
+        must_not_be_sealed(escalation_reason, "escalation_reason")
         wanted = decision_id(analysis_id)
         verdict = Verdict(
             decision_id=wanted,

@@ -26,6 +26,12 @@ kind: Final = App(name="kind", help="See what sorts of items can be submitted; a
 policy: Final = App(
     name="policy", help="See under which terms people decide; two administrators change them, over HTTP."
 )
+witness: Final = App(
+    name="witness", help="Remember the checkpoints of others, so that no log can tell two stories."
+)
+audit: Final = App(
+    name="audit", help="Verify what the ledger published, without asking it, and take out what to verify."
+)
 
 app.command("ledger.cli.serve:serve", name="serve", help="Run the service: HTTP, projections, reactions.")
 app.command("ledger.cli.migrate:migrate", name="migrate", help="Bring the database to this release's shape.")
@@ -35,6 +41,8 @@ app.command(projections)
 app.command(webhooks)
 app.command(kind)
 app.command(policy)
+app.command(witness)
+app.command(audit)
 app.command(
     "ledger.cli.importing:import_file",
     name="import",
@@ -51,6 +59,10 @@ app.command("ledger.cli.demo:demo", name="demo", help="Play the whole story on a
 key.command("ledger.cli.key:issue", name="issue", help="Issue a key for a service account; shown once.")
 key.command("ledger.cli.key:show", name="list", help="Show the keys that were not revoked.")
 key.command("ledger.cli.key:revoke", name="revoke", help="Take a key away; it stops working at once.")
+audit.command(
+    "ledger.cli.audit:verify", name="verify", help="Verify a bundle, alone and offline; or live rows."
+)
+audit.command("ledger.cli.audit:check", name="check", help="Check a proof that an entry was sealed.")
 kind.command("ledger.cli.policy:kinds", name="list", help="Show the kinds there are and were.")
 policy.command("ledger.cli.policy:policies", name="list", help="Show the policy of each kind.")
 policy.command("ledger.cli.policy:policy", name="show", help="Show every version of a kind's policy.")
@@ -91,3 +103,5 @@ projections.command("ledger.cli.mending:resume", name="resume", help="Let a proj
 webhooks.command("ledger.cli.webhooks:show", name="list", help="Show the webhooks and how they are doing.")
 webhooks.command("ledger.cli.webhooks:dead", name="dead", help="List messages that were given up.")
 webhooks.command("ledger.cli.webhooks:replay", name="replay", help="Send what was given up again.")
+
+witness.command("ledger.cli.witness:serve", name="serve", help="Serve a witness: cosign what continues.")

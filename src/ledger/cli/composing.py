@@ -12,19 +12,9 @@ from pydantic import SecretStr
 from ledger.api.services import Services
 from ledger.api.uploads import Uploads
 from ledger.cli.guarding import going_on
+from ledger.cli.sealing import notary_of
 from ledger.delivery.live import Live
-from ledger.domain.access.decide import ACCESS
-from ledger.domain.account.decide import ACCOUNT
-from ledger.domain.decision.decide import DECISION
 from ledger.domain.event import type_name
-from ledger.domain.export.decide import EXPORT
-from ledger.domain.kind.decide import KIND
-from ledger.domain.login.decide import LOGIN
-from ledger.domain.operations.decide import OPERATIONS
-from ledger.domain.policy.decide import POLICY
-from ledger.domain.session.decide import SESSION
-from ledger.domain.subject.decide import SUBJECT
-from ledger.domain.webhook.decide import WEBHOOK
 from ledger.identity.following import Following
 from ledger.identity.identity import Identity, Limits, utc_now
 from ledger.limiting.limiter import Limiter
@@ -35,6 +25,7 @@ from ledger.projections.progress import Progress
 from ledger.projections.runner import Runner
 from ledger.reactions import (
     failed_logins,
+    readings,
     releases,
     sessions,
     subject_keys,
@@ -44,6 +35,7 @@ from ledger.reactions import (
 )
 from ledger.reactions.webhook_sending import Courier
 from ledger.settings import Settings
+from ledger.store.event_types import EVENT_TYPES
 from ledger.store.ledger import Ledger
 from ledger.store.postgres_process import until
 from ledger.upcasters.chain import validate
@@ -63,20 +55,7 @@ def check_event_types() -> None:
     Raises:
         BrokenChain: this release was put together wrongly.
     """
-    types = (
-        *DECISION.event_types,
-        *SESSION.event_types,
-        *ACCOUNT.event_types,
-        *ACCESS.event_types,
-        *LOGIN.event_types,
-        *OPERATIONS.event_types,
-        *KIND.event_types,
-        *POLICY.event_types,
-        *SUBJECT.event_types,
-        *WEBHOOK.event_types,
-        *EXPORT.event_types,
-    )
-    validate({type_name(event_type): event_type.schema_version for event_type in types})
+    validate({type_name(event_type): event_type.schema_version for event_type in EVENT_TYPES})
 
 
 def secret_keys_of(secret_key: SecretStr, settings: Settings) -> list[str]:
@@ -140,12 +119,13 @@ async def composed(
     *,
     only: Part | None = None,
     tells_webhooks: bool = False,
+    seals: bool = False,
 ) -> AsyncIterator[Services]:
     """Start everything behind the HTTP side on an open ledger; stops it, and the ledger, in the end.
 
     ``only`` one part leaves the other to another process: ``api`` feeds no projections and reacts to nothing.
     ``tells_webhooks`` is for a service that stays: a command would break off what it had begun to send, and may have
-    been started where other addresses can be reached.
+    been started where other addresses can be reached. So is ``seals``, where the notary seals what is appended.
     """
     progress = Progress(ledger)
     runner = None if only == "api" else Runner(ledger, progress)
@@ -159,6 +139,7 @@ async def composed(
         runner=runner,
         identity=identity,
         webhooks=hooks,
+        notary=notary_of(ledger, settings, seals=seals and only != "api"),
         clock=utc_now,
         service_name=settings.service_name,
         cors_origins=settings.cors_origins,
@@ -189,8 +170,12 @@ def _tasks(
     """Name what goes on beside the answers: all of it, or what one part needs."""
     identity = services.identity
     yield "failed-logins", lambda: failed_logins.run_forever(identity)
+    yield "readings", lambda: readings.run_forever(identity, services.readings)
     if only != "workers":
         yield from services.live.tasks()
+        yield "notary", services.notary.run_forever
+    if services.notary.sealer is not None:
+        yield "sealing", services.notary.sealer.run_forever
     if services.runner is not None:
         yield "sessions", lambda: sessions.run_forever(identity)
         yield "subject-keys", lambda: subject_keys.run_forever(identity)
@@ -216,6 +201,7 @@ async def _stop(services: Services) -> None:
                 await services.identity.following.stop()
             await services.progress.stop()
             await failed_logins.tell(services.identity)
+            await readings.tell(services.identity, services.readings, anyway=True)
             await services.ledger.stop()
             await services.limiter.stop()
     except TimeoutError:

@@ -14,8 +14,8 @@ from rich.text import Text
 
 from ledger.cli.demo_items import ITEMS
 from ledger.cli.demo_people import Player
-from ledger.cli.timeline import timeline
 from ledger.domain.ids import DecisionId
+from ledger.history.timeline import timeline
 from ledger.store.ledger import Ledger
 
 ADMIN: Final = "admin"

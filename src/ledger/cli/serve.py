@@ -113,7 +113,9 @@ async def _running(settings: Settings, only: Part | None, stopping: Stopping) ->
         async with database_of_service(settings, stopping) as database:
             await database.migrate()
             ledger = await database.open(settings)
-            running = composed(ledger, settings, secret_key, only=only, tells_webhooks=only != "api")
+            running = composed(
+                ledger, settings, secret_key, only=only, tells_webhooks=only != "api", seals=True
+            )
             async with running as services:
                 await _warn_of_another_key(ledger, secret_keys_of(secret_key, settings))
                 await _first_admin(services, settings)

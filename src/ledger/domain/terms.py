@@ -44,6 +44,25 @@ class DefaultOutcome(StrEnum):
     APPROVE = "approve"
 
 
+class PersonalText(StrEnum):
+    """A text that people write about a decision, by what it is; a policy may mark it as personal."""
+
+    NOTES = "notes"
+    """Of a verdict, an escalation or a countersignature."""
+    REASON = "reason"
+    """Why somebody escalated, took over, assigned, reprioritised, withdrew, superseded, cancelled or overrode it."""
+    TICKET = "ticket"
+    """Under which an override is done."""
+    COMMENT = "comment"
+    QUESTION = "question"
+    """To the submitter."""
+    ANSWER = "answer"
+    EVIDENCE_NAME = "evidence_name"
+    """How a file is called."""
+    DETAILS = "details"
+    """Of a reported outcome."""
+
+
 class GroupQuorum(msgspec.Struct, frozen=True, kw_only=True):
     """So many of the approvals come from members of ``group``; each person counts for one group only."""
 
@@ -65,6 +84,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     (``None``: at any time); at the deadline it expires with ``default_outcome``. A question to the submitter stops
     both clocks where ``information_pauses_clock``, for ``information_seconds`` at most. An approval is good for ``redeem_seconds`` (``None``: for
     good); an override must be countersigned within ``countersign_seconds``.
+
+    ``personal`` names what is sealed under a key of whom it is about: places in the payload (JSON pointers) and kinds
+    of ``PersonalText``. ``subject`` points to where the payload says who that is (``None``: the decision is a
+    subject of its own).
     """
 
     name: str
@@ -93,6 +116,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     information_seconds: int = 604_800
     redeem_seconds: int | None = None
     countersign_seconds: int = 86_400
+    personal: tuple[str, ...] = ()
+    subject: str | None = None
 
 
 BUILT_IN_KIND: Final = "threat_analysis"
@@ -100,6 +125,14 @@ BUILT_IN_KIND: Final = "threat_analysis"
 
 BUILT_IN_VERSION: Final = 1
 """The version of its item; there is no other."""
+
+BUILT_IN_TEXTS: Final = frozenset(
+    {"/threat_level", "/source_ip", "/forensic_summary", "/incident_id", "/attributed_actor"}
+)
+"""What of its item is a text, as JSON pointers."""
+
+BUILT_IN_LISTS: Final = frozenset({"/iocs", "/ttps", "/recommended_actions"})
+"""What of its item is a list of texts."""
 
 DEFAULT_VERSION: Final = 1
 """Version 1 of every kind's policy is its default, which nobody published; drafts count from 2."""

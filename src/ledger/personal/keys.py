@@ -110,11 +110,20 @@ async def keys_named(
     Raises:
         DatabaseUnreachable: the connection is lost, or none is free.
     """
+    return {kept.key_id: kept.key for kept in await kept_keys(ledger, keyring, ids)}
+
+
+async def kept_keys(ledger: Ledger, keyring: Keyring, ids: Collection[SubjectKeyId]) -> tuple[KeptKey, ...]:
+    """Look keys up with whose they are; the erased are missing.
+
+    Raises:
+        DatabaseUnreachable: the connection is lost, or none is free.
+    """
     if not ids:
-        return {}
+        return ()
     async with reading(ledger.pool) as conn:
         rows = await conn.fetch(NAMED, ledger.ledger_id, list(ids))
-    return {kept.key_id: kept.key for kept in (_kept(row, keyring) for row in rows)}
+    return tuple(_kept(row, keyring) for row in rows)
 
 
 async def all_keys(

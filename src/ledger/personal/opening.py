@@ -10,13 +10,12 @@ around the token tell how deep. A text is escaped as often as that; a JSON value
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 import structlog
 
 from ledger.domain.ids import SubjectKeyId
-from ledger.identity.identity import Identity
 from ledger.identity.keys import Keyring
 from ledger.identity.people import ERASED
 from ledger.personal.keys import keys_named
@@ -29,10 +28,26 @@ UNREADABLE: Final = "unreadable"
 MARK_BYTES: Final = MARK.encode()
 
 
+class Keeper(Protocol):
+    """Whoever knows the ledger, and what its subjects' keys are wrapped under: the rooms that tell somebody something."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """Name the ledger."""
+
+    @property
+    def subject_keys(self) -> Keyring:
+        """Give the keys that unwrap."""
+
+
 class Opener(msgspec.Struct, frozen=True):
     """The keys that were there when they were asked for."""
 
     keys: Mapping[SubjectKeyId, SubjectKey | None]
+
+    def can_open(self, text: str) -> bool:
+        """Say whether every token in a text can be read."""
+        return all(self.keys.get(key_id) is not None for key_id in keys_in(text))
 
     def text(self, text: str) -> str:
         """Open the tokens in a text that is no JSON; a JSON value stands in it as JSON."""
@@ -99,16 +114,16 @@ def _backslashes(text: str, at: int, *, step: int) -> int:
     return count
 
 
-async def opener(ledger: Ledger, keyring: Keyring, text: str) -> Opener:
+async def opener(keeper: Keeper, text: str) -> Opener:
     """Ask for the keys of all tokens in a text, in one query; none where there is none.
 
     Raises:
         DatabaseUnreachable: the connection is lost, or none is free.
     """
-    return Opener(await keys_named(ledger, keyring, keys_in(text)))
+    return Opener(await keys_named(keeper.ledger, keeper.subject_keys, keys_in(text)))
 
 
-async def opened_json(identity: Identity, body: bytes) -> bytes:
+async def opened_json(keeper: Keeper, body: bytes) -> bytes:
     """Open the tokens in outgoing JSON, or in lines of it.
 
     Raises:
@@ -117,11 +132,11 @@ async def opened_json(identity: Identity, body: bytes) -> bytes:
     if MARK_BYTES not in body:
         return body
     text = body.decode()
-    found = await opener(identity.ledger, identity.subject_keys, text)
+    found = await opener(keeper, text)
     return found.json(text).encode()
 
 
-async def opened_text(identity: Identity, text: str) -> str:
+async def opened_text(keeper: Keeper, text: str) -> str:
     """Open the tokens in a text that is no JSON, such as a file's name.
 
     Raises:
@@ -129,7 +144,7 @@ async def opened_text(identity: Identity, text: str) -> str:
     """
     if MARK not in text:
         return text
-    return (await opener(identity.ledger, identity.subject_keys, text)).text(text)
+    return (await opener(keeper, text)).text(text)
 
 
 def _quoted(text: str) -> str:

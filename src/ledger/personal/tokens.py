@@ -96,10 +96,15 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def seal(key: SubjectKey, event: EventId, field: str, form: Form, text: str) -> str:
-    """Seal a text, or a JSON value that is written as ``text``; the token names ``field``, percent-encoded."""
-    named, key_id, nonce = quote(field, safe=PLAIN), key.key_id, secrets.token_bytes(NONCE_BYTES)
+    """Seal a text, or a JSON value that is written as ``text``."""
+    named, key_id, nonce = field_name(field), key.key_id, secrets.token_bytes(NONCE_BYTES)
     box = nonce + AESGCM(key.secret).encrypt(nonce, text.encode(), _bound(str(event), named, key_id))
     return Token(key_id=key_id, event=str(event), field=named, form=form, box=box).written()
+
+
+def field_name(field: str) -> str:
+    """Name a field as tokens do."""
+    return quote(field, safe=PLAIN)
 
 
 def keys_in(text: str) -> frozenset[SubjectKeyId]:

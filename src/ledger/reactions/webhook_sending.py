@@ -14,6 +14,7 @@ from ledger.domain.ids import MessageId, WebhookId
 from ledger.domain.webhook.commands import DisableWebhook
 from ledger.domain.webhook.decide import WEBHOOK
 from ledger.identity.identity import SYSTEM, writing
+from ledger.personal.opening import opened_json
 from ledger.store.envelope import Provenance
 from ledger.store.ledger import webhook_stream
 from ledger.store.pool import Connection
@@ -139,8 +140,11 @@ class Courier:
         except UnreadableSigningSecret as unreadable:
             log.warning("webhook.secret.unreadable", webhook=leased.webhook)
             return Outcome(status=None, error=unreadable.code)
-        headers = signed(signing, leased.message, at=now, body=leased.body)
-        return await self._sender.post(leased.url, headers, leased.body, now=now)
+        body = await opened_json(
+            self._hooks, leased.body
+        )  # not where it was queued: an erasure counts at once
+        headers = signed(signing, leased.message, at=now, body=body)
+        return await self._sender.post(leased.url, headers, body, now=now)
 
     async def _write_down(self, attempt: Attempt) -> None:
         leased, outcome = attempt.leased, attempt.outcome

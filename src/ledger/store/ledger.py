@@ -155,6 +155,14 @@ class Ledger:
         """Give the id of a data subject, by what submitters call it; the id does not give the name away."""
         return SubjectId(uuid5(self._namespace, f"subject {name}"))
 
+    def notary_id(self) -> UUID:
+        """Give the id that the notary's stream, and the log where nobody named it, are called by."""
+        return uuid5(self._namespace, "notary")
+
+    def notary_stream(self) -> StreamName:
+        """Name the stream of what is done to the notary."""
+        return StreamName(f"notary-{self.notary_id()}")
+
     async def head(self) -> Position:
         """Read the last position; 0 when the ledger is empty."""
         async with reading(self.pool) as conn:
@@ -201,6 +209,11 @@ def subject_stream(subject: SubjectId) -> StreamName:
 def webhook_stream(webhook: WebhookId) -> StreamName:
     """Name a webhook's stream; webhook ids are random and opaque already."""
     return StreamName(f"webhook-{webhook}")
+
+
+def reading_stream(session: SessionId) -> StreamName:
+    """Name the stream of what is read of the history in a session."""
+    return StreamName(f"reading-{session}")
 
 
 async def _check_shape(url: str) -> None:

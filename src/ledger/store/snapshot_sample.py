@@ -14,6 +14,7 @@ from ledger.domain.ids import StreamName
 from ledger.domain.kind.decide import KIND
 from ledger.domain.operations.decide import OPERATIONS
 from ledger.domain.policy.decide import POLICY
+from ledger.domain.reading.decide import READING
 from ledger.domain.session.decide import SESSION
 from ledger.domain.subject.decide import SUBJECT
 from ledger.domain.webhook.decide import WEBHOOK
@@ -72,7 +73,7 @@ def _is_right(snapshot: Snapshot, events: Sequence[Stored]) -> bool:
     return _is_its_replay(snapshot, events)
 
 
-def _is_its_replay(snapshot: Snapshot, events: Sequence[Stored]) -> bool:  # noqa: PLR0911 - one for each aggregate
+def _is_its_replay(snapshot: Snapshot, events: Sequence[Stored]) -> bool:  # noqa: C901, PLR0911 - one for each aggregate
     match snapshot.stream.partition("-")[0]:
         case DECISION.category:
             return _replays_to(DECISION, snapshot, events)
@@ -92,6 +93,8 @@ def _is_its_replay(snapshot: Snapshot, events: Sequence[Stored]) -> bool:  # noq
             return _replays_to(WEBHOOK, snapshot, events)
         case EXPORT.category:
             return _replays_to(EXPORT, snapshot, events)
+        case READING.category:
+            return _replays_to(READING, snapshot, events)
         case _:
             return False
 

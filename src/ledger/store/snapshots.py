@@ -24,6 +24,7 @@ from ledger.domain.kind.decide import KIND
 from ledger.domain.login.decide import LOGIN
 from ledger.domain.operations.decide import OPERATIONS
 from ledger.domain.policy.decide import POLICY
+from ledger.domain.reading.decide import READING
 from ledger.domain.session.decide import SESSION
 from ledger.domain.subject.decide import SUBJECT
 from ledger.domain.webhook.decide import WEBHOOK
@@ -87,6 +88,7 @@ def _fingerprints() -> dict[str, str]:
         SUBJECT.category: fingerprint(SUBJECT),
         WEBHOOK.category: fingerprint(WEBHOOK),
         EXPORT.category: fingerprint(EXPORT),
+        READING.category: fingerprint(READING),
     }
 
 

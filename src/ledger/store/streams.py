@@ -119,7 +119,11 @@ class Recorded(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
-    """An event as it lies in the log, not decoded; ``payload`` is ``None`` where it was not asked for."""
+    """An event as it lies in the log, not decoded.
+
+    ``payload`` is ``None`` where it was not asked for; ``envelope``, ``causation_id`` and ``correlation_id`` are there
+    where the history is read.
+    """
 
     position: Position
     stream: StreamName
@@ -133,6 +137,8 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     leaf: bytes
     payload: bytes | None
     envelope: bytes | None = None
+    causation_id: EventId | None = None
+    correlation_id: str = ""
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):
@@ -267,6 +273,8 @@ def stored_in(row: asyncpg.Record) -> Stored:
         leaf=row["leaf_hash"],
         payload=row["payload"],
         envelope=row.get("envelope"),
+        causation_id=row.get("causation_id"),
+        correlation_id=row.get("correlation_id", ""),
     )
 
 

@@ -5,6 +5,8 @@ from typing import Final
 from ledger.verifier.verdict import Tampered
 
 LENGTH_BYTES: Final = 2
+MOST_BYTES: Final = 256 * (LENGTH_BYTES + 0xFFFF)
+"""That a file of entries can have."""
 
 
 class EntriesMalformed(Tampered):

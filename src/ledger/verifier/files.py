@@ -71,14 +71,14 @@ class Folder:
         self.root = root
         self.names = set(_names(root, root))
 
-    def read(self, name: str) -> bytes:
-        """Read a small file.
+    def read(self, name: str, *, most: int = SMALL) -> bytes:
+        """Read a file that has at most so many bytes.
 
         Raises:
-            FileMissing, FileTooLarge: it is not there, or not small.
+            FileMissing, FileTooLarge: it is not there, or larger.
         """
         path = self.path(name)
-        if path.stat().st_size > SMALL:
+        if path.stat().st_size > most:
             raise FileTooLarge(file=name)
         return path.read_bytes()
 

@@ -21,6 +21,8 @@ class Webhooks(msgspec.Struct, frozen=True, kw_only=True):
 
     ledger: Ledger
     keys: Keyring
+    subject_keys: Keyring
+    """What opens sealed text, if a message holds some."""
     clock: Callable[[], datetime]
     allowed: tuple[Network, ...] = ()
     """Networks that may be sent to although they are private, and without TLS."""
@@ -33,6 +35,7 @@ class Webhooks(msgspec.Struct, frozen=True, kw_only=True):
         return cls(
             ledger=identity.ledger,
             keys=Keyring(secret_keys, PURPOSE),
+            subject_keys=identity.subject_keys,
             clock=identity.clock,
             allowed=tuple(allowed),
         )

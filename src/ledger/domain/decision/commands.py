@@ -8,7 +8,7 @@ from ledger.domain.authority import Authority, Role
 from ledger.domain.decision.events import Choice, Milestone, Outcome, Priority
 from ledger.domain.decision.item import Item, Parameter
 from ledger.domain.event import Utc
-from ledger.domain.ids import BulkId, DecisionId, Digest, EvidenceId, LeaseId, PersonId
+from ledger.domain.ids import BulkId, DecisionId, Digest, EvidenceId, LeaseId, PersonId, SubjectKeyId
 from ledger.domain.terms import Action, Policy
 
 
@@ -24,7 +24,8 @@ class Colleague(msgspec.Struct, frozen=True, kw_only=True):
 class SubmitDecision(msgspec.Struct, frozen=True, kw_only=True):
     """Ask for a decision on ``item`` under ``policy``, which is snapshotted.
 
-    ``on_behalf_of`` is whose wish it is (``None``: the submitter's own).
+    ``on_behalf_of`` is whose wish it is (``None``: the submitter's own), ``sealed_under`` the key that what is personal
+    in it has been sealed under (``None``: nothing is).
     """
 
     now: Utc
@@ -36,6 +37,7 @@ class SubmitDecision(msgspec.Struct, frozen=True, kw_only=True):
     created_at: Utc
     policy: Policy
     on_behalf_of: PersonId | None = None
+    sealed_under: SubjectKeyId | None = None
 
 
 class ClaimDecision(msgspec.Struct, frozen=True, kw_only=True):

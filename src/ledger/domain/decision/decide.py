@@ -152,6 +152,6 @@ DECISION: Final = Decider[DecisionCommand, DecisionState, DecisionEvent](
     initial=NotSubmitted(),
     decide=decide,
     evolve=evolve,
-    version=4,
+    version=5,
 )
 """The Decision aggregate, as a value."""

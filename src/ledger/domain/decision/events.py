@@ -11,7 +11,16 @@ from typing import ClassVar, TypeAlias
 
 from ledger.domain.decision.item import Change, Item
 from ledger.domain.event import Event, Imported, Utc
-from ledger.domain.ids import BulkId, DecisionId, Digest, EvidenceId, LeaseId, PersonId, SessionId
+from ledger.domain.ids import (
+    BulkId,
+    DecisionId,
+    Digest,
+    EvidenceId,
+    LeaseId,
+    PersonId,
+    SessionId,
+    SubjectKeyId,
+)
 from ledger.domain.terms import Action, DefaultOutcome, Policy
 
 
@@ -80,7 +89,8 @@ class DecisionSubmitted(Event, frozen=True, kw_only=True, omit_defaults=True, ta
     """A machine or a person asks for a decision; ``created_at`` is the submitter's own time.
 
     ``on_behalf_of`` is whose wish it is, where that is somebody else. A verdict is wanted by ``target_at`` and
-    comes by ``deadline_at`` or not at all (``None``: whenever).
+    comes by ``deadline_at`` or not at all (``None``: whenever). ``sealed_under`` names the key of whom it is about,
+    for what the policy marks as personal (``None``: it marks nothing).
     """
 
     schema_version: ClassVar[int] = 3
@@ -98,6 +108,7 @@ class DecisionSubmitted(Event, frozen=True, kw_only=True, omit_defaults=True, ta
     deadline_at: Utc | None = None
     target_at: Utc | None = None
     imported: Imported | None = None
+    sealed_under: SubjectKeyId | None = None
 
 
 class DecisionClaimed(Event, frozen=True, kw_only=True, tag="decision-claimed"):

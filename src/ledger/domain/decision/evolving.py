@@ -175,6 +175,7 @@ def _opened(event: DecisionSubmitted) -> Case:
         subject_digest=event.subject_digest,
         target_at=event.target_at,
         deadline_at=event.deadline_at,
+        sealed_under=event.sealed_under,
     )
 
 

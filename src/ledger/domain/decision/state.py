@@ -19,7 +19,7 @@ from ledger.domain.decision.events import (
 from ledger.domain.decision.item import Change, Item
 from ledger.domain.errors import NotFound
 from ledger.domain.event import Utc
-from ledger.domain.ids import DecisionId, Digest, LeaseId, PersonId, SessionId
+from ledger.domain.ids import DecisionId, Digest, LeaseId, PersonId, SessionId, SubjectKeyId
 from ledger.domain.terms import Action, DefaultOutcome, Policy
 
 
@@ -103,7 +103,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
     ``holders`` is the succession of those who claimed it, neighbours differing; ``fencing_token`` the
     last one given out (0: none yet); ``escalation`` the answer that stands until a verdict replaces it.
-    ``asked_priority`` is what the submitter said, ``priority`` what holds now.
+    ``asked_priority`` is what the submitter said, ``priority`` what holds now. ``sealed_under`` names the key of whom it
+    is about (``None``: nothing in it is sealed).
     """
 
     decision_id: DecisionId
@@ -136,6 +137,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     human_seen: bool = False
     redeemed_at: Utc | None = None
     outcome_reported_at: Utc | None = None
+    sealed_under: SubjectKeyId | None = None
 
 
 class DutyStanding(StrEnum):

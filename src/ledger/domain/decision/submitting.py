@@ -32,6 +32,7 @@ def submit(command: SubmitDecision, state: DecisionState) -> tuple[DecisionEvent
         on_behalf_of=command.on_behalf_of,
         deadline_at=_after(command.now, command.policy.deadline_seconds),
         target_at=_after(command.now, command.policy.target_seconds),
+        sealed_under=command.sealed_under,
     )
     return (submitted,)
 

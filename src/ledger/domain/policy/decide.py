@@ -95,15 +95,16 @@ def decide(command: PolicyCommand, state: PolicyState) -> tuple[PolicyEvent, ...
 
 
 def _draft(command: DraftPolicy, state: PolicyState, by: PersonId) -> tuple[PolicyEvent, ...]:
-    must_be_consistent(command.terms)
+    version = state.last_version + 1
+    terms = replace(command.terms, name=command.kind, version=version)
+    must_be_consistent(terms)
     if len(state.drafts) >= MOST_DRAFTS:
         raise TooManyDrafts(kind=command.kind)
-    version = state.last_version + 1
     drafted = PolicyDrafted(
         at=command.now,
         kind=command.kind,
         version=version,
-        terms=replace(command.terms, name=command.kind, version=version),
+        terms=terms,
         by=by,
         reason=command.reason,
     )
@@ -173,5 +174,6 @@ POLICY: Final = Decider[PolicyCommand, PolicyState, PolicyEvent](
     initial=ByDefault(),
     decide=decide,
     evolve=evolve,
+    version=2,
 )
 """The Policy aggregate, as a value."""

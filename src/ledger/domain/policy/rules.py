@@ -1,12 +1,21 @@
 """What terms must be like to be published, each rule with a refusal of its own."""
 
 from collections.abc import Iterable
+from itertools import combinations, product
 from typing import Final
 
 from ledger.domain.authority import GROUP_NAME
 from ledger.domain.errors import Invalid
-from ledger.domain.json_pointer import PointsNowhere, tokens
-from ledger.domain.terms import DefaultOutcome, Policy, Risk
+from ledger.domain.json_pointer import PointsNowhere, is_within, tokens
+from ledger.domain.terms import (
+    BUILT_IN_KIND,
+    BUILT_IN_LISTS,
+    BUILT_IN_TEXTS,
+    DefaultOutcome,
+    PersonalText,
+    Policy,
+    Risk,
+)
 
 YEAR: Final = 365 * 24 * 3600
 MOST_VOTERS: Final = 100
@@ -137,9 +146,54 @@ class ApprovedByNobody(InconsistentPolicy):
 
 
 class BadPointer(InconsistentPolicy):
-    """An editable parameter is no JSON pointer (RFC 6901) to something inside the payload."""
+    """A pointer of the policy is no JSON pointer (RFC 6901) to something inside the payload."""
 
     code = "bad-pointer"
+
+
+class UnknownPersonalText(InconsistentPolicy):
+    """The policy marks a text as personal that there is not.
+
+    Context: its ``name``, and those that are ``known``.
+    """
+
+    code = "policy-unknown-personal-text"
+    advice = "Name a text, or write a JSON pointer into the payload, which begins with a slash."
+
+
+class PersonalOverlaps(InconsistentPolicy):
+    """The policy marks a part of the payload as personal, and something in it once more.
+
+    Context: the ``outer`` and the ``inner`` pointer.
+    """
+
+    code = "policy-personal-overlaps"
+    advice = "Mark the whole, or its parts."
+
+
+class PersonalIsEditable(InconsistentPolicy):
+    """What is personal, or says whom it is about, cannot be an editable parameter: voters could not agree on it.
+
+    Context: the ``personal`` and the ``editable`` pointer.
+    """
+
+    code = "policy-personal-is-editable"
+
+
+class CannotBeSealed(InconsistentPolicy):
+    """This part of the built-in kind is read by the service itself, or is no text: it cannot be sealed.
+
+    Context: the ``pointer``.
+    """
+
+    code = "policy-cannot-be-sealed"
+    advice = "Mark a text of the item, or a list of texts as a whole; a subject is a text."
+
+
+class SubjectOfNothing(InconsistentPolicy):
+    """The policy says whom personal data is about, but marks nothing as personal."""
+
+    code = "policy-subject-of-nothing"
 
 
 def must_be_consistent(terms: Policy) -> None:
@@ -150,6 +204,7 @@ def must_be_consistent(terms: Policy) -> None:
     """
     _must_be_in_range(terms)
     _must_name_well(terms)
+    _must_seal_what_can_be(terms)
     _must_be_reachable(terms)
     _must_escalate_somewhere(terms)
     _must_end_well(terms)
@@ -171,6 +226,7 @@ def _must_name_well(terms: Policy) -> None:
         ("groups", groups),
         ("reviewers", terms.reviewers),
         ("editable_parameters", terms.editable_parameters),
+        ("personal", terms.personal),
     ):
         if len(names) > MOST_NAMED or len(set(names)) < len(names):
             raise TooManyNamed(field=field, most=MOST_NAMED)
@@ -194,6 +250,39 @@ def _must_be_pointer(pointer: str) -> None:
         is_good = False
     if not is_good:
         raise BadPointer(pointer=pointer[:LONGEST_POINTER])
+
+
+def _must_seal_what_can_be(terms: Policy) -> None:
+    pointers = tuple(mark for mark in terms.personal if mark.startswith("/"))
+    for mark in terms.personal:
+        if mark not in pointers and mark not in tuple(PersonalText):
+            raise UnknownPersonalText(name=mark[:MOST_NAMED], known=", ".join(PersonalText))
+    subject = () if terms.subject is None else (terms.subject,)
+    if subject and not terms.personal:
+        raise SubjectOfNothing(subject=terms.subject)
+    for pointer in (*pointers, *subject):
+        _must_be_pointer(pointer)
+    _must_not_overlap((*pointers, *subject), pointers, terms.editable_parameters)
+    if terms.name == BUILT_IN_KIND:
+        _must_be_texts_of_the_built_in_kind(pointers, subject)
+
+
+def _must_not_overlap(named: tuple[str, ...], sealed: tuple[str, ...], editable: tuple[str, ...]) -> None:
+    for one, other in combinations(sorted(sealed, key=len), 2):
+        if is_within(other, one):
+            raise PersonalOverlaps(outer=one, inner=other)
+    for personal, parameter in product(named, editable):
+        if is_within(personal, parameter) or is_within(parameter, personal):
+            raise PersonalIsEditable(personal=personal, editable=parameter)
+
+
+def _must_be_texts_of_the_built_in_kind(pointers: tuple[str, ...], subject: tuple[str, ...]) -> None:
+    for pointer in pointers:
+        if pointer not in BUILT_IN_TEXTS | BUILT_IN_LISTS:
+            raise CannotBeSealed(pointer=pointer)
+    for pointer in subject:
+        if pointer not in BUILT_IN_TEXTS:
+            raise CannotBeSealed(pointer=pointer)
 
 
 def _must_be_reachable(terms: Policy) -> None:

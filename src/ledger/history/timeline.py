@@ -1,26 +1,36 @@
 """The history of one decision in sentences, from its own events."""
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.telling import what, who
-from ledger.domain.event import Utc
-from ledger.domain.ids import DecisionId, PersonId, Position
+from ledger.domain.event import Utc, type_name
+from ledger.domain.ids import DecisionId, EventId, PersonId, Position, Version
 from ledger.identity.people import names_of
 from ledger.store.ledger import Ledger
 from ledger.store.streams import read_stream, recorded
 
-NOBODY = "nobody (a timer)"
-ERASED = "somebody erased"
+NOBODY: Final = "nobody (a timer)"
+ERASED: Final = "somebody erased"
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One event: where it lies in the ledger, when it was recorded, who did what, and its leaf hash."""
+    """One event: where it lies in the ledger, when it was recorded, who did what, and its leaf hash.
+
+    ``at`` is when it happened by the clock of whoever wrote it; for imported records that is long before they were
+    recorded. ``person`` is ``None`` where no person did it.
+    """
 
     position: Position
+    version: Version
+    event_id: EventId
+    type: str
+    at: Utc
     recorded_at: Utc
+    person: PersonId | None
     who: str
     what: str
     leaf: str
@@ -35,7 +45,12 @@ async def timeline(ledger: Ledger, decision: DecisionId) -> list[Entry]:
     return [
         Entry(
             position=item.position,
+            version=item.version,
+            event_id=item.event_id,
+            type=type_name(type(item.event)),
+            at=item.event.at,
             recorded_at=item.recorded_at,
+            person=who(item.event),
             who=_name(who(item.event), names),
             what=what(item.event),
             leaf=item.leaf.hex(),

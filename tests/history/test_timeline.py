@@ -1,9 +1,9 @@
 """The history of a decision in sentences."""
 
-from ledger.cli.timeline import timeline
 from ledger.domain.decision.events import ReleaseCause
 from ledger.domain.ids import DecisionId
 from ledger.domain.terms import Action
+from ledger.history.timeline import timeline
 from ledger.identity import people
 from ledger.identity.people import Person, Record
 from ledger.store.ledger import Ledger

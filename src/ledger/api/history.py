@@ -1,0 +1,175 @@
+"""The history over HTTP, for auditors and administrators: events as they are stored, and what they mean."""
+
+from typing import Annotated, Final
+from uuid import UUID
+
+from litestar import Controller, Response, get
+from litestar.params import FromPath, QueryParameter
+from litestar.types import ASGIApp
+
+from ledger.api.call import Call, json_response
+from ledger.api.history_file import MEDIA, FileType, HistoryFile, Wanted
+from ledger.api.history_query import Filters, query_of, refuse_unknown, sought
+from ledger.api.history_wire import (
+    EventPage,
+    EventTold,
+    Form,
+    Timeline,
+    entry_told,
+    people_told,
+    persons_in,
+    told,
+)
+from ledger.api.problems import FieldError, InvalidRequest
+from ledger.api.types import HttpRequest
+from ledger.api.wire import decision_id
+from ledger.domain.decision.state import DecisionNotFound
+from ledger.domain.ids import Position
+from ledger.domain.reading.events import Extent, Filter, Query
+from ledger.history import readings
+from ledger.history.readings import extent_of
+from ledger.history.timeline import timeline
+from ledger.store.findings import aim, find_page
+
+BIGGEST: Final = 2**63 - 1
+PAGE: Final = 100
+BIGGEST_PAGE: Final = 1_000
+KNOWN: Final = frozenset(
+    {
+        *("after", "limit", "type", "stream", "decision", "actor", "correlation", "command", "from", "to"),
+        *("first", "last", "text", "order", "form", "format"),
+    }
+)
+
+Place = Annotated[int | None, QueryParameter(ge=1, le=BIGGEST)]
+Behind = Annotated[int | None, QueryParameter(ge=0, le=BIGGEST)]
+Text = Annotated[str | None, QueryParameter(min_length=1, max_length=1_000)]
+Time = Annotated[str | None, QueryParameter()]
+
+
+class HistoryController(Controller):
+    """What is in the ledger."""
+
+    path = "/api/audit"
+    tags = ("History",)
+
+    @get(
+        "/events",
+        opt={"answer": EventPage, "files": {MEDIA[FileType.NDJSON]: EventTold, MEDIA[FileType.CSV]: str}},
+    )
+    async def events(
+        self,
+        request: HttpRequest,
+        *,
+        after: Behind = None,
+        limit: Annotated[int | None, QueryParameter(ge=1, le=BIGGEST)] = None,
+        types: Annotated[list[str] | None, QueryParameter(name="type")] = None,
+        stream: Text = None,
+        decision: Text = None,
+        actor: Text = None,
+        correlation: Text = None,
+        command: Annotated[UUID | None, QueryParameter()] = None,
+        from_: Annotated[str | None, QueryParameter(name="from")] = None,
+        to: Time = None,
+        first: Place = None,
+        last: Place = None,
+        text: Text = None,
+        order: Annotated[str, QueryParameter(pattern="^(asc|desc)$")] = "asc",
+        form: Annotated[Form, QueryParameter()] = Form.STORED,
+        format_: Annotated[
+            str | None,
+            QueryParameter(name="format", description="json, ndjson or csv; counts more than Accept"),
+        ] = None,
+    ) -> Response[bytes] | ASGIApp:
+        """Look events up: page by page as JSON, or all of them as a file (NDJSON or CSV, by Accept or 'format')."""
+        refuse_unknown(request, KNOWN)
+        call = Call(request)
+        search = await sought(
+            call,
+            Filters(
+                types=None if types is None else tuple(types),
+                stream=stream,
+                decision=decision,
+                actor=actor,
+                correlation=correlation,
+                command=command,
+                since=from_,
+                until=to,
+                first=first,
+                last=last,
+                words=text,
+                is_descending=order == "desc",
+            ),
+        )
+        ledger = call.services.ledger
+        head = await ledger.head()
+        wanted = Wanted(
+            aim=await aim(ledger, search, head),
+            query=query_of(ledger, search),
+            behind=None if after is None else Position(after),
+            limit=limit,
+            type=_type_of(request, format_),
+            form=form,
+        )
+        return await (_page(call, wanted, head) if wanted.type is FileType.JSON else _file(call, wanted))
+
+    @get("/decisions/{analysis_id:str}/timeline", opt={"answer": Timeline})
+    async def decision_timeline(self, request: HttpRequest, analysis_id: FromPath[str]) -> Response[bytes]:
+        """Tell in words everything that happened to a decision."""
+        call = Call(request)
+        ledger, wanted = call.services.ledger, decision_id(analysis_id)
+        entries = await timeline(ledger, wanted)
+        if not entries:
+            raise DecisionNotFound
+        stream = ledger.decision_stream(wanted)
+        query = Query(call="timeline", filters=(Filter("stream", stream),))
+        await _record(call, query, extent_of([entry.position for entry in entries]))
+        body = Timeline(
+            decision_id=wanted,
+            stream=stream,
+            version=entries[-1].version,
+            entries=tuple(map(entry_told, entries)),
+        )
+        return json_response(body)
+
+
+def _type_of(request: HttpRequest, asked: str | None) -> FileType:
+    """Choose by ``format``, else by Accept, else JSON."""
+    if asked is not None:
+        if asked not in set(FileType):
+            raise InvalidRequest(FieldError("format", f"is one of {', '.join(FileType)}"))
+        return FileType(asked)
+    accepted = request.headers.get("accept", "").lower()
+    return next((file_type for file_type, media in MEDIA.items() if media in accepted), FileType.JSON)
+
+
+async def _page(call: Call, wanted: Wanted, head: Position) -> Response[bytes]:
+    limit = PAGE if wanted.limit is None else wanted.limit
+    if limit > BIGGEST_PAGE:
+        raise InvalidRequest(FieldError("limit", f"is at most {BIGGEST_PAGE:,} for a page; ask for a file"))
+    found = await find_page(call.services.ledger, wanted.aim, behind=wanted.behind, limit=limit)
+    persons = persons_in(found.events)
+    names = await call.names(list(persons)) if persons else {}
+    await _record(call, wanted.query, extent_of([one.position for one in found.events]))
+    return json_response(
+        EventPage(
+            events=tuple(told(one, wanted.form) for one in found.events),
+            next=found.next,
+            head=head,
+            people=people_told(persons, names),
+        )
+    )
+
+
+async def _file(call: Call, wanted: Wanted) -> ASGIApp:
+    call.services.exports.check()
+    await _record(call, wanted.query, extent_of([]))
+    return HistoryFile(call, wanted)
+
+
+async def _record(call: Call, query: Query, extent: Extent) -> None:
+    """Record that something is read, before it is given out; see ``readings.record`` for what it raises."""
+    services = call.services
+    await readings.record(
+        services.identity, services.readings, call.principal, query, extent, trace=call.trace_id()
+    )

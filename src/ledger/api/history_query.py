@@ -1,0 +1,148 @@
+"""What is asked of the history: filters in, a search and what is recorded of it out."""
+
+import hashlib
+import hmac
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from ledger.api.bodies import as_utc
+from ledger.api.call import Call
+from ledger.api.problems import FieldError, InvalidRequest
+from ledger.api.types import HttpRequest
+from ledger.api.wire import decision_id
+from ledger.domain.ids import CommandId, Digest, Position, StreamName
+from ledger.domain.reading.events import Filter, Query
+from ledger.identity import people
+from ledger.identity.identity import OPERATOR, SYSTEM
+from ledger.store.envelope import timestamp
+from ledger.store.findings import Sought
+from ledger.store.ledger import Ledger
+
+NOBODY: Final = frozenset({SYSTEM, OPERATOR, "imported"})
+"""Actors that are no person."""
+MOST_TYPES: Final = 100
+
+
+class Filters(msgspec.Struct, frozen=True, kw_only=True):
+    """What a caller wants, as they wrote it; ``None``: whatever that is."""
+
+    types: tuple[str, ...] | None
+    stream: str | None
+    decision: str | None
+    actor: str | None
+    correlation: str | None
+    command: UUID | None
+    since: str | None
+    until: str | None
+    first: int | None
+    last: int | None
+    words: str | None
+    is_descending: bool
+
+
+def refuse_unknown(request: HttpRequest, known: frozenset[str]) -> None:
+    """Refuse a filter that nobody knows: to pass over a misspelt one would answer another question.
+
+    Raises:
+        InvalidRequest: naming them.
+    """
+    odd = sorted(set(request.query_params.keys()) - known)
+    if odd:
+        raise InvalidRequest(*(FieldError(name, "is no parameter of this call") for name in odd))
+
+
+async def sought(call: Call, filters: Filters) -> Sought:
+    """Make a search of them.
+
+    Raises:
+        InvalidRequest: one is not what it says, or names nobody.
+    """
+    if filters.stream is not None and filters.decision is not None:
+        raise InvalidRequest(FieldError("stream", "and 'decision' name the same thing: send one"))
+    if filters.first is not None and filters.last is not None and filters.first > filters.last:
+        raise InvalidRequest(FieldError("first", "lies behind 'last'"))
+    since, until = moment(filters.since, "from"), moment(filters.until, "to")
+    if since is not None and until is not None and since >= until:
+        raise InvalidRequest(FieldError("from", "is not before 'to'"))
+    if filters.types is not None and len(filters.types) > MOST_TYPES:
+        raise InvalidRequest(FieldError("type", f"is sent at most {MOST_TYPES} times"))
+    ledger = call.services.ledger
+    return Sought(
+        types=filters.types,
+        stream=_stream(ledger, filters),
+        actor=None if filters.actor is None else await _actor(ledger, filters.actor),
+        correlation=filters.correlation,
+        command=None if filters.command is None else CommandId(filters.command),
+        since=since,
+        until=until,
+        first=None if filters.first is None else Position(filters.first),
+        last=None if filters.last is None else Position(filters.last),
+        words=filters.words,
+        is_descending=filters.is_descending,
+    )
+
+
+def query_of(ledger: Ledger, search: Sought) -> Query:
+    """Say what of a search is recorded: who and what is meant by opaque ids, and words by a keyed digest."""
+    return Query(call="events", filters=tuple(_filters(search)), words=_words(ledger, search.words))
+
+
+def moment(text: str | None, field: str) -> datetime | None:
+    """Read a time (RFC 3339); without an offset it is UTC.
+
+    Raises:
+        InvalidRequest: it is none, or lies outside the years 1970 to 2199.
+    """
+    if text is None:
+        return None
+    try:
+        read = msgspec.convert(text.replace(" ", "+"), datetime)  # a plus that was not escaped
+    except msgspec.ValidationError as odd:
+        raise InvalidRequest(FieldError(field, "is a time like 2026-11-30T09:00:00Z")) from odd
+    return as_utc(read, field)
+
+
+def _filters(search: Sought) -> Iterator[Filter]:
+    yield from (Filter("type", name) for name in sorted(search.types or ()))
+    for name, value in (
+        ("stream", search.stream),
+        ("actor", search.actor),
+        ("correlation", search.correlation),
+        ("command", search.command),
+        ("from", None if search.since is None else timestamp(search.since)),
+        ("to", None if search.until is None else timestamp(search.until)),
+        ("first", search.first),
+        ("last", search.last),
+    ):
+        if value is not None:
+            yield Filter(name, str(value))
+
+
+def _words(ledger: Ledger, words: str | None) -> Digest | None:
+    if words is None:
+        return None
+    said = b"words searched for\0" + words.casefold().encode()
+    return Digest(hmac.new(ledger.request_key, said, hashlib.sha256).hexdigest())
+
+
+def _stream(ledger: Ledger, filters: Filters) -> StreamName | None:
+    if filters.decision is not None:
+        return ledger.decision_stream(decision_id(filters.decision, "decision"))
+    return None if filters.stream is None else StreamName(filters.stream)
+
+
+async def _actor(ledger: Ledger, text: str) -> str:
+    """Read an actor: a person's id, a user name, or one of those that are no person."""
+    if text in NOBODY:
+        return text
+    try:
+        return str(UUID(text))
+    except ValueError:
+        found = await people.find(ledger.pool, ledger.ledger_id, text)
+    if found is None:
+        raise InvalidRequest(FieldError("actor", "is nobody's user name, and no person's id"))
+    return str(found.person)

@@ -1,0 +1,178 @@
+"""``ledger audit verify`` and ``check``: what auditors run, with no database and none of the service's settings."""
+
+import re
+import time
+from pathlib import Path
+from typing import Annotated, Final, TypeAlias
+
+from cyclopts import Parameter
+
+from ledger.cli.audit_report import print_checked, print_report
+from ledger.verifier.report import Report
+from ledger.verifier.verdict import Unusable, Unverified
+
+Json: TypeAlias = Annotated[bool, Parameter(negative="", help="As JSON, for programs.")]
+PolicyFile: TypeAlias = Annotated[
+    Path | None,
+    Parameter(help="Whom you believe: a C2SP tlog-policy file that you did not get from the service."),
+]
+
+DURATION: Final = re.compile("([1-9][0-9]{0,8})([smhd])")
+SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+LARGEST_FILE: Final = 1_000_000
+
+
+class NotADuration(Unusable):
+    """A duration is written as 90s, 30m, 1h or 7d."""
+
+    code = "not-a-duration"
+
+
+class NoPolicy(Unusable):
+    """Without a policy nobody is believed: name the file with --policy."""
+
+    code = "no-policy"
+
+
+class FileUnreadable(Unusable):
+    """A file cannot be read."""
+
+    code = "file-unreadable"
+
+
+class OneOrTheOther(Unusable):
+    """Name a bundle, or say --database: what is to be verified is one of them."""
+
+    code = "one-or-the-other"
+
+
+class TierUnknown(Unusable):
+    """There is no such tier: they are envelope, payload and disclosed."""
+
+    code = "tier-unknown"
+
+
+def verify(
+    bundle: Annotated[Path | None, Parameter(help="The folder of a bundle.")] = None,
+    *,
+    policy: PolicyFile = None,
+    since: Annotated[
+        Path | None, Parameter(help="An earlier checkpoint, which the log has to go on from.")
+    ] = None,
+    max_age: Annotated[
+        str | None, Parameter(help="How old the newest word of a witness may be, like 90s, 30m, 1h or 7d.")
+    ] = None,
+    tier: Annotated[
+        str, Parameter(help="What the bundle has to hold at least: envelope, payload or disclosed.")
+    ] = "envelope",
+    database: Annotated[
+        bool,
+        Parameter(negative="", help="Verify the rows of this installation's database; reads its settings."),
+    ] = False,
+    json: Json = False,
+) -> int:
+    """Verify a BUNDLE, alone and offline; or the live rows with --database.
+
+    Exit codes: 0 verified, 1 not usable, 2 tampered, 3 a fork, 4 the policy is not met, 5 verified as far as it goes.
+    """
+    report = Report()
+    try:
+        if (bundle is None) is not database:
+            raise OneOrTheOther
+        if bundle is None:
+            from ledger.cli.audit_database import verify_rows
+
+            report = verify_rows(None if policy is None else read_file(policy))
+        else:
+            report = _verify_bundle(bundle, policy, since, max_age, tier)
+    except Unverified as wrong:
+        report.found_wrong(wrong)
+    print_report(report, as_json=json)
+    return report.verdict
+
+
+def check(
+    proof: Annotated[Path, Parameter(help="The file of a proof, e.tlog-proof.")],
+    *,
+    entry: Annotated[Path, Parameter(help="The file of the entry: the envelope, byte for byte.")],
+    policy: PolicyFile = None,
+    json: Json = False,
+) -> int:
+    """Check that a log of the policy has sealed exactly the bytes of an entry.
+
+    Exit codes: 0 it has, 1 not usable, 2 tampered, 4 the policy is not met.
+    """
+    from ledger.verifier.policy import parse_policy
+    from ledger.verifier.proofs import check_proof, parse_proof
+    from ledger.verifier.report import attested_by
+
+    report, event = Report(), b""
+    try:
+        believed = parse_policy(read_file(_needed(policy)))
+        event = read_file(entry)
+        claim = parse_proof(read_file(proof))
+        report.attested = attested_by(check_proof(claim, event, believed), believed.quorum)
+        report.first = report.last = claim.index + 1
+    except Unverified as wrong:
+        report.found_wrong(wrong)
+    print_checked(report, event, as_json=json)
+    return report.verdict
+
+
+def read_file(path: Path) -> bytes:
+    """Read a small file that somebody named.
+
+    Raises:
+        FileUnreadable: it is not there, or not small.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except OSError as lost:
+        raise FileUnreadable(file=str(path), reason=lost.strerror) from lost
+    if len(content) > LARGEST_FILE:
+        raise FileUnreadable(file=str(path), reason="too large for what it should be")
+    return content
+
+
+def seconds(duration: str) -> int:
+    """Read a duration.
+
+    Raises:
+        NotADuration: it is none.
+    """
+    found = DURATION.fullmatch(duration)
+    if found is None:
+        raise NotADuration(given=duration)
+    return int(found[1]) * SECONDS[found[2]]
+
+
+def _verify_bundle(
+    bundle: Path, policy: Path | None, since: Path | None, max_age: str | None, tier: str
+) -> Report:
+    from ledger.cli.progress import Bar
+    from ledger.verifier.bundle import Asked, verify_bundle
+    from ledger.verifier.checkpoint import parse_checkpoint
+    from ledger.verifier.manifest import Tier
+    from ledger.verifier.policy import parse_policy
+
+    if tier not in set(Tier):
+        raise TierUnknown(given=tier)
+    asked = Asked(
+        policy=parse_policy(read_file(_needed(policy))),
+        now=int(time.time()),
+        since=None if since is None else parse_checkpoint(read_file(since)),
+        tier=Tier(tier),
+        max_age=None if max_age is None else seconds(max_age),
+    )
+    with Bar("Verifying") as bar:
+        try:
+            return verify_bundle(bundle, asked, bar.to)
+        except OSError as lost:
+            raise FileUnreadable(file=str(lost.filename), reason=lost.strerror) from lost
+
+
+def _needed(policy: Path | None) -> Path:
+    if policy is None:
+        raise NoPolicy
+    return policy

@@ -1,0 +1,153 @@
+"""``ledger audit verify --database``: live rows against the tiles and the checkpoint that were made of them."""
+
+import asyncio
+
+from ledger.cli.operating import overseeing
+from ledger.cli.progress import Bar
+from ledger.domain.ids import Position
+from ledger.sealing.rows import Sealed, checkpoints_from, last_checkpoint, read_tiles
+from ledger.sealing.tree import Tile as StoredTile
+from ledger.sealing.tree import TileMissing
+from ledger.store.pool import Connection, reading
+from ledger.store.whole_rows import WholeRow, read_rows
+from ledger.verifier.checkpoint import Checkpoint, parse_checkpoint
+from ledger.verifier.policy import Policy, accepted, parse_policy
+from ledger.verifier.report import Report, attested_by
+from ledger.verifier.rows import RewrittenBetween, Row, Rows
+from ledger.verifier.tiles import Tile, TileBroken, edge_of, root, tiles_of
+from ledger.verifier.tree import RootDiffers, Upper
+from ledger.verifier.verdict import Unverified
+
+PAGE = 256
+TILES = 256
+
+
+def verify_rows(policy: bytes | None) -> Report:
+    """Verify the rows of this installation's database; without a policy, not whose the checkpoint is.
+
+    Raises:
+        PolicyMalformed, KeyMalformed: the policy cannot be read.
+        SettingsRefused: as for every command that needs the database.
+    """
+    believed = None if policy is None else parse_policy(policy)
+    return asyncio.run(_verified(believed))
+
+
+async def _verified(policy: Policy | None) -> Report:
+    async with overseeing() as ledger, reading(ledger.pool) as conn:
+        return await verify_ledger(conn, ledger.ledger_id, policy)
+
+
+async def verify_ledger(conn: Connection, ledger_id: int, policy: Policy | None) -> Report:
+    """Verify every row that there is now against the last checkpoint that was published."""
+    report = Report(tier="payload")
+    try:
+        await _Audit(conn, ledger_id, policy, report).verify()
+    except Unverified as wrong:
+        report.found_wrong(wrong)
+    return report
+
+
+class _Audit:
+    def __init__(self, conn: Connection, ledger_id: int, policy: Policy | None, report: Report) -> None:
+        self._conn = conn
+        self._ledger_id = ledger_id
+        self._policy = policy
+        self._report = report
+
+    async def verify(self) -> None:
+        sealed = await last_checkpoint(self._conn, self._ledger_id)
+        checkpoint = None if sealed is None else self._believed(sealed)
+        size = 0 if checkpoint is None else checkpoint.size
+        upper = Upper(size, (await self._tiles([tile for tile in tiles_of(size) if tile.level])).__getitem__)
+        rows = Rows(checkpoint, upper, ledger=self._ledger_id)
+        try:
+            await self._take_all(rows, size)
+        except RootDiffers as differs:
+            raise await self._located(differs, size) from differs
+        finally:
+            self._tell(rows, size)
+        if checkpoint is None:
+            self._report.lacks("a checkpoint: nothing was sealed yet")
+
+    def _believed(self, sealed: Sealed) -> Checkpoint:
+        checkpoint = parse_checkpoint(sealed.note.encode())
+        if self._policy is None:
+            self._report.lacks("a policy: nobody looked whose signature the checkpoint bears")
+        else:
+            # What is asked is whether the rows are those that the log signed; witnesses saw later what they saw.
+            by = accepted(self._policy, checkpoint, with_quorum=False)
+            self._report.attested = attested_by(by, self._policy.quorum)
+        return checkpoint
+
+    async def _take_all(self, rows: Rows, size: int) -> None:
+        with Bar("Verifying") as bar:
+            while page := await read_rows(
+                self._conn, self._ledger_id, after=Position(rows.chain.next - 1), limit=PAGE
+            ):
+                for row in page:
+                    if (tile := rows.next_tile()) is not None:
+                        rows.tile(tile, (await self._tiles([tile]))[tile])
+                    rows.take(_plain(row))
+                bar.to(rows.chain.next - 1, max(size, rows.chain.next - 1))
+        rows.finish()
+
+    def _tell(self, rows: Rows, size: int) -> None:
+        last = rows.chain.next - 1
+        self._report.first, self._report.last = min(last, 1), last
+        self._report.streams, self._report.payloads = rows.chain.streams, rows.payloads
+        if last > size:
+            self._report.unsealed_from = size + 1
+
+    async def _tiles(self, tiles: list[Tile]) -> dict[Tile, bytes]:
+        found = dict[Tile, bytes]()
+        for at in range(0, len(tiles), TILES):
+            names = {StoredTile(tile.level, tile.index, tile.width): tile for tile in tiles[at : at + TILES]}
+            try:
+                stored = await read_tiles(self._conn, self._ledger_id, list(names))
+            except TileMissing as missing:
+                raise TileBroken(tile=missing.context["tile"]) from missing
+            found |= {names[name]: hashes for name, hashes in stored.items()}
+        return found
+
+    async def _located(self, differs: RootDiffers, size: int) -> Unverified:
+        """Narrow down what was rewritten with all that depends on it, by the checkpoints of before."""
+        good, bad, end = 0, size, size
+        while end - good > 1:
+            middle = (good + end) // 2
+            (found,) = await checkpoints_from(self._conn, self._ledger_id, middle, 1)
+            if found.size >= bad:  # there is none between
+                end = middle
+                continue
+            if await self._is_reproduced(found, size):
+                good = found.size
+            else:
+                bad = end = found.size
+        return RewrittenBetween(first=good + 1, last=bad, **differs.context)
+
+    async def _is_reproduced(self, sealed: Sealed, size: int) -> bool:
+        checkpoint = parse_checkpoint(sealed.note.encode())
+        if self._policy is not None:
+            accepted(self._policy, checkpoint, with_quorum=False)
+        tiles = await self._tiles(list(edge_of(checkpoint.size, within=size)))
+        return root(checkpoint.size, tiles.__getitem__, within=size) == checkpoint.root
+
+
+def _plain(row: WholeRow) -> Row:
+    return Row(
+        position=row.position,
+        stream=row.stream,
+        version=row.version,
+        type=row.type,
+        schema_version=row.schema_version,
+        event_id=str(row.event_id),
+        recorded_at=row.recorded_at,
+        actor=row.actor,
+        command_id=str(row.command_id),
+        causation_id="" if row.causation_id is None else str(row.causation_id),
+        correlation_id=row.correlation_id,
+        envelope=row.envelope,
+        leaf_hash=row.leaf_hash,
+        salt=row.salt,
+        payload=row.payload,
+    )

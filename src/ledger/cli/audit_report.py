@@ -1,0 +1,112 @@
+"""What a verification found, in words: what was verified, what that means, and what it does not mean."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from ledger.cli.refusals import printable
+from ledger.verifier.envelope import EnvelopeMalformed, parse_envelope
+from ledger.verifier.report import Attested, Finding, Report
+from ledger.verifier.verdict import Verdict
+
+VERDICTS: Final = {
+    Verdict.VERIFIED: "Verified.",
+    Verdict.UNUSABLE: "Nothing was verified: this cannot be used.",
+    Verdict.TAMPERED: "TAMPERED: this is not what was sealed.",
+    Verdict.FORK: "FORK: the log has told two stories.",
+    Verdict.POLICY_NOT_MET: "Not accepted: the policy is not met.",
+    Verdict.INCOMPLETE: "Verified as far as it goes; it is not complete.",
+}
+MEANING: Final = """\
+That means: since the log signed this, none of the events {first} to {last} was changed, removed, put in or moved, and
+each names the one before it in its stream.
+It does not mean that what was logged is true, that everything that happened was logged, or that nobody was shown another
+log: for the last, compare checkpoints with others, or ask for witnesses in the policy."""
+
+
+def print_report(report: Report, *, as_json: bool) -> None:
+    """Print a report about a bundle or a database."""
+    if as_json:
+        print_json(report)
+        return
+    print(VERDICTS[report.verdict])
+    for line in (*_found(report), *_verified(report), *(f"  missing: {what}" for what in report.missing)):
+        print(line)
+    if report.last and report.verdict in {Verdict.VERIFIED, Verdict.INCOMPLETE}:
+        print(MEANING.format(first=report.first, last=report.last))
+
+
+def print_checked(report: Report, entry: bytes, *, as_json: bool) -> None:
+    """Print a report about one entry."""
+    if as_json:
+        print_json(report)
+        return
+    print(VERDICTS[report.verdict])
+    for line in _found(report):
+        print(line)
+    if report.verdict is not Verdict.VERIFIED or report.attested is None:
+        return
+    print(f"  These {len(entry)} bytes are the event at position {report.last}.")
+    try:
+        event = parse_envelope(entry)
+    except EnvelopeMalformed:
+        print("  They have not the form of an event of this ledger.")
+    else:
+        print(f"  {event.type} of {event.stream}, version {event.version}, recorded at {event.recorded_at}")
+        print(f"  by {event.actor}")
+    for line in _attested(report.attested):
+        print(line)
+
+
+def print_json(report: Report) -> None:
+    """Print a report for programs."""
+    print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+
+
+def moment(seconds: int) -> str:
+    """Write a moment as people read it."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (OverflowError, OSError, ValueError):
+        return f"second {seconds}"
+
+
+def _found(report: Report) -> Iterator[str]:
+    for one in report.found:
+        yield f"  {one.title} [{one.code}]"
+        yield from _facts(one)
+
+
+def _facts(one: Finding) -> Iterator[str]:
+    for name, fact in one.facts.items():
+        values = fact if isinstance(fact, list | tuple) else [fact]
+        shown = moment(fact) if name == "newest" and isinstance(fact, int) else ", ".join(map(str, values))
+        yield f"    {name.replace('_', ' ')}: {printable(shown)}"
+
+
+def _verified(report: Report) -> Iterator[str]:
+    if report.attested is not None:
+        yield from _attested(report.attested)
+    if report.last:
+        yield f"  events {report.first} to {report.last}, in {report.streams} streams; {report.payloads} payloads"
+    if report.streams_joined:
+        yield f"  {report.streams_joined} streams began before: their first event here was taken as it is"
+    if report.since is not None:
+        yield f"  it goes on from the earlier checkpoint, of {report.since} events"
+    if report.unsealed_from is not None:
+        yield f"  events from {report.unsealed_from} on are not sealed yet: nothing but their chain was looked at"
+    told = report.disclosed
+    if told is not None:
+        yield f"  {told.names} names as the log commits to them; {told.names_erased} erased, or withheld"
+        yield f"  {told.opened} sealed values opened; {told.erased} erased, or their keys withheld"
+
+
+def _attested(by: Attested) -> Iterator[str]:
+    yield f"  {printable(by.origin)} with {by.size} events, root {by.root}"
+    yield f"  signed by the log's key {by.log_key}; quorum of witnesses: {printable(by.quorum)}"
+    for name, seen in sorted(by.cosigned.items()):
+        yield f"  seen by witness {printable(name)} at {moment(seen)}"
+    if by.stamped is not None:
+        yield f"  stamped by an authority at {moment(by.stamped)}"

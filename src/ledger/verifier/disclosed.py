@@ -1,0 +1,210 @@
+"""Names and keys that a bundle may disclose, against what the log commits to; and what has been erased."""
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Base64Wrong
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from ledger.verifier.envelope import Envelope
+from ledger.verifier.files import Folder
+from ledger.verifier.lines import LinesMalformed, read_lines
+from ledger.verifier.manifest import KEYS, PEOPLE
+from ledger.verifier.notes import exact_base64
+from ledger.verifier.verdict import Tampered
+
+REGISTERED: Final = "account-registered"
+KEY_COMMITMENT: Final = b"ledger-kc/v1"
+KEY_BYTES: Final = 32
+NONCE_BYTES: Final = 12
+BEGINS: Final = "\N{MATHEMATICAL LEFT WHITE SQUARE BRACKET}sealed:v1:"
+TOKEN: Final = re.compile(
+    re.escape(BEGINS)
+    + "([A-Za-z0-9_-]{43}):([0-9a-f-]{36}):([^:\u27e6\u27e7]+):([tj]):([A-Za-z0-9_-]+)\u27e7"
+)
+_SEALED: Final = BEGINS.encode()
+
+
+class PersonDiffers(Tampered):
+    """A person's name or address is not what the log commits to.
+
+    Context: the ``person``'s id, and the ``position`` and ``stream`` of their registration.
+    """
+
+    code = "person-differs"
+
+
+class KeyDiffers(Tampered):
+    """A data subject's key is not the one that its id commits to.
+
+    Context: ``key_id``.
+    """
+
+    code = "key-differs"
+
+
+class SealedWrong(Tampered):
+    """A sealed value does not open with the key that its id commits to, or no event of its command brought it.
+
+    Context: ``position``, ``stream``, the ``field`` that it was sealed as.
+    """
+
+    code = "sealed-wrong"
+
+
+class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One line of the file of people; the salt is hexadecimal."""
+
+    person: str
+    username: str
+    email: str
+    full_name: str
+    salt: str
+
+
+class SubjectKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One line of the file of keys; the key is base64."""
+
+    subject: str
+    key_id: str
+    key: str
+
+
+class _Record(msgspec.Struct, frozen=True):
+    """The fields in the order of their names: so they are written where they are committed to."""
+
+    email: str
+    full_name: str
+    username: str
+
+
+class _Commitment(msgspec.Struct, frozen=True):
+    commitment: str = ""
+
+
+class _Registration(msgspec.Struct, frozen=True):
+    person: str
+    commitment: str = ""
+    imported: _Commitment | None = None  # where records of another system keep theirs
+
+
+class Counted(msgspec.Struct, kw_only=True):
+    """What was disclosed and what was not, so far.
+
+    ``unregistered``: names in the bundle to which no registration in it commits.
+    """
+
+    names: int = 0
+    names_erased: int = 0
+    unregistered: int = 0
+    opened: int = 0
+    erased: int = 0
+
+
+class Disclosed:
+    """The names and keys of a bundle, and what each payload shows about them."""
+
+    def __init__(self, folder: Folder) -> None:
+        """Read both files; where one is missing, everything of its kind counts as erased.
+
+        Raises:
+            KeyDiffers, LinesMalformed: a line is wrong whatever the log says.
+        """
+        self.counted = Counted()
+        self._people = dict(_people(folder))
+        self._keys = dict(_keys(folder))
+        self._unseen = set(self._people)
+        self._brought = set[int]()
+
+    def take(self, position: int, envelope: Envelope, payload: bytes, began: str) -> None:
+        """Check what a payload, already checked itself, says about names and sealed values.
+
+        ``began`` is the id of the first event of its command; empty: not known. A sealed value names the command that
+        brought it; later events may carry it on, as it was.
+
+        Raises:
+            PersonDiffers, SealedWrong: it does not fit what was disclosed.
+        """
+        if envelope.type == REGISTERED:
+            self._registered(position, envelope, payload)
+        if _SEALED in payload:
+            for token in TOKEN.finditer(payload.decode()):
+                self._open(position, envelope, token, began)
+
+    def finish(self) -> None:
+        """Count the names to which nothing committed."""
+        self.counted.unregistered = len(self._unseen)
+
+    def _registered(self, position: int, envelope: Envelope, payload: bytes) -> None:
+        said = msgspec.json.decode(payload, type=_Registration)
+        commitment = said.imported.commitment if said.imported and not said.commitment else said.commitment
+        there = self._people.get(said.person)
+        if there is None:
+            self.counted.names_erased += 1
+        elif there != commitment:
+            raise PersonDiffers(person=said.person, position=position, stream=envelope.stream)
+        else:
+            self.counted.names += 1
+            self._unseen.discard(said.person)
+
+    def _open(self, position: int, envelope: Envelope, token: re.Match[str], began: str) -> None:
+        key_id, event_id, field, _, sealed = token.groups()
+        key = self._keys.get(key_id)
+        if event_id == began or not began:
+            self._brought.add(hash(token[0]))
+        if hash(token[0]) in self._brought and (
+            key is None or _opens(key, sealed, f"{event_id}|{field}|{key_id}")
+        ):
+            self.counted.erased += key is None
+            self.counted.opened += key is not None
+            return
+        raise SealedWrong(position=position, stream=envelope.stream, field=field)
+
+
+def holds_sealed(payload: bytes) -> bool:
+    """Tell whether a payload holds sealed values."""
+    return _SEALED in payload
+
+
+def _opens(key: bytes, sealed: str, context: str) -> bool:
+    try:
+        raw = urlsafe_b64decode(sealed + "=" * (-len(sealed) % 4))
+        AESGCM(key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], context.encode())
+    except (InvalidTag, ValueError, Base64Wrong):
+        return False
+    return True
+
+
+def _people(folder: Folder) -> list[tuple[str, str]]:
+    if PEOPLE not in folder.names:
+        return []
+    found = []
+    for number, one in enumerate(read_lines(folder.path(PEOPLE), Person), 1):
+        record = _Record(email=one.email, full_name=one.full_name, username=one.username)
+        try:
+            salt = bytes.fromhex(one.salt)
+        except ValueError as broken:
+            raise LinesMalformed(file=PEOPLE, line=number) from broken
+        found.append((one.person, sha256(salt + msgspec.json.encode(record)).hexdigest()))
+    if len(dict(found)) != len(found):
+        raise LinesMalformed(file=PEOPLE, reason="somebody is there twice")
+    return found
+
+
+def _keys(folder: Folder) -> list[tuple[str, bytes]]:
+    if KEYS not in folder.names:
+        return []
+    found = []
+    for number, one in enumerate(read_lines(folder.path(KEYS), SubjectKey), 1):
+        key = exact_base64(one.key)
+        if key is None or len(key) != KEY_BYTES:
+            raise LinesMalformed(file=KEYS, line=number)
+        committed = urlsafe_b64encode(sha256(KEY_COMMITMENT + key).digest()).decode().rstrip("=")
+        if committed != one.key_id:
+            raise KeyDiffers(key_id=one.key_id)
+        found.append((one.key_id, key))
+    return found

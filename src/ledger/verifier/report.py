@@ -1,0 +1,76 @@
+"""What a verification found, for people and programs."""
+
+import msgspec
+
+from ledger.verifier.disclosed import Counted
+from ledger.verifier.policy import Accepted
+from ledger.verifier.verdict import Unverified, Verdict
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is wrong, with its facts."""
+
+    code: str
+    verdict: Verdict
+    title: str
+    facts: dict[str, object]
+
+
+class Attested(msgspec.Struct, frozen=True, kw_only=True):
+    """Who stands for the checkpoint: the log, and when each witness saw it (seconds since 1970), by its name in the policy."""
+
+    origin: str
+    size: int
+    root: str
+    log_key: str
+    quorum: str
+    cosigned: dict[str, int]
+    stamped: int | None = None
+
+
+class Report(msgspec.Struct, kw_only=True):
+    """What was verified, as far as it went.
+
+    ``found`` holds what is wrong, the first first; ``missing`` what was not there to be verified. ``first`` and ``last``
+    are positions, 0: no event was verified.
+    """
+
+    verdict: Verdict = Verdict.VERIFIED
+    found: list[Finding] = []
+    missing: list[str] = []
+    attested: Attested | None = None
+    since: int | None = None
+    tier: str = ""
+    first: int = 0
+    last: int = 0
+    streams: int = 0
+    streams_joined: int = 0
+    payloads: int = 0
+    unsealed_from: int | None = None
+    disclosed: Counted | None = None
+
+    def found_wrong(self, wrong: Unverified) -> None:
+        """Write down what is wrong; the first such thing is the verdict."""
+        if not self.found:
+            self.verdict = wrong.verdict
+        facts = dict(wrong.context)
+        self.found.append(Finding(code=wrong.code, verdict=wrong.verdict, title=wrong.title(), facts=facts))
+
+    def lacks(self, what: str) -> None:
+        """Write down what was not there to be verified."""
+        if self.verdict is Verdict.VERIFIED:
+            self.verdict = Verdict.INCOMPLETE
+        self.missing.append(what)
+
+
+def attested_by(accepted: Accepted, quorum: str) -> Attested:
+    """Describe who stands for a checkpoint."""
+    checkpoint = accepted.checkpoint
+    return Attested(
+        origin=checkpoint.origin,
+        size=checkpoint.size,
+        root=checkpoint.root.hex(),
+        log_key=accepted.log.key_id.hex(),
+        quorum=quorum,
+        cosigned=dict(accepted.cosigned),
+    )
