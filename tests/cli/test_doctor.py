@@ -69,6 +69,9 @@ def test_a_sound_installation_is_healthy(installed: Database, capsys: pytest.Cap
         "snapshots",
         "clock",
         "owner's login",
+        "notary key",
+        "notary guard",
+        "sealing",
     ]
     assert doctor() == 0
     assert capsys.readouterr().out.count("✓ ") == 12

@@ -36,6 +36,10 @@ from ledger.domain.login import state as login_state
 from ledger.domain.login.commands import LoginCommand
 from ledger.domain.login.decide import LOGIN
 from ledger.domain.login.state import LoginState
+from ledger.domain.notary import state as notary_state
+from ledger.domain.notary.commands import NotaryCommand
+from ledger.domain.notary.decide import NOTARY
+from ledger.domain.notary.state import NotaryState
 from ledger.domain.operations import state as operations_state
 from ledger.domain.operations.commands import OperationsCommand
 from ledger.domain.operations.decide import OPERATIONS
@@ -93,6 +97,7 @@ from tests.builders import (
     locked_out,
     log_in,
     log_out,
+    notary,
     opened,
     policies,
     reactivate,
@@ -248,6 +253,9 @@ EXPORTS = [[], [exports.ledger_exported()], [exports.decision_exported()]]
 READING_COMMANDS = [readings.read_history(), readings.sum_up_reading()]
 READINGS = [[], [readings.history_read()]]
 
+NOTARY_COMMANDS = [notary.rotate_key(), notary.adopt()]
+NOTARIES = [[], [notary.key_rotated()]]
+
 
 def written(docstring: str | None) -> dict[tuple[str, str], set[str]]:
     """Read the table: (state, command) → what may come of it; ``refused`` stays with its reason."""
@@ -295,6 +303,7 @@ AGGREGATES = [
     Aggregate(WEBHOOK, webhook_state, WebhookState, WebhookCommand, WEBHOOKS, WEBHOOK_COMMANDS),
     Aggregate(EXPORT, export_state, ExportState, ExportCommand, EXPORTS, EXPORT_COMMANDS),
     Aggregate(READING, reading_state, ReadingState, ReadingCommand, READINGS, READING_COMMANDS),
+    Aggregate(NOTARY, notary_state, NotaryState, NotaryCommand, NOTARIES, NOTARY_COMMANDS),
     Aggregate(ACCESS, access_state, AccessState, AccessCommand, ACCESSES, ACCESS_COMMANDS),
 ]
 

@@ -30,6 +30,9 @@ from ledger.domain.login.commands import LoginCommand
 from ledger.domain.login.decide import LOGIN
 from ledger.domain.login.events import LoginEvent
 from ledger.domain.login.state import LoginState
+from ledger.domain.notary.decide import NOTARY
+from ledger.domain.notary.events import NotaryEvent
+from ledger.domain.notary.state import NotaryState
 from ledger.domain.operations.commands import OperationsCommand
 from ledger.domain.operations.decide import OPERATIONS
 from ledger.domain.operations.events import OperationsEvent, TableDiff
@@ -69,6 +72,7 @@ AGGREGATES = [
     (WEBHOOK, WebhookEvent),
     (EXPORT, ExportEvent),
     (READING, ReadingEvent),
+    (NOTARY, NotaryEvent),
 ]
 EVENTS = [event for decider, _ in AGGREGATES for event in decider.event_types]
 VERSIONS = {
@@ -151,6 +155,8 @@ VERSIONS = {
     "ledger-exported": 1,
     "decision-exported": 1,
     "history-read": 1,
+    "notary-key-rotated": 1,
+    "notary-adopted": 1,
 }
 
 
@@ -173,6 +179,7 @@ def test_an_aggregate_knows_all_its_events(decider, union):
         (WEBHOOK, WebhookState),
         (EXPORT, ExportState),
         (READING, ReadingState),
+        (NOTARY, NotaryState),
     ],
 )
 def test_an_aggregate_knows_all_its_states(decider, union):
@@ -183,7 +190,7 @@ def test_an_aggregate_knows_all_its_states(decider, union):
 def test_categories_are_storage_format():
     assert [decider.category for decider, _ in AGGREGATES] == [
         *("decision", "session", "account", "access", "login", "operations", "kind", "policy", "subject"),
-        *("webhook", "export", "reading"),
+        *("webhook", "export", "reading", "notary"),
     ]
 
 

@@ -92,6 +92,7 @@ class _Connection:
         self._granted = set(AlertType)
         self._has_chosen = False
         self._degraded: tuple[str, ...] = ()
+        self._halted: str | None = None
         self._position = START
         self._refusal: LedgerError | None = None
 
@@ -183,7 +184,7 @@ class _Connection:
         """Send what is new; say whether that was all there is."""
         page = await self._live.news.after(self._position)
         alerts = [alert for notice in page.notices for alert in say.alerts_of(notice)]
-        alerts += self._of_views(stay.principal)
+        alerts += self._of_system(stay.principal)
         await stay.check(anyway=bool(alerts) or is_beat)
         if stay.principal.role not in ALERTED:
             raise NotYourAlerts
@@ -194,11 +195,15 @@ class _Connection:
         self._position = page.after
         return page.is_last
 
-    def _of_views(self, principal: Principal) -> Iterator[say.Alerted]:
-        """Tell an administrator when read models begin or cease to lack events."""
+    def _of_system(self, principal: Principal) -> Iterator[say.Alerted]:
+        """Tell an administrator when read models begin or cease to lack events, when sealing halts and goes on."""
         if principal.role is not Role.ADMIN:
             return
-        progress = self._services.progress
+        progress, halt = self._services.progress, self._services.notary.halt
+        halted = None if halt is None else halt.code
+        if halted != self._halted:
+            self._halted = halted
+            yield say.alert_of_sealing(halt, now=self._services.clock(), position=self._position)
         degraded = tuple(name for name in VIEWS if progress.parked(name))
         if degraded != self._degraded:
             self._degraded = degraded

@@ -10,6 +10,7 @@ from ledger.domain.decision.events import Priority
 from ledger.domain.errors import Invalid
 from ledger.domain.event import Utc
 from ledger.domain.ids import Position
+from ledger.sealing.standing import Halt
 
 TITLES: Final[Mapping[AlertType, str]] = {
     AlertType.NEW_DECISION: "New decision",
@@ -18,7 +19,7 @@ TITLES: Final[Mapping[AlertType, str]] = {
     AlertType.HONEYTOKEN_TRIGGERED: "Honeytoken triggered",
     AlertType.DECISION_REQUIRED: "Half of the time for a decision is over",
     AlertType.INCIDENT_ESCALATED: "Escalated",
-    AlertType.SYSTEM_ALERT: "Read models",
+    AlertType.SYSTEM_ALERT: "System",
 }
 
 
@@ -157,17 +158,40 @@ def alerts_of(notice: Notice) -> Iterator[Alerted]:
 
 def alert_of_views(degraded: tuple[str, ...], *, now: Utc, position: Position) -> Alerted:
     """Write what administrators are told when read models begin to lack events, or lack none any more."""
-    what = f"{', '.join(degraded)}: events are parked." if degraded else "No event is parked any more."
+    return _system_alert(
+        f"Read models: {'degraded' if degraded else 'well again'}",
+        f"{', '.join(degraded)}: events are parked." if degraded else "No event is parked any more.",
+        {"degraded": degraded},
+        now=now,
+        position=position,
+    )
+
+
+def alert_of_sealing(halt: Halt | None, *, now: Utc, position: Position) -> Alerted:
+    """Write what administrators are told when sealing halts, or goes on."""
+    return _system_alert(
+        f"Sealing: {'goes on' if halt is None else 'halted'}",
+        "Events are sealed again." if halt is None else halt.because,
+        {"halted": () if halt is None else (halt.code,)},
+        now=now,
+        position=position,
+    )
+
+
+def _system_alert(
+    title: str, message: str, trouble: Mapping[str, tuple[str, ...]], *, now: Utc, position: Position
+) -> Alerted:
+    is_trouble = any(trouble.values())
     return Alerted(
         alert=Alert(
-            alert_id=f"{now.isoformat()}-{AlertType.SYSTEM_ALERT.value}",
+            alert_id=f"{now.isoformat()}-{AlertType.SYSTEM_ALERT.value}-{'-'.join(trouble)}",
             alert_type=AlertType.SYSTEM_ALERT,
-            priority=Priority.HIGH if degraded else Priority.LOW,
-            title=f"{TITLES[AlertType.SYSTEM_ALERT]}: {'degraded' if degraded else 'well again'}",
-            message=what,
-            data={"degraded": degraded},
+            priority=Priority.HIGH if is_trouble else Priority.LOW,
+            title=title,
+            message=message,
+            data=trouble,
             timestamp=now,
-            requires_action=bool(degraded),
+            requires_action=is_trouble,
             position=position,
             resume_after=position,
         )

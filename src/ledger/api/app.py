@@ -28,6 +28,7 @@ from ledger.api.health import HealthController, metrics_text, status
 from ledger.api.history import HistoryController
 from ledger.api.keys import KeyController
 from ledger.api.kinds import KindController
+from ledger.api.notary import notary_status
 from ledger.api.openapi import describe
 from ledger.api.permissions import check_permissions, permit
 from ledger.api.policies import PolicyController
@@ -63,6 +64,7 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     KindController,
     PolicyController,
     HealthController,
+    notary_status,
     ProjectionAdminController,
     ProjectionHealthController,
     RebuildController,

@@ -18,6 +18,7 @@ from ledger.projections.catalog import ALL
 from ledger.projections.gauges import measure, measure_timers, measure_unreachable
 from ledger.projections.reports import report
 from ledger.projections.views import directory, statistics, timers
+from ledger.sealing import gauges as sealing_gauges
 from ledger.store.ledger import Ledger
 from ledger.store.migrate import Migration, MigrationChanged, all_migrations, pending
 from ledger.store.pool import reading
@@ -36,10 +37,14 @@ class Healthy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
-    """Which checks pass; ``failing`` names those that do not."""
+    """Which checks pass; ``failing`` names those that do not.
+
+    ``degraded`` names what does not work while traffic may come all the same: ``sealing`` is halted.
+    """
 
     status: str
     failing: tuple[str, ...]
+    degraded: tuple[str, ...]
     checks: dict[str, bool]
 
 
@@ -116,7 +121,12 @@ class HealthController(Controller):
             "projections": services.runner is None or services.runner.is_ready(),
         }
         failing = tuple(name for name, passes in checks.items() if not passes)
-        body = Readiness(status="not ready" if failing else "ready", failing=failing, checks=checks)
+        body = Readiness(
+            status="not ready" if failing else "ready",
+            failing=failing,
+            degraded=() if services.notary.halt is None else ("sealing",),
+            checks=checks,
+        )
         headers = {"Retry-After": "2"} if failing else {}
         return json_response(body, status_code=503 if failing else 200, headers=headers)
 
@@ -162,6 +172,7 @@ async def metrics_text(request: HttpRequest) -> Response[bytes]:
     await _measure_projections(services.ledger)
     await _measure_webhooks(services)
     await _measure_timers(services)
+    await _measure_notary(services)
     return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
@@ -187,6 +198,12 @@ async def _measure_timers(services: Services) -> None:
         async with reading(services.ledger.pool) as conn:
             due = await timers.backlog(conn, services.ledger.ledger_id, now, at_most=MOST_DUE)
         measure_timers(due, now)
+
+
+async def _measure_notary(services: Services) -> None:
+    """Measure how the log is sealed, or leave it as it was last."""
+    with suppress(Unavailable, asyncpg.PostgresError):
+        sealing_gauges.measure(await services.notary.status(), services.clock())
 
 
 async def _answers(ledger: Ledger) -> bool:

@@ -115,6 +115,7 @@ PERMISSIONS: Final[Mapping[str, frozenset[Role] | None]] = {
     "POST /api/policies/{kind}/{version}/publish": ADMINS,
     "POST /api/policies/{kind}/{version}/withdraw": ADMINS,
     "POST /api/policies/{kind}/{version}/retire": ADMINS,
+    "GET /admin/notary/status": OVERSEERS,
     "GET /admin/projections/status": ADMINS,
     "POST /admin/projections/{name}/reset": ADMINS,
     "POST /admin/projections/{name}/rebuild": ADMINS,

@@ -23,12 +23,13 @@ class ClientRefused(SettingsRefused):
 class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where a running service is, and the token to show there (``None``: ask for it).
 
-    ``hint`` is for whoever does not reach it there; empty when there is none.
+    ``hint`` is for whoever does not reach it there; empty when there is none. ``is_named``: somebody said where it is.
     """
 
     url: str
     token: SecretStr | None
     hint: str = ""
+    is_named: bool = True
 
     @classmethod
     def load(cls, *, url: str | None = None, environ: Mapping[str, str] = os.environ) -> Self:
@@ -45,7 +46,9 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
             raise ClientRefused([Problem(about, f"{chosen!r} is no URL like http://127.0.0.1:8002")])
         token = environ.get("LEDGER_TOKEN")
         hint = "" if named else _hint(environ)
-        return cls(url=chosen.rstrip("/"), token=SecretStr(token) if token else None, hint=hint)
+        return cls(
+            url=chosen.rstrip("/"), token=SecretStr(token) if token else None, hint=hint, is_named=bool(named)
+        )
 
 
 def _hint(environ: Mapping[str, str]) -> str:

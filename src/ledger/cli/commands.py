@@ -14,6 +14,7 @@ key: Final = App(name="key", help="Issue, list and revoke API keys of service ac
 user: Final = App(
     name="user", help="Accounts: add, list, place and deactivate, also beside a running service."
 )
+notary: Final = App(name="notary", help="See how the log is sealed, change its key, go on after a halt.")
 projections: Final = App(
     name="projections", help="See how read models are doing, and mend them, also beside a running service."
 )
@@ -37,6 +38,7 @@ app.command("ledger.cli.serve:serve", name="serve", help="Run the service: HTTP,
 app.command("ledger.cli.migrate:migrate", name="migrate", help="Bring the database to this release's shape.")
 app.command(user)
 app.command(key)
+app.command(notary)
 app.command(projections)
 app.command(webhooks)
 app.command(kind)
@@ -63,6 +65,13 @@ audit.command(
     "ledger.cli.audit:verify", name="verify", help="Verify a bundle, alone and offline; or live rows."
 )
 audit.command("ledger.cli.audit:check", name="check", help="Check a proof that an entry was sealed.")
+notary.command("ledger.cli.notary:status", name="status", help="Show what is sealed, under which key.")
+notary.command("ledger.cli.notary:rotate_key", name="rotate-key", help="Sign with a new key from now on.")
+notary.command(
+    "ledger.cli.notary:adopt",
+    name="adopt",
+    help="Take what the database holds as the log after a halt; say why.",
+)
 kind.command("ledger.cli.policy:kinds", name="list", help="Show the kinds there are and were.")
 policy.command("ledger.cli.policy:policies", name="list", help="Show the policy of each kind.")
 policy.command("ledger.cli.policy:policy", name="show", help="Show every version of a kind's policy.")

@@ -11,7 +11,8 @@ from ledger.cli.checks import Finding, Verdict, bad, good, is_healthy, warning
 from ledger.cli.checks_of_database import check_database
 from ledger.cli.checks_of_folder import check_folder, known_secret_keys
 from ledger.cli.checks_of_postgres import check_embedded
-from ledger.cli.database import OWNER_VARIABLE, SERVICE_VARIABLE, beside, named, what_can_be_read
+from ledger.cli.checks_of_sealing import check_sealing
+from ledger.cli.database import OWNER_VARIABLE, SERVICE_VARIABLE, Database, beside, named, what_can_be_read
 from ledger.cli.operating import show_warnings_only
 from ledger.cli.refusals import explain
 from ledger.domain.errors import LedgerError
@@ -30,7 +31,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def doctor(*, json: Annotated[bool, Parameter(negative="", help="As JSON, for programs.")] = False) -> int:
-    """Check settings, folder, disk, database, migrations, rights, keys, snapshots and clock, also beside a service.
+    """Check settings, folder, disk, database, migrations, rights, keys, snapshots, sealing and clock, also beside a service.
 
     It changes nothing: an embedded PostgreSQL that does not run is started for the time of the check, unless it
     has never been started before.
@@ -94,8 +95,22 @@ async def _database_findings(settings: Settings) -> AsyncIterator[Finding]:
             return
         yield good("service", "does not run here; its PostgreSQL is started for these checks")
     async with beside(settings) as (database, _):
+        found = []
         async for finding in check_database(database, secret_keys=known_secret_keys(settings)):
+            found.append(finding)
             yield finding
+        if is_healthy(found):
+            async for finding in _sealing_findings(database, settings):
+                yield finding
+
+
+async def _sealing_findings(database: Database, settings: Settings) -> AsyncIterator[Finding]:
+    ledger = await database.open(settings)
+    try:
+        async for finding in check_sealing(ledger, settings):
+            yield finding
+    finally:
+        await ledger.pool.close()
 
 
 def _lines(findings: list[Finding]) -> Iterable[str]:

@@ -119,6 +119,7 @@ async def _running(settings: Settings, only: Part | None, stopping: Stopping) ->
             async with running as services:
                 await _warn_of_another_key(ledger, secret_keys_of(secret_key, settings))
                 await _first_admin(services, settings)
+                await _notary_key(services)
                 if not await level(services):
                     log.warning("service.started.not_level")
                 yield services
@@ -149,6 +150,15 @@ async def _first_admin(services: Services, settings: Settings) -> None:
     found = await people.find(ledger.pool, ledger.ledger_id, settings.admin_username)
     if found is not None:
         _say("Administrator", found.record.username)
+
+
+async def _notary_key(services: Services) -> None:
+    """Show the public key that auditors are given, if this process seals; a key that others may read ends the start."""
+    if services.notary.sealer is None:
+        return
+    vkey = await services.notary.sealer.vkey()
+    if vkey is not None:
+        _say("Notary key", vkey)
 
 
 def _say_ready(settings: Settings, sockets: list[socket.socket], seconds: float) -> None:

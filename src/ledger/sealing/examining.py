@@ -53,13 +53,13 @@ async def examine(conn: Connection, ledger_id: int, guard: Guard, keyring: Keyri
             raise GuardMissing(place=guard.place, database=sealed.size)
         return Ground(sealed=None, edge=Edge(), guarded=None, signed_by=())
     known = _known(guarded, guard, keyring.origin)
-    signed_by = _who_signed(guarded, signers)
-    if not signed_by:
-        raise KeyLost(keys=ids_of(signers))
     edge = await edge_of(conn, ledger_id, sealed)
     await _agree(conn, ledger_id, known, sealed, edge)
+    signed_by = who_signed(guarded, signers)
+    if not signed_by:
+        raise KeyLost(keys=ids_of(signers))
     if sealed is not None:
-        signed_by = _who_signed(sealed.note, signers)
+        signed_by = who_signed(sealed.note, signers)
         if not signed_by or not _says(sealed, keyring.origin):
             raise CheckpointForged(size=sealed.size)
     return Ground(sealed=sealed, edge=edge, guarded=guarded, signed_by=signed_by)
@@ -115,7 +115,8 @@ def _known(guarded: str, guard: Guard, origin: str) -> Checkpoint:
     return known
 
 
-def _who_signed(note: str, signers: tuple[Signer, ...]) -> tuple[Signer, ...]:
+def who_signed(note: str, signers: tuple[Signer, ...]) -> tuple[Signer, ...]:
+    """Choose the keys whose signatures are below a note; none: it may be no note at all."""
     try:
         parsed = Note.parse(note)
     except Invalid:

@@ -22,7 +22,7 @@ from ledger.domain.errors import LedgerError, VersionConflict
 from ledger.sealing import standing
 from ledger.sealing.edge import Edge, Grown
 from ledger.sealing.examining import Ground, examine, ids_of
-from ledger.sealing.guard import Guard
+from ledger.sealing.guard import Guard, GuardUnreachable
 from ledger.sealing.halting import KeyLost, SealingHalted
 from ledger.sealing.keyring import Keyring
 from ledger.sealing.leaves import Entry, leaves_of, read_entries
@@ -96,6 +96,27 @@ class Sealer:
                 await self._ledger.appended.wait_past(rings, LOOK_EVERY - SEAL_EVERY)
         finally:
             await self.release()
+
+    async def vkey(self) -> str | None:
+        """Give the public key that signs; makes the key where nothing was ever sealed. ``None``: it is lost, or unknown.
+
+        Raises:
+            NotaryKeyUnusable: there is a key, and it must not or cannot be used.
+            DatabaseUnreachable: the database does not answer.
+        """
+        signers = self._keyring.signers()
+        if not signers and await self._is_untouched():
+            self._keyring.make()
+            signers = self._keyring.signers()
+        return signers[0].vkey if signers else None
+
+    async def _is_untouched(self) -> bool:
+        async with reading(self._ledger.pool) as conn:
+            sealed = await last_sealed(conn, self._ledger.ledger_id)
+        try:
+            return sealed is None and await self._guard.read() is None
+        except GuardUnreachable:
+            return False
 
     async def round(self) -> bool:
         """Seal what has come since the last round, one batch at most; say whether that was all.

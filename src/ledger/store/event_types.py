@@ -10,6 +10,7 @@ from ledger.domain.event import Event
 from ledger.domain.export.decide import EXPORT
 from ledger.domain.kind.decide import KIND
 from ledger.domain.login.decide import LOGIN
+from ledger.domain.notary.decide import NOTARY
 from ledger.domain.operations.decide import OPERATIONS
 from ledger.domain.policy.decide import POLICY
 from ledger.domain.reading.decide import READING
@@ -30,5 +31,6 @@ EVENT_TYPES: Final[tuple[type[Event], ...]] = (
     *WEBHOOK.event_types,
     *EXPORT.event_types,
     *READING.event_types,
+    *NOTARY.event_types,
     AuditEntryImported,
 )

@@ -12,6 +12,7 @@ from ledger.domain.errors import Corrupt
 from ledger.domain.export.decide import EXPORT
 from ledger.domain.ids import StreamName
 from ledger.domain.kind.decide import KIND
+from ledger.domain.notary.decide import NOTARY
 from ledger.domain.operations.decide import OPERATIONS
 from ledger.domain.policy.decide import POLICY
 from ledger.domain.reading.decide import READING
@@ -95,6 +96,8 @@ def _is_its_replay(snapshot: Snapshot, events: Sequence[Stored]) -> bool:  # noq
             return _replays_to(EXPORT, snapshot, events)
         case READING.category:
             return _replays_to(READING, snapshot, events)
+        case NOTARY.category:
+            return _replays_to(NOTARY, snapshot, events)
         case _:
             return False
 

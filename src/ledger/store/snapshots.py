@@ -22,6 +22,7 @@ from ledger.domain.export.decide import EXPORT
 from ledger.domain.ids import Position, StreamName, Version
 from ledger.domain.kind.decide import KIND
 from ledger.domain.login.decide import LOGIN
+from ledger.domain.notary.decide import NOTARY
 from ledger.domain.operations.decide import OPERATIONS
 from ledger.domain.policy.decide import POLICY
 from ledger.domain.reading.decide import READING
@@ -89,6 +90,7 @@ def _fingerprints() -> dict[str, str]:
         WEBHOOK.category: fingerprint(WEBHOOK),
         EXPORT.category: fingerprint(EXPORT),
         READING.category: fingerprint(READING),
+        NOTARY.category: fingerprint(NOTARY),
     }
 
 

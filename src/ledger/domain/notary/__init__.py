@@ -1,0 +1,1 @@
+"""The Notary aggregate: what people do to whoever seals the log."""

@@ -1,0 +1,26 @@
+"""The measures of the notary, taken from the database whenever somebody asks for metrics."""
+
+from datetime import datetime
+
+from opentelemetry import metrics
+
+from ledger.sealing.notary import Status
+
+_meter = metrics.get_meter("ledger.notary")
+_size = _meter.create_gauge("ledger_notary_sealed_size", description="Events under the last checkpoint")
+_lag = _meter.create_gauge("ledger_notary_lag_events", description="Events that came after it")
+_age = _meter.create_gauge(
+    "ledger_notary_seal_age", unit="s", description="For how long the oldest of them has not been sealed"
+)
+_halted = _meter.create_gauge(
+    "ledger_notary_halted", description="1 while it seals nothing until somebody looks"
+)
+
+
+def measure(status: Status, now: datetime) -> None:
+    """Set every gauge."""
+    since = status.unsealed_since
+    _size.set(0 if status.sealed is None else status.sealed.size)
+    _lag.set(status.lag)
+    _age.set(0.0 if since is None else max(0.0, (now - since).total_seconds()))
+    _halted.set(0 if status.halt is None else 1)
