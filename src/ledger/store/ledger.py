@@ -19,7 +19,7 @@ from ledger.domain.ids import (
 )
 from ledger.store.appender import MAX_QUEUE, Appender
 from ledger.store.migrate import NotMigrated, all_migrations, check_server, pending
-from ledger.store.pool import Pool, connect, open_pool, reading
+from ledger.store.pool import Pool, close_pool, connect, open_pool, reading
 from ledger.store.signals import APPENDED_CHANNEL, Bell, Signals
 from ledger.store.snapshots import SNAPSHOT_EVERY, SnapshotWriter
 from ledger.store.turns import Turns
@@ -101,7 +101,7 @@ class Ledger:
             pool.terminate()
             raise
         if identity is None:
-            await pool.close()
+            await close_pool(pool)
             raise NotMigrated(ledger=ledger_id)
         return cls(
             url=url,
@@ -124,7 +124,7 @@ class Ledger:
         await self.appender.stop()
         await self.snapshots.stop()
         await self.signals.stop()
-        await self.pool.close()
+        await close_pool(self.pool)
 
     async def __aenter__(self) -> Self:
         self.start()

@@ -76,6 +76,14 @@ async def open_pool(url: str, *, min_size: int, max_size: int) -> Pool:
         raise DatabaseUnreachable(reason=str(lost)) from lost
 
 
+async def close_pool(pool: Pool) -> None:
+    """Close every connection once it is free; one that the server has cut is no trouble."""
+    try:
+        await pool.close()
+    except LOST:
+        pool.terminate()
+
+
 async def connect(url: str) -> DirectConnection:
     """Open one connection outside any pool, for a listener, an appender or a migration.
 

@@ -1,0 +1,52 @@
+"""Connections that end otherwise than they should."""
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+import uvloop
+
+from ledger.store.pool import close_pool, open_pool
+from tests.support.databases import Database
+
+# A process of its own, so that whoever waits for it hears of nothing before it has ended.
+CUT = """
+import asyncio, sys, asyncpg
+
+async def cut(url):
+    conn = await asyncpg.connect(url)
+    await conn.execute(
+        "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
+        "where datname = current_database() and pid <> pg_backend_pid()"
+    )
+    await conn.close()
+
+asyncio.run(cut(sys.argv[1]))
+"""
+
+
+def cut_connections(database: Database) -> None:
+    subprocess.run([sys.executable, "-c", CUT, database.owner_url], check=True, timeout=60)
+
+
+# How many turns of the loop after the first one the cut falls: somewhere in here the farewell is about to be written.
+@pytest.mark.parametrize("turns", [1, 2, 3, 4])
+def test_a_pool_whose_connections_are_cut_while_it_closes_is_closed_all_the_same(
+    database: Database, turns: int
+) -> None:
+    async def close_while_cut() -> bool:
+        pool = await open_pool(database.service_url, min_size=2, max_size=2)
+        loop = asyncio.get_running_loop()
+
+        def cut_after(more: int) -> None:
+            if more:
+                loop.call_soon(cut_after, more - 1)
+            else:
+                cut_connections(database)
+
+        loop.call_soon(cut_after, turns)
+        await close_pool(pool)
+        return pool.is_closing()
+
+    assert uvloop.run(close_while_cut())
