@@ -96,7 +96,7 @@ coverage: $(DEV)
 	$(BIN)/coverage report --fail-under=100 --include='src/ledger/domain/*,src/ledger/upcasters/*'
 
 .PHONY: test-long
-test-long: $(DEV) ## what takes longer: torture, faults, attacks
+test-long: $(DEV) ## what takes longer: whole services, crashes, torture, attacks
 	@if $(BIN)/pytest --collect-only -qq -m long >/dev/null; then \
 		echo "$(BIN)/pytest -m long"; $(BIN)/pytest $(PYTEST_OPTIONS) -m long $(ARGS); \
 	elif test $$? -eq 5; then echo "There are no long tests yet."; \

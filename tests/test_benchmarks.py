@@ -52,7 +52,7 @@ def quiet() -> Progress:
     return Progress(Console(quiet=True))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name", [name for name in SCENARIOS if name not in {"http", "flood", "waiting", "throughput"}]
 )
@@ -62,7 +62,7 @@ async def test_every_scenario_runs_and_reports(server: Server, name: str) -> Non
     must_report(part)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.processes
 async def test_the_load_cases_run_over_a_real_service(server: Server) -> None:
     part = await SCENARIOS["http"](server, TINY, quiet())
@@ -72,7 +72,7 @@ async def test_the_load_cases_run_over_a_real_service(server: Server) -> None:
     assert {row[0].split()[0] for row in part.tables[0].rows} == {"50", "60", "100"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.processes
 async def test_waiting_for_answers_is_measured_over_a_real_service(server: Server) -> None:
     part = await SCENARIOS["waiting"](server, TINY, quiet())
@@ -81,7 +81,7 @@ async def test_waiting_for_answers_is_measured_over_a_real_service(server: Serve
     assert part.figures["waiting.alone.p99_ms"] > 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.processes
 async def test_a_flood_of_logins_is_measured_over_a_real_service(server: Server) -> None:
     part = await SCENARIOS["flood"](server, TINY, quiet())
@@ -90,7 +90,7 @@ async def test_a_flood_of_logins_is_measured_over_a_real_service(server: Server)
     assert part.figures["flood.logins_per_second"] > 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_throughput_runs_and_names_a_peer_that_is_not_there(server: Server) -> None:
     part = await throughput.measure(server, TINY, quiet())
 

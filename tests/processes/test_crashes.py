@@ -18,7 +18,7 @@ from ledger.store.postgres_folder import site_of
 from tests.support.items import a_file_of
 from tests.support.service import HANG_GUARD, Output, Service, command, service
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.long]
 
 ITEMS = 800
 A_GOOD_PART = 100

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.service import HANG_GUARD, command, ledger
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.long]
 
 
 def test_the_story_plays_to_its_end_and_leaves_nothing(tmp_path: Path):

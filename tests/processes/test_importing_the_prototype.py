@@ -12,7 +12,7 @@ from tests.support.databases import Database
 from tests.support.dumps import a_large_dump
 from tests.support.service import HANG_GUARD, command, ledger, on_database
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.long]
 
 DECISIONS = 600
 EVENTS = 4 + DECISIONS + DECISIONS // 10 + 2 * (DECISIONS // 2) + DECISIONS

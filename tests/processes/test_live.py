@@ -19,7 +19,7 @@ from tests.support.http import submission, verdict
 from tests.support.listening import Events, alerts, events
 from tests.support.service import Service, on_database, service
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow]
+pytestmark = [pytest.mark.processes, pytest.mark.long]
 
 SECRET_KEY = "the same on both and long enough"
 HANG_GUARD = 60.0

@@ -7,7 +7,7 @@ import pytest
 from tests.support.databases import Cluster
 from tests.support.service import PASSWORD, ledger, service
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.long]
 
 SAM = ("user", "add", "sam", "--email", "sam@example.org", "--full-name", "Sam", "--password-stdin")
 

@@ -16,7 +16,7 @@ from tests.support.databases import Database
 from tests.support.runbook import ROOT
 from tests.support.service import HANG_GUARD, Output
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.long]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from tests.support.databases import Database
 from tests.support.http import submission
 from tests.support.service import HANG_GUARD, on_database, service
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.long]
 
 KIND = "threat_analysis"
 
@@ -32,7 +32,6 @@ def measured(client: httpx2.Client) -> dict[str, float]:
     }
 
 
-@pytest.mark.slow
 def test_what_nobody_decides_expires_by_itself(database: Database, tmp_path: Path):
     with service(settings=on_database(database, tmp_path)) as running:
         running.register("boss", "admin")

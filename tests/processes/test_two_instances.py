@@ -10,7 +10,7 @@ import pytest
 from tests.support.databases import Database
 from tests.support.service import PASSWORD, Service, on_database, service
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.long]
 
 OLD_KEY = "kept by the old release and long enough"
 NEW_KEY = "made for the next one and just as long!"
@@ -36,7 +36,6 @@ def post(running: Service, token: str, path: str, **body: object) -> int:
         return client.post(path, json=body).status_code
 
 
-@pytest.mark.slow
 def test_what_one_takes_away_the_other_does_not_serve(pair: tuple[Service, Service]):
     here, there = pair
     admin = here.login()
@@ -56,7 +55,6 @@ def test_what_one_takes_away_the_other_does_not_serve(pair: tuple[Service, Servi
     assert status_of(here, own) == 401
 
 
-@pytest.mark.slow
 def test_an_instance_that_hangs_delays_an_answer_and_serves_nobody_when_it_comes_back(
     pair: tuple[Service, Service],
 ):
@@ -73,7 +71,6 @@ def test_an_instance_that_hangs_delays_an_answer_and_serves_nobody_when_it_comes
     assert status_of(there, admin) == 200
 
 
-@pytest.mark.slow
 def test_a_new_signing_key_logs_nobody_out_and_an_old_one_that_is_dropped_does(
     database: Database, tmp_path: Path
 ):

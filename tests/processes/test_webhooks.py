@@ -12,7 +12,7 @@ from tests.support.http import submission
 from tests.support.receiver import receiving
 from tests.support.service import HANG_GUARD, Service, on_database, service
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.long]
 
 
 def registered(running: Service, url: str) -> dict[str, str]:

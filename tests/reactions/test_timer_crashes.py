@@ -19,7 +19,7 @@ from tests.projections.given import bring_level
 from tests.reactions.waiting import ago, many_wait, terms, told, types_since
 from tests.support.databases import Database
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.long]
 
 HANG = 60.0
 ITEMS = 60
@@ -74,7 +74,6 @@ async def test_what_a_killed_worker_left_is_done_by_the_next_one(
     assert (await verify(ledger.url, LEDGER_ID, TIMERS, sample=None)).is_clean()
 
 
-@pytest.mark.slow
 async def test_two_workers_one_of_which_is_killed_again_and_again(database: Database, ledger: Ledger) -> None:
     streams = await many_wait(ledger, 400, BOTH_DUE, since=ago(7_200))
     head = await ledger.head()

@@ -24,6 +24,8 @@ from tests.support.postgres_folders import (
     running,
 )
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def stranger() -> Iterator[int]:
