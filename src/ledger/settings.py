@@ -51,7 +51,6 @@ KUBERNETES_ADVICE: Final = (
 NO_EFFECT_YET: Final = frozenset(
     {
         "read_database_url",
-        "tlog_public",
         "otlp_endpoint",
         "trace_sample_ratio",
         "metrics_port",

@@ -30,6 +30,9 @@ PUBLIC: Final = {
     "POST /api/auth/2fa/setup",
     "POST /api/auth/2fa/verify",
     "WS /ws/{username}",
+    "GET /tlog/checkpoint",
+    "GET /tlog/checkpoints",
+    "GET /tlog/tile/{path}",
 }
 """The whole list of what answers without a session; 2fa/* and WS read their token themselves."""
 

@@ -56,4 +56,6 @@ def _paths() -> list[tuple[re.Pattern[str], dict]]:
     """Every path as a pattern; those with fewer parameters come first, as in the router."""
     paths = json.loads(openapi())["paths"]
     ordered = sorted(paths, key=lambda path: path.count("{"))
-    return [(re.compile(re.sub(r"{\w+}", "[^/]+", path)), paths[path]) for path in ordered]
+    return [
+        (re.compile(re.sub(r"{\w+}", "[^/]+", path.replace("{path}", ".+"))), paths[path]) for path in ordered
+    ]

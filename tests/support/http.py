@@ -23,6 +23,7 @@ from ledger.identity.registering import ensure_first_admin
 from ledger.projections.progress import Progress
 from ledger.projections.runner import Runner
 from ledger.sealing.notary import Notary, default_origin
+from ledger.sealing.receipts import Receipts
 from ledger.store.ledger import Ledger
 from ledger.webhooks.webhooks import Webhooks
 from tests.support.databases import Database
@@ -155,6 +156,7 @@ async def serving(
             clock=clock,
             service_name="decision-ledger",
             live=Live(ledger, following),
+            receipts=Receipts(ledger, notary),
             **(settings or {}),
         )
         progress.start()

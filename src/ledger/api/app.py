@@ -41,6 +41,7 @@ from ledger.api.sessions import SessionController
 from ledger.api.statistics import StatisticsController
 from ledger.api.stream import stream
 from ledger.api.talk import TalkController
+from ledger.api.tlog import TlogController, event_proof
 from ledger.api.verdicts import VerdictController
 from ledger.api.webhooks import WebhookController
 from ledger.api.workflow import WorkflowController
@@ -70,6 +71,8 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     RebuildController,
     WebhookController,
     ErasureController,
+    TlogController,
+    event_proof,
     ExportController,
     HistoryController,
     stream,
@@ -136,6 +139,8 @@ def _cors(origins: Sequence[str]) -> CORSConfig | None:
             "Ledger-Position",
             "Ledger-Leaf-Hash",
             "Ledger-View-Stale",
+            "Ledger-Sealed",
+            "Ledger-Proof",
             "Link",
             "RateLimit",
             "RateLimit-Policy",

@@ -15,6 +15,7 @@ from litestar import Response
 from ledger.api.auth import services_of
 from ledger.api.bodies import read_json
 from ledger.api.problems import FieldError, InvalidRequest, Problem, problem_of
+from ledger.api.receipts import link_to_proof, receipt, wants_seal, without_wait
 from ledger.api.request_id import request_id_of
 from ledger.api.services import Services
 from ledger.api.types import HttpRequest
@@ -200,6 +201,7 @@ class Call:
         return await self._provenance(content)
 
     async def _provenance(self, content: bytes | None = None) -> Provenance:
+        wants_seal(self._request)  # what is wrong with it has to be said before anything is written
         actor = self.principal.person
         key = self._request.headers.get("idempotency-key")
         if key is None:
@@ -221,7 +223,7 @@ class Call:
         told = [
             scope["method"].encode(),
             scope["raw_path"],
-            scope["query_string"],
+            without_wait(scope["query_string"]),
             await self._request.body() if content is None else content,
         ]
         parts = b"".join(len(part).to_bytes(8, "big") + part for part in told)
@@ -258,6 +260,8 @@ class Call:
     ) -> Response[bytes]:
         """Answer with ``body`` once the views that the command ``feeds`` show it, or after one second.
 
+        Whoever asked to wait for the seal waits for it here.
+
         ``is_tagged`` where the call honours If-Match: the answer then carries the version to name there.
         """
         headers: dict[str, str] = {}
@@ -273,6 +277,8 @@ class Call:
             )
             if stale:
                 headers[STALE] = ",".join(stale)
+            if wants_seal(self._request):
+                headers |= await receipt(self._request, self.services, handled.position)
         return await self.shown(body, headers=headers)
 
     async def shown(self, body: object, *, headers: Mapping[str, str] | None = None) -> Response[bytes]:
@@ -290,11 +296,14 @@ def _people_in(refusal: LedgerError) -> dict[str, PersonId]:
 
 
 def position_headers(handled: Handled[E]) -> dict[str, str]:
-    """Tell where the command's last event lies and what it hashes to."""
-    return {
+    """Tell where the command's last event lies, what it hashes to, and where its proof will be."""
+    headers = {
         "Ledger-Position": str(handled.position),
         "Ledger-Leaf-Hash": handled.leaf.hex(),
     }
+    if handled.events:
+        headers["Link"] = link_to_proof(handled.events[-1].event_id)
+    return headers
 
 
 def staleness(services: Services, *names: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 from litestar.handlers import HTTPRouteHandler
-from litestar.status_codes import HTTP_204_NO_CONTENT
+from litestar.status_codes import HTTP_204_NO_CONTENT, HTTP_304_NOT_MODIFIED
 
 Json = dict[str, object]
 Meaning: TypeAlias = str | tuple[str, type]
@@ -50,29 +50,47 @@ HEADERS: Final = {
     "Ledger-Position": "The position in the log of the command's last event.",
     "Ledger-Leaf-Hash": "The leaf hash of the command's last event, in hexadecimal.",
     "Ledger-View-Stale": "The read models that do not show the command yet, separated by commas.",
-    "ETag": "The version of the decision, to be named in If-Match.",
+    "Ledger-Sealed": "Whether the event is under a published checkpoint; told to whoever waits for that.",
+    "Ledger-Proof": "The proof that it is (C2SP tlog-proof), in base64.",
+    "ETag": "The version of what is answered: of a decision to be named in If-Match, else in If-None-Match.",
     "Content-Disposition": "The file's name (RFC 6266); it is to be saved, not shown.",
     "Repr-Digest": "The SHA-256 of the file (RFC 9530).",
-    "Link": "The address of the next page (RFC 8288).",
+    "Link": "The address of the next page, or of the proof of the command's last event (RFC 8288).",
     "RateLimit": "How many requests are left, and for how many seconds (draft-ietf-httpapi-ratelimit-headers).",
     "RateLimit-Policy": "How many requests a caller has in how many seconds.",
     "Retry-After": "Seconds after which to try again.",
     "WWW-Authenticate": "Which token is wanted, or what it lacks (RFC 6750).",
 }
 OF_ALL: Final = ("X-Request-ID", "RateLimit", "RateLimit-Policy")
-OF_EVENTS: Final = ("Ledger-Position", "Ledger-Leaf-Hash", "Ledger-View-Stale")
+OF_EVENTS: Final = (
+    "Ledger-Position",
+    "Ledger-Leaf-Hash",
+    "Ledger-View-Stale",
+    "Ledger-Sealed",
+    "Ledger-Proof",
+    "Link",
+)
 OF_STATUS: Final = {
+    304: ("ETag",),
     401: ("WWW-Authenticate",),
     403: ("WWW-Authenticate",),
     429: ("Retry-After",),
     503: ("Retry-After",),
 }
 
+WITHOUT_CONTENT: Final = frozenset({HTTP_204_NO_CONTENT, HTTP_304_NOT_MODIFIED})
+
 KEY: Final = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "Names the command: the same key and body get the first answer again, with another body 422.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+WAIT: Final = {
+    "name": "wait",
+    "in": "query",
+    "description": "Answer once the event is under a published checkpoint, or after a few seconds; see Ledger-Sealed.",
+    "schema": {"type": "string", "enum": ["sealed"]},
 }
 CONDITION: Final = {
     "name": "If-Match",
@@ -83,8 +101,8 @@ CONDITION: Final = {
 
 
 def parameters_of(handler: HTTPRouteHandler, method: str) -> list[Json]:
-    """List the headers that a call takes beside its token."""
-    keyed = [dict[str, object](KEY)] if handler.opt.get("keyed") else []
+    """List what a call takes beside its token and what its handler names."""
+    keyed = [dict[str, object](KEY), dict[str, object](WAIT)] if handler.opt.get("keyed") else []
     tagged = [dict[str, object](CONDITION)] if handler.opt.get("tagged") and method != "get" else []
     return keyed + tagged
 
@@ -133,7 +151,7 @@ def _refused(meaning: Meaning, status: int, *, delays: bool = False) -> Json:
     headers = ("Retry-After",) if delays else OF_STATUS.get(status, ())
     content = PROBLEM if shape is None else {JSON: {"schema": schema_of(shape)}}
     told: Json = {"description": text, "headers": _headers(*headers)}
-    return told if status == HTTP_204_NO_CONTENT else {**told, "content": content}
+    return told if status in WITHOUT_CONTENT else {**told, "content": content}
 
 
 def _told(handler: HTTPRouteHandler) -> Iterator[str]:

@@ -116,6 +116,12 @@ PERMISSIONS: Final[Mapping[str, frozenset[Role] | None]] = {
     "POST /api/policies/{kind}/{version}/withdraw": ADMINS,
     "POST /api/policies/{kind}/{version}/retire": ADMINS,
     "GET /admin/notary/status": OVERSEERS,
+    "GET /tlog/checkpoint": PUBLIC,
+    "GET /tlog/checkpoints": PUBLIC,
+    "GET /tlog/tile/{path}": PUBLIC,
+    "GET /tlog/tile/entries/{path}": OVERSEERS,
+    "GET /tlog/proof/{leaf_index}": OVERSEERS,
+    "GET /api/audit/events/{event_id}/proof": EVERYBODY,
     "GET /admin/projections/status": ADMINS,
     "POST /admin/projections/{name}/reset": ADMINS,
     "POST /admin/projections/{name}/rebuild": ADMINS,
@@ -160,6 +166,9 @@ PERMISSIONS: Final[Mapping[str, frozenset[Role] | None]] = {
 }
 
 
+OPEN_WHERE_PUBLIC: Final = frozenset({"GET /tlog/tile/entries/{path}", "GET /tlog/proof/{leaf_index}"})
+"""What answers everybody, without a session, where LEDGER_TLOG_PUBLIC says that the log is public."""
+
 SCOPES: Final[Mapping[str, Scope]] = {
     "POST /api/decisions/submit": Scope.SUBMIT,
     "GET /api/decisions/{analysis_id}": Scope.READ,
@@ -181,6 +190,7 @@ SCOPES: Final[Mapping[str, Scope]] = {
     "GET /api/kinds/{name}": Scope.SUBMIT,
     "POST /api/policies/simulate": Scope.SUBMIT,
     "GET /api/status": Scope.READ,
+    "GET /api/audit/events/{event_id}/proof": Scope.SUBMIT,
 }
 """What an API key can call, and the scope it needs for it; everything else is for people who have logged in."""
 
@@ -211,7 +221,7 @@ async def permit(connection: HttpConnection, _handler: BaseRouteHandler) -> None
         return
     call = call_of(connection)
     roles = PERMISSIONS[call]
-    if roles is PUBLIC:
+    if roles is PUBLIC or (call in OPEN_WHERE_PUBLIC and services_of(connection.app).tlog_public):
         await spend_from_address(connection)
         return
     try:

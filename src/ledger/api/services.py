@@ -15,6 +15,7 @@ from ledger.limiting.rates import Rates
 from ledger.projections.progress import Progress
 from ledger.projections.runner import Runner
 from ledger.sealing.notary import Notary
+from ledger.sealing.receipts import Receipts
 from ledger.store.ledger import Ledger
 from ledger.webhooks.webhooks import Webhooks
 
@@ -26,7 +27,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     ``max_in_flight`` bound what is let in at once, ``body_seconds`` how long a body may take to arrive,
     ``limiter`` and ``rates`` how often somebody may ask, ``uploads`` the files that arrive,
     ``readings`` adds up who reads the history, ``exports`` counts files of it that are being written,
-    ``max_claims`` how many items one person may hold (``None``: any number).
+    ``max_claims`` how many items one person may hold (``None``: any number), ``seal_wait_seconds`` how long a command
+    waits until it is sealed where that is asked for; ``tlog_public`` opens the log's entries and proofs to everybody.
     """
 
     ledger: Ledger
@@ -38,6 +40,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     clock: Callable[[], datetime]
     service_name: str
     live: Live
+    receipts: Receipts
     cors_origins: tuple[str, ...] = ()
     max_body_bytes: int = 1024 * 1024
     max_in_flight: int = 1024
@@ -48,3 +51,5 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     max_claims: int | None = None
     readings: Readings = msgspec.field(default_factory=Readings)
     exports: Exports = msgspec.field(default_factory=Exports)
+    seal_wait_seconds: float = 5.0
+    tlog_public: bool = False

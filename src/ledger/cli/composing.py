@@ -34,6 +34,7 @@ from ledger.reactions import (
     webhook_sweeping,
 )
 from ledger.reactions.webhook_sending import Courier
+from ledger.sealing.receipts import Receipts
 from ledger.settings import Settings
 from ledger.store.event_types import EVENT_TYPES
 from ledger.store.ledger import Ledger
@@ -133,13 +134,14 @@ async def composed(
     limiter = limiter_of(ledger, settings)
     identity = identity_of(ledger, settings, secret_key, limiter=limiter, following=following)
     hooks = webhooks_of(identity, settings, secret_key)
+    notary = notary_of(ledger, settings, seals=seals and only != "api")
     services = Services(
         ledger=ledger,
         progress=progress,
         runner=runner,
         identity=identity,
         webhooks=hooks,
-        notary=notary_of(ledger, settings, seals=seals and only != "api"),
+        notary=notary,
         clock=utc_now,
         service_name=settings.service_name,
         cors_origins=settings.cors_origins,
@@ -148,6 +150,8 @@ async def composed(
         max_claims=settings.max_claims,
         limiter=limiter,
         rates=rates_of(settings),
+        receipts=Receipts(ledger, notary),
+        tlog_public=settings.tlog_public,
         live=Live(ledger, following, max_streams=settings.max_streams, max_waiters=settings.max_waiters),
     )
     try:

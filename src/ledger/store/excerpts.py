@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 from typing import Final
+from uuid import UUID
+
+import msgspec
 
 from ledger.domain.ids import Position, StreamName
 from ledger.store.pool import Connection
@@ -30,6 +33,27 @@ where ledger_id = $1 and position between $2 and $3 and type = any($4)
 order by stream
 limit $5
 """
+# A range and a limit, not an equality: a generic plan made while the table is still empty would read the whole log.
+# $1 ledger, $2 event
+LOCATE: Final = """
+select position, actor from ledger.events
+where ledger_id = $1 and event_id >= $2 and event_id <= $2
+order by event_id
+limit 1
+"""
+
+
+class Located(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an event lies, and who acted."""
+
+    position: Position
+    actor: str
+
+
+async def locate(conn: Connection, ledger_id: int, event: UUID) -> Located | None:
+    """Find an event; ``None``: there is none of that id."""
+    row = await conn.fetchrow(LOCATE, ledger_id, event)
+    return None if row is None else Located(position=Position(row["position"]), actor=row["actor"])
 
 
 async def read_positions(
