@@ -30,6 +30,7 @@ from ledger.sealing.entries import read_bundle
 from ledger.sealing.proofs import proof_of
 from ledger.sealing.rows import Sealed
 from ledger.sealing.tree import FULL_WIDTH, TILE_BITS, Tile, parse_entries_path, parse_tile_path
+from ledger.sealing.witnesses import cosigned_note, cosigned_notes
 from ledger.store.excerpts import locate
 from ledger.store.pool import Connection, reading
 
@@ -71,7 +72,7 @@ class NoSuchEvent(NotFound):
 
 
 class CheckpointTold(msgspec.Struct, frozen=True, kw_only=True):
-    """How large the log was when it was sealed; ``root`` in base64, ``note`` as it was signed."""
+    """How large the log was when it was sealed; ``root`` in base64, ``note`` as it was signed and cosigned."""
 
     size: int
     root: str
@@ -100,8 +101,8 @@ class TlogController(Controller):
         """Give the last checkpoint: a signed note of the log's origin, size and root (C2SP tlog-checkpoint)."""
         ledger = Call(request).services.ledger
         async with reading(ledger.pool) as conn:
-            sealed = await _last(conn, ledger.ledger_id)
-        return kept(request, sealed.note.encode(), control=FOR_A_MOMENT, headers={"Content-Type": TEXT})
+            note = await cosigned_note(conn, ledger.ledger_id, await _last(conn, ledger.ledger_id))
+        return kept(request, note.encode(), control=FOR_A_MOMENT, headers={"Content-Type": TEXT})
 
     @get("/checkpoints", opt={"answer": CheckpointPage})
     async def log_checkpoints(
@@ -116,9 +117,11 @@ class TlogController(Controller):
         ledger, size = Call(request).services.ledger, _size(first)
         async with reading(ledger.pool) as conn:
             found = await rows.checkpoints_from(conn, ledger.ledger_id, size, limit + 1)
-        page, more = found[:limit], found[limit:]
+            page, more = found[:limit], found[limit:]
+            notes = await cosigned_notes(conn, ledger.ledger_id, page)
         body = CheckpointPage(
-            checkpoints=tuple(_told(sealed) for sealed in page), next=more[0].size if more else None
+            checkpoints=tuple(_told(sealed, note) for sealed, note in zip(page, notes, strict=True)),
+            next=more[0].size if more else None,
         )
         return json_response(body)
 
@@ -208,12 +211,12 @@ def _size(text: str | None) -> int:
     return int(text or 0)
 
 
-def _told(sealed: Sealed) -> CheckpointTold:
+def _told(sealed: Sealed, note: str) -> CheckpointTold:
     return CheckpointTold(
         size=sealed.size,
         root=b64encode(sealed.root).decode(),
         sealed_at=sealed.sealed_at,
-        note=sealed.note,
+        note=note,
     )
 
 

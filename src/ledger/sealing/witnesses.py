@@ -1,6 +1,7 @@
 """Witnesses of this log, and the cosignatures they gave: rows that were verified before they were written (ADR 0027)."""
 
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -17,9 +18,9 @@ CLOCKS_AGREE_WITHIN: Final = timedelta(minutes=5)
 LOOK_BACK: Final = 64
 """How many checkpoints back, of those that anybody cosigned, a quorum is looked for."""
 
-# $1 ledger, $2 size of the checkpoint
+# $1 ledger, $2 sizes of checkpoints
 LINES: Final = """
-select line from work.notary_cosignatures where ledger_id = $1 and size = $2 order by name, key_id
+select size, line from work.notary_cosignatures where ledger_id = $1 and size = any($2) order by size, name, key_id
 """
 # $1 ledger, $2 size of the checkpoint, $3 name of the key, $4 its id, $5 line, $6 moment
 KEEP: Final = """
@@ -119,8 +120,16 @@ class Witnessed(msgspec.Struct, frozen=True, kw_only=True):
 
 async def cosigned_note(conn: Connection, ledger_id: int, sealed: Sealed) -> str:
     """Write a checkpoint with the cosignatures that it has so far."""
-    rows = await conn.fetch(LINES, ledger_id, sealed.size)
-    return sealed.note + "".join(f"{row['line']}\n" for row in rows)
+    (note,) = await cosigned_notes(conn, ledger_id, [sealed])
+    return note
+
+
+async def cosigned_notes(conn: Connection, ledger_id: int, several: Sequence[Sealed]) -> list[str]:
+    """Write checkpoints, each with the cosignatures that it has so far."""
+    lines = defaultdict[int, list[str]](list)
+    for row in await conn.fetch(LINES, ledger_id, [sealed.size for sealed in several]):
+        lines[row["size"]].append(f"{row['line']}\n")
+    return [sealed.note + "".join(lines[sealed.size]) for sealed in several]
 
 
 def verified(witness: Witness, text: str, lines: str, *, now: datetime) -> Cosignature | None:
