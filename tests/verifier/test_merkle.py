@@ -2,7 +2,7 @@
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from ledger.verifier.merkle import ProofWrong, check_inclusion, is_consistent, leaf_hash, root_of
 from ledger.verifier.tiles import (
@@ -129,6 +129,16 @@ def test_a_few_tiles_of_the_newer_tree_give_both_roots(older: int, newer: int):
 
     assert roots_from(older, newer, few) == (rfc6962.mth(LEAVES[:older]), rfc6962.mth(LEAVES[:newer]))
     assert len(few) <= 6
+
+
+@given(st.integers(1, 1_400), st.integers(0, 1_400))
+@settings(max_examples=40, deadline=None)
+def test_the_few_tiles_suffice_whatever_the_sizes(older: int, more: int):
+    newer = older + more
+    made = tiles(newer)
+    few = {tile: made[tile] for tile in consistency_tiles(older, newer)}
+
+    assert roots_from(older, newer, few) == (rfc6962.mth(LEAVES[:older]), rfc6962.mth(LEAVES[:newer]))
 
 
 def test_tiles_that_are_not_of_one_tree_are_found_out():

@@ -72,6 +72,7 @@ notary.command(
     name="adopt",
     help="Take what the database holds as the log after a halt; say why.",
 )
+audit.command("ledger.cli.audit_monitor:monitor", name="monitor", help="Watch a log for good; notice a fork.")
 kind.command("ledger.cli.policy:kinds", name="list", help="Show the kinds there are and were.")
 policy.command("ledger.cli.policy:policies", name="list", help="Show the policy of each kind.")
 policy.command("ledger.cli.policy:policy", name="show", help="Show every version of a kind's policy.")

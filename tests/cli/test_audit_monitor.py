@@ -1,0 +1,134 @@
+"""``ledger audit monitor``: it remembers, and a log that tells another story is found out."""
+
+import shutil
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from ledger.cli.audit_monitor import monitor
+from tests.support.bundles import WITNESSES, Bundle, Sealed, changed, on, policy, seal
+
+HISTORY = seal(on(*("abcabbcadeab" * 55)))
+OTHER = on(*("abcabbcadeab" * 55))
+OTHER[7].recorded_at = "2025-03-01T08:30:00.000000Z"
+FORKED = seal(OTHER)
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+class Log:
+    """A log served from a folder: checkpoint and tiles, as the surface of the service has them."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.folder, self.url = folder, url
+
+    def tells(self, history: list[Sealed], **more: object) -> None:
+        Bundle(sealed=history, **more).write(self.folder / "tlog")
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[Log]:
+    folder = tmp_path / "served"
+    folder.mkdir()
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield Log(folder, f"http://127.0.0.1:{server.server_address[1]}")
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def believed(tmp_path: Path) -> Path:
+    path = tmp_path / "policy.txt"
+    path.write_text(policy())
+    return path
+
+
+@pytest.mark.parametrize("sizes", [(1, 2, 3), (12, 12), (200, 256, 257), (255, 660), (512, 660), (0, 5)])
+def test_a_log_that_goes_on_is_followed(sizes: tuple[int, ...], log: Log, believed: Path, tmp_path: Path):
+    for size in sizes:
+        log.tells(HISTORY[:size])
+        assert monitor(log.url, state=tmp_path / "state", policy=believed, once=True) == 0
+
+    assert (tmp_path / "state/checkpoint").read_bytes() == (log.folder / "tlog/checkpoint").read_bytes()
+
+
+@pytest.mark.parametrize("size", [12, 300, 600, 660])
+def test_another_story_is_a_fork_and_both_are_kept(size: int, log: Log, believed: Path, tmp_path: Path):
+    state = tmp_path / "state"
+    log.tells(HISTORY[:300])
+    assert monitor(log.url, state=state, policy=believed, once=True) == 0
+    older = (log.folder / "tlog/checkpoint").read_bytes()
+
+    log.tells(FORKED[:size])
+    assert monitor(log.url, state=state, policy=believed, once=True) == 3
+
+    (evidence,) = state.glob("evidence-*")
+    assert (evidence / "older.checkpoint").read_bytes() == older
+    assert (evidence / "newer.checkpoint").read_bytes() == (log.folder / "tlog/checkpoint").read_bytes()
+    assert (state / "checkpoint").read_bytes() == older, "what was seen first stays the measure"
+
+
+def test_a_fork_ends_the_watch_that_would_go_on_for_good(log: Log, believed: Path, tmp_path: Path):
+    log.tells(HISTORY[:300])
+    assert monitor(log.url, state=tmp_path / "state", policy=believed, once=True) == 0
+    log.tells(HISTORY[:200])
+
+    assert monitor(log.url, state=tmp_path / "state", policy=believed) == 3
+
+
+def test_tiles_that_are_not_those_of_the_checkpoint_are_found_out(log: Log, believed: Path, tmp_path: Path):
+    log.tells(HISTORY[:200])
+    assert monitor(log.url, state=tmp_path / "state", policy=believed, once=True) == 0
+    log.tells(HISTORY[:600])
+    changed(log.folder / "tlog/tile/0/000", lambda hashes: b"\0" * 32 + hashes[32:])
+
+    assert monitor(log.url, state=tmp_path / "state", policy=believed, once=True) == 2
+
+
+def test_a_log_of_another_key_is_not_accepted(log: Log, believed: Path, tmp_path: Path):
+    log.tells(HISTORY[:3])
+    changed(log.folder / "tlog/checkpoint", lambda raw: raw.replace(b"ledger.example", b"ledger.exbmple"))
+
+    assert monitor(log.url, state=tmp_path / "state", policy=believed, once=True) == 4
+    assert not (tmp_path / "state").exists()
+
+
+def test_without_a_policy_it_is_consistent_and_no_more(log: Log, tmp_path: Path):
+    log.tells(HISTORY[:3])
+
+    assert monitor(log.url, state=tmp_path / "state", once=True) == 5
+
+
+def test_a_log_that_no_witness_saw_lately_is_complained_about(log: Log, tmp_path: Path):
+    (tmp_path / "policy").write_text(policy(quorum="A", witnesses=WITNESSES))
+    log.tells(HISTORY[:3], witnesses=WITNESSES[:1])
+
+    asked = {"state": tmp_path / "state", "policy": tmp_path / "policy", "once": True}
+    assert monitor(log.url, max_age="1s", **asked) == 4
+    assert monitor(log.url, max_age="9999d", **asked) == 0
+
+
+def test_a_log_that_does_not_answer_is_not_reachable(
+    log: Log, believed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert monitor(log.url, state=tmp_path / "state", policy=believed, once=True) == 1
+    assert monitor("http://127.0.0.1:1", state=tmp_path / "state", policy=believed, once=True) == 1
+    assert capsys.readouterr().out.count("[log-unreachable]") == 2
+
+
+def test_a_tile_that_is_missing_is_looked_for_again(log: Log, believed: Path, tmp_path: Path):
+    log.tells(HISTORY[:200])
+    assert monitor(log.url, state=tmp_path / "state", policy=believed, once=True) == 0
+    log.tells(HISTORY[:600])
+    shutil.rmtree(log.folder / "tlog/tile/0")
+
+    assert monitor(log.url, state=tmp_path / "state", policy=believed, once=True) == 1
