@@ -26,6 +26,7 @@ from ledger.api.exporting import ExportController
 from ledger.api.factors import FactorController
 from ledger.api.health import HealthController, metrics_text, status
 from ledger.api.history import HistoryController
+from ledger.api.history_then import PastController
 from ledger.api.keys import KeyController
 from ledger.api.kinds import KindController
 from ledger.api.notary import notary_status
@@ -75,6 +76,7 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     event_proof,
     ExportController,
     HistoryController,
+    PastController,
     stream,
     alerts,
     stats,

@@ -9,7 +9,9 @@ from litestar.types import ASGIApp
 
 from ledger.api.call import Call, json_response
 from ledger.api.history_file import MEDIA, FileType, HistoryFile, Wanted
+from ledger.api.history_opening import opened
 from ledger.api.history_query import Filters, query_of, refuse_unknown, sought
+from ledger.api.history_record import record
 from ledger.api.history_wire import (
     EventPage,
     EventTold,
@@ -25,8 +27,7 @@ from ledger.api.types import HttpRequest
 from ledger.api.wire import decision_id
 from ledger.domain.decision.state import DecisionNotFound
 from ledger.domain.ids import Position
-from ledger.domain.reading.events import Extent, Filter, Query
-from ledger.history import readings
+from ledger.domain.reading.events import Filter, Query
 from ledger.history.readings import extent_of
 from ledger.history.timeline import timeline
 from ledger.store.findings import aim, find_page
@@ -80,7 +81,7 @@ class HistoryController(Controller):
             str | None,
             QueryParameter(name="format", description="json, ndjson or csv; counts more than Accept"),
         ] = None,
-    ) -> Response[bytes] | ASGIApp:
+    ) -> ASGIApp:
         """Look events up: page by page as JSON, or all of them as a file (NDJSON or CSV, by Accept or 'format')."""
         refuse_unknown(request, KNOWN)
         call = Call(request)
@@ -111,7 +112,10 @@ class HistoryController(Controller):
             type=_type_of(request, format_),
             form=form,
         )
-        return await (_page(call, wanted, head) if wanted.type is FileType.JSON else _file(call, wanted))
+        if wanted.type is not FileType.JSON:
+            return await _file(call, wanted)
+        page = await _page(call, wanted, head)
+        return page.to_asgi_response(None, request)
 
     @get("/decisions/{analysis_id:str}/timeline", opt={"answer": Timeline})
     async def decision_timeline(self, request: HttpRequest, analysis_id: FromPath[str]) -> Response[bytes]:
@@ -123,14 +127,14 @@ class HistoryController(Controller):
             raise DecisionNotFound
         stream = ledger.decision_stream(wanted)
         query = Query(call="timeline", filters=(Filter("stream", stream),))
-        await _record(call, query, extent_of([entry.position for entry in entries]))
+        await record(call, query, extent_of([entry.position for entry in entries]))
         body = Timeline(
             decision_id=wanted,
             stream=stream,
             version=entries[-1].version,
             entries=tuple(map(entry_told, entries)),
         )
-        return json_response(body)
+        return await call.shown(body)
 
 
 def _type_of(request: HttpRequest, asked: str | None) -> FileType:
@@ -150,10 +154,10 @@ async def _page(call: Call, wanted: Wanted, head: Position) -> Response[bytes]:
     found = await find_page(call.services.ledger, wanted.aim, behind=wanted.behind, limit=limit)
     persons = persons_in(found.events)
     names = await call.names(list(persons)) if persons else {}
-    await _record(call, wanted.query, extent_of([one.position for one in found.events]))
+    await record(call, wanted.query, extent_of([one.position for one in found.events]))
     return json_response(
         EventPage(
-            events=tuple(told(one, wanted.form) for one in found.events),
+            events=tuple(await opened(call, [told(one, wanted.form) for one in found.events], wanted.form)),
             next=found.next,
             head=head,
             people=people_told(persons, names),
@@ -163,13 +167,5 @@ async def _page(call: Call, wanted: Wanted, head: Position) -> Response[bytes]:
 
 async def _file(call: Call, wanted: Wanted) -> ASGIApp:
     call.services.exports.check()
-    await _record(call, wanted.query, extent_of([]))
+    await record(call, wanted.query, extent_of([]))
     return HistoryFile(call, wanted)
-
-
-async def _record(call: Call, query: Query, extent: Extent) -> None:
-    """Record that something is read, before it is given out; see ``readings.record`` for what it raises."""
-    services = call.services
-    await readings.record(
-        services.identity, services.readings, call.principal, query, extent, trace=call.trace_id()
-    )

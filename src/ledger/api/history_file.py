@@ -18,10 +18,11 @@ import structlog
 from litestar.types import Receive, Scope, Send
 
 from ledger.api.call import Call
+from ledger.api.history_opening import opened
 from ledger.api.history_wire import EventTold, Form, line, persons_in
 from ledger.api.lasting import Stay, house_of, is_head, line_of
 from ledger.domain.errors import LedgerError, Unavailable
-from ledger.domain.ids import PersonId, Position
+from ledger.domain.ids import Position
 from ledger.domain.reading.events import Query
 from ledger.history.readings import extent_of
 from ledger.identity.sessions import own_session
@@ -129,7 +130,8 @@ class HistoryFile:
         limit = PAGE if self._left is None else min(PAGE, self._left)
         page = await find_page(self._services.ledger, self._wanted.aim, behind=self._behind, limit=limit)
         names = await self._call.names(list(persons_in(page.events)))
-        await out.send(_written(page.events, self._wanted, names))
+        lines = [line(event, self._wanted.form, names) for event in page.events]
+        await out.send(_written(await opened(self._call, lines, self._wanted.form), self._wanted.type))
         self._behind = page.next
         self._count(page.events)
         if self._left is not None:
@@ -174,9 +176,8 @@ class _Out:
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def _written(events: Sequence[Stored], wanted: Wanted, names: Mapping[PersonId, str]) -> bytes:
-    lines = (line(event, wanted.form, names) for event in events)
-    if wanted.type is FileType.CSV:
+def _written(lines: Sequence[EventTold], file_type: FileType) -> bytes:
+    if file_type is FileType.CSV:
         return _rows(map(_cells, lines))
     return b"".join(msgspec.json.encode(one) + b"\n" for one in lines)
 

@@ -50,7 +50,7 @@ class QueueController(Controller):
         The next page's address is in the Link header.
         """
         call = Call(request)
-        after = _cursor(cursor)
+        after = cursor_of(cursor)
         choice = Choice(
             priority=priority,
             kind=kind,
@@ -67,10 +67,11 @@ class QueueController(Controller):
         more = staleness(call.services, "queue")
         if len(found) > limit:
             more |= _next_page(page[-1].cursor(), limit, choice, assigned)
-        return await call.shown(await _shown(call, page, now), headers=more)
+        return await call.shown(await shown(call, page, now), headers=more)
 
 
-async def _shown(call: Call, page: tuple[QueueItem, ...], now: Utc) -> list[Raw]:
+async def shown(call: Call, page: tuple[QueueItem, ...], now: Utc) -> list[Raw]:
+    """Write items as the queue shows them at a moment."""
     holds = [item.standing.live_hold(now) for item in page]
     persons = {hold.holder for hold in holds if hold} | {item.assigned_to for item in page} - {None}
     names = Names(await call.names(list(persons)) if persons else {})
@@ -102,7 +103,12 @@ async def _person(call: Call, username: str) -> PersonId:
     return found.person
 
 
-def _cursor(text: str | None) -> Cursor | None:
+def cursor_of(text: str | None) -> Cursor | None:
+    """Read where the page before ended.
+
+    Raises:
+        InvalidRequest: it is nothing that a page says.
+    """
     if text is None:
         return None
     match = CURSOR.fullmatch(text)
