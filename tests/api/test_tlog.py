@@ -12,9 +12,13 @@ import pytest
 import pytest_asyncio
 from httpx import Response
 
+from ledger.domain.reading.decide import READING
+from ledger.domain.reading.events import Extent, Query
 from ledger.sealing.notary import default_origin
 from ledger.sealing.rows import Sealed
 from ledger.sealing.tree import Tile, entries_path, leaf_hash, root, tile_path, tiles_of
+from ledger.store.history import read_page
+from ledger.store.streams import recorded
 from tests.api.answers import assert_refused, raw, together, wrong_fields
 from tests.support.databases import Database
 from tests.support.desk import Desk
@@ -83,6 +87,25 @@ async def test_every_entry_that_an_auditor_fetches_hashes_to_its_leaf(desk: Desk
             found = list(entries_in(answer.content))
             assert len(found) == tile.width
             assert b"".join(leaf_hash(entry) for entry in found) == hashes
+
+
+@together
+async def test_that_somebody_reads_entries_is_recorded_before_they_are_given(
+    desk: Desk, sealed: Sealed
+) -> None:
+    await desk.seat("otto", "auditor")
+    head = await desk.api.ledger.head()
+
+    await fetch(desk, "tile/0/000", "otto")
+    assert await desk.api.ledger.head() == head
+    await fetch(desk, "tile/entries/000", "otto")
+    await fetch(desk, "tile/entries/000.p/9", "otto")
+
+    page = await read_page(desk.api.ledger, after=head, types=["history-read"])
+    (read,) = [recorded(stored, READING.event_types).event for stored in page.events]
+    assert read.person == desk.people["otto"].person
+    assert read.query == Query(call="tlog-entries")
+    assert read.extent == Extent(reads=1, events=256, first=1, last=256)
 
 
 @together

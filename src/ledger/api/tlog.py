@@ -25,6 +25,8 @@ from ledger.api.problems import FieldError, InvalidRequest
 from ledger.api.types import HttpRequest
 from ledger.domain.errors import NotFound
 from ledger.domain.ids import Position
+from ledger.domain.reading.events import Extent, Query
+from ledger.history import readings
 from ledger.sealing import rows
 from ledger.sealing.entries import read_bundle
 from ledger.sealing.proofs import proof_of
@@ -37,6 +39,7 @@ from ledger.store.pool import Connection, reading
 TEXT: Final = "text/plain; charset=utf-8"
 BYTES: Final = "application/octet-stream"
 PREFIX: Final = "/tlog/"
+ENTRIES: Final = Query(call="tlog-entries")
 FOR_A_MOMENT: Final = "public, max-age=1"
 NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,17}")
 SOON: Final = 1
@@ -139,11 +142,13 @@ class TlogController(Controller):
     async def log_entries(self, request: HttpRequest, path: FromPath[Path]) -> Response[bytes]:
         """Give up to 256 entries of the log, at <index> or .p/<width> of them: two bytes of length, then the entry."""
         del path  # as above
-        services, tile = Call(request).services, parse_entries_path(_path(request))
-        ledger = services.ledger
+        call, tile = Call(request), parse_entries_path(_path(request))
+        services, ledger = call.services, call.services.ledger
         async with reading(ledger.pool) as conn:
             sealed = await _under_seal(conn, ledger.ledger_id, tile)
             content = await read_bundle(conn, ledger.ledger_id, sealed)
+        if not services.tlog_public:
+            await _record(call, sealed)
         headers, variant = {"Content-Type": BYTES, "Vary": "Accept-Encoding, Authorization"}, ""
         if takes_gzip(request):
             content = await to_thread(gzip.compress, content, mtime=0)
@@ -181,6 +186,15 @@ async def _proof(call: Call, position: Position) -> Response[bytes]:
     if found is None:
         raise NotSealed(retry_after=SOON)
     return Response(found.encode(), headers={"Content-Type": TEXT})
+
+
+async def _record(call: Call, tile: Tile) -> None:
+    """Record that somebody reads entries, before they are given out (ADR 0030)."""
+    services, first = call.services, tile.index * FULL_WIDTH + 1
+    extent = Extent(reads=1, events=tile.width, first=Position(first), last=Position(first + tile.width - 1))
+    await readings.record(
+        services.identity, services.readings, call.principal, ENTRIES, extent, trace=call.trace_id()
+    )
 
 
 async def _last(conn: Connection, ledger_id: int) -> Sealed:
