@@ -15,11 +15,13 @@ class Signatory(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     kind: int = LOG
+    number: int = 0
+    """Of the key, for who has several."""
 
     @property
     def private(self) -> Ed25519PrivateKey:
         return Ed25519PrivateKey.from_private_bytes(
-            hashlib.sha256(f"{self.kind} {self.name}".encode()).digest()
+            hashlib.sha256(f"{self.kind} {self.name} {self.number}".encode()).digest()
         )
 
     @property
