@@ -23,6 +23,7 @@ from ledger.identity.secret_key import SecretKeyUnusable, kept_secret_key
 from ledger.setting_values import (
     SECRET_KEY_CHARACTERS,
     GuardUrl,
+    HttpUrl,
     Networks,
     NotaryKeys,
     Origins,
@@ -37,6 +38,7 @@ UNUSABLE_KEY_ADVICE: Final = "set LEDGER_SECRET_KEY, or make the file readable, 
 KIBIBYTE: Final = 1024
 MEBIBYTE: Final = 1024 * KIBIBYTE
 MANY: Final = 100_000_000
+NETWORKS: Final = "addresses or networks, separated by commas, like 10.0.0.1,192.168.0.0/24"
 
 NOT_SERVICE_SETTINGS: Final = frozenset({"LEDGER_URL", "LEDGER_TOKEN"})
 """Names that clients of a running service read; known to the service, of no meaning to it."""
@@ -173,12 +175,8 @@ class Settings(BaseSettings):
         100, ge=0, le=100_000, description="a number of events from 1 to 100000, or 0 for no snapshots"
     )
     cors_origins: Origins = Field((), description="exact origins, separated by commas")
-    trusted_proxies: Networks = Field(
-        (), description="addresses or networks, separated by commas, like 10.0.0.1,192.168.0.0/24"
-    )
-    webhook_allowed_networks: Networks = Field(
-        (), description="addresses or networks, separated by commas, like 10.0.0.1,192.168.0.0/24"
-    )
+    trusted_proxies: Networks = Field((), description=NETWORKS)
+    webhook_allowed_networks: Networks = Field((), description=NETWORKS)
     redis_url: RedisUrl | None = Field(None, description="a Redis URL")
     requests_per_minute: int = Field(6_000, ge=1, le=MANY, description=f"a whole number from 1 to {MANY}")
     registrations_per_minute: int = Field(60, ge=1, le=MANY, description=f"a whole number from 1 to {MANY}")
@@ -201,6 +199,13 @@ class Settings(BaseSettings):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9.:_/~-]{0,199}$",
         description="a name like log.example.org/decisions, of up to 200 characters",
     )
+    witness_policy: Path | None = Field(None, description="the path of a policy file (C2SP tlog-policy)")
+    witness_interval: float = Field(
+        2.0, ge=0.05, le=3600, description="a number of seconds from 0.05 to 3600"
+    )
+    witness_late_seconds: int = Field(300, ge=1, le=MANY, description=f"a whole number from 1 to {MANY}")
+    timestamp_url: HttpUrl | None = Field(None, description="a URL")
+    timestamp_interval: int = Field(3600, ge=1, le=MANY, description=f"a whole number from 1 to {MANY}")
     tlog_public: bool = Field(default=False, description="true or false")
     otlp_endpoint: str | None = Field(None, description="a URL")
     trace_sample_ratio: float = Field(0.01, ge=0, le=1, description="a number from 0 to 1")

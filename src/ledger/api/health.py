@@ -19,6 +19,8 @@ from ledger.projections.gauges import measure, measure_timers, measure_unreachab
 from ledger.projections.reports import report
 from ledger.projections.views import directory, statistics, timers
 from ledger.sealing import gauges as sealing_gauges
+from ledger.sealing import witness_gauges
+from ledger.sealing.witnesses import Witnessed, witnessed
 from ledger.store.ledger import Ledger
 from ledger.store.migrate import Migration, MigrationChanged, all_migrations, pending
 from ledger.store.pool import reading
@@ -39,7 +41,8 @@ class Healthy(msgspec.Struct, frozen=True, kw_only=True):
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     """Which checks pass; ``failing`` names those that do not.
 
-    ``degraded`` names what does not work while traffic may come all the same: ``sealing`` is halted.
+    ``degraded`` names what does not work while traffic may come all the same: ``sealing`` is halted, ``witness-forked``
+    has seen another history, ``witnesses-late`` have left checkpoints without a quorum for too long.
     """
 
     status: str
@@ -124,7 +127,7 @@ class HealthController(Controller):
         body = Readiness(
             status="not ready" if failing else "ready",
             failing=failing,
-            degraded=() if services.notary.halt is None else ("sealing",),
+            degraded=await _degraded(services),
             checks=checks,
         )
         headers = {"Retry-After": "2"} if failing else {}
@@ -173,6 +176,7 @@ async def metrics_text(request: HttpRequest) -> Response[bytes]:
     await _measure_webhooks(services)
     await _measure_timers(services)
     await _measure_notary(services)
+    await _measure_witnesses(services)
     return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
@@ -204,6 +208,35 @@ async def _measure_notary(services: Services) -> None:
     """Measure how the log is sealed, or leave it as it was last."""
     with suppress(Unavailable, asyncpg.PostgresError):
         sealing_gauges.measure(await services.notary.status(), services.clock())
+
+
+async def _measure_witnesses(services: Services) -> None:
+    """Measure how far the log is witnessed, or leave it as it was last."""
+    found = await _witnessed(services)
+    if found is not None:
+        witness_gauges.measure(found, services.clock())
+
+
+async def _degraded(services: Services) -> tuple[str, ...]:
+    """Name what an operator has to look at although traffic may come."""
+    names = [] if services.notary.halt is None else ["sealing"]
+    found, watch = await _witnessed(services), services.watch
+    if found is not None and found.is_forked():
+        names.append("witness-forked")
+    if found is not None and watch is not None and found.is_late(services.clock(), watch.late_after):
+        names.append("witnesses-late")
+    return tuple(names)
+
+
+async def _witnessed(services: Services) -> Witnessed | None:
+    """Read how far the log is witnessed; ``None``: nobody is asked, or the database does not answer."""
+    if services.watch is None:
+        return None
+    try:
+        async with reading(services.ledger.pool) as conn:
+            return await witnessed(conn, services.ledger.ledger_id, services.watch)
+    except (Unavailable, asyncpg.PostgresError):
+        return None
 
 
 async def _answers(ledger: Ledger) -> bool:

@@ -16,6 +16,7 @@ from ledger.projections.progress import Progress
 from ledger.projections.runner import Runner
 from ledger.sealing.notary import Notary
 from ledger.sealing.receipts import Receipts
+from ledger.sealing.witnesses import Watch
 from ledger.store.ledger import Ledger
 from ledger.webhooks.webhooks import Webhooks
 
@@ -29,6 +30,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     ``readings`` adds up who reads the history, ``exports`` counts files of it that are being written,
     ``max_claims`` how many items one person may hold (``None``: any number), ``seal_wait_seconds`` how long a command
     waits until it is sealed where that is asked for; ``tlog_public`` opens the log's entries and proofs to everybody.
+    ``max_claims`` how many items one person may hold (``None``: any number), ``watch`` the witnesses that are asked.
     """
 
     ledger: Ledger
@@ -49,6 +51,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     rates: Rates = Rates()
     uploads: Uploads = msgspec.field(default_factory=Uploads)
     max_claims: int | None = None
+    watch: Watch | None = None
     readings: Readings = msgspec.field(default_factory=Readings)
     exports: Exports = msgspec.field(default_factory=Exports)
     seal_wait_seconds: float = 5.0

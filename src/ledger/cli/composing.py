@@ -13,6 +13,7 @@ from ledger.api.services import Services
 from ledger.api.uploads import Uploads
 from ledger.cli.guarding import going_on
 from ledger.cli.sealing import notary_of
+from ledger.cli.watching import watch_of
 from ledger.delivery.live import Live
 from ledger.domain.event import type_name
 from ledger.identity.following import Following
@@ -35,6 +36,7 @@ from ledger.reactions import (
 )
 from ledger.reactions.webhook_sending import Courier
 from ledger.sealing.receipts import Receipts
+from ledger.sealing.witnessing import Rounds
 from ledger.settings import Settings
 from ledger.store.event_types import EVENT_TYPES
 from ledger.store.ledger import Ledger
@@ -128,20 +130,42 @@ async def composed(
     ``tells_webhooks`` is for a service that stays: a command would break off what it had begun to send, and may have
     been started where other addresses can be reached. So is ``seals``, where the notary seals what is appended.
     """
+    services = _prepared(ledger, settings, secret_key, only=only, seals=seals)
+    runner, following = services.runner, services.identity.following
+    telling = _telling(services.webhooks) if tells_webhooks else ()
+    try:
+        ledger.start()
+        services.progress.start()
+        if following is not None:
+            following.start()
+        async with AsyncExitStack() as stack:
+            for name, begin in (*_tasks(services, settings, only), *telling):
+                await stack.enter_async_context(going_on(name, begin))
+            if runner is not None:
+                runner.start()
+            yield services
+    finally:
+        await _stop(services)
+
+
+def _prepared(
+    ledger: Ledger, settings: Settings, secret_key: SecretStr, *, only: Part | None, seals: bool
+) -> Services:
+    """Make every part of a service, none of them started."""
     progress = Progress(ledger)
     runner = None if only == "api" else Runner(ledger, progress)
     following = Following(ledger)
     limiter = limiter_of(ledger, settings)
     identity = identity_of(ledger, settings, secret_key, limiter=limiter, following=following)
-    hooks = webhooks_of(identity, settings, secret_key)
     notary = notary_of(ledger, settings, seals=seals and only != "api")
-    services = Services(
+    return Services(
         ledger=ledger,
         progress=progress,
         runner=runner,
         identity=identity,
-        webhooks=hooks,
+        webhooks=webhooks_of(identity, settings, secret_key),
         notary=notary,
+        watch=watch_of(settings),
         clock=utc_now,
         service_name=settings.service_name,
         cors_origins=settings.cors_origins,
@@ -154,22 +178,10 @@ async def composed(
         tlog_public=settings.tlog_public,
         live=Live(ledger, following, max_streams=settings.max_streams, max_waiters=settings.max_waiters),
     )
-    try:
-        ledger.start()
-        progress.start()
-        following.start()
-        async with AsyncExitStack() as stack:
-            for name, begin in (*_tasks(services, only), *(_telling(hooks) if tells_webhooks else ())):
-                await stack.enter_async_context(going_on(name, begin))
-            if runner is not None:
-                runner.start()
-            yield services
-    finally:
-        await _stop(services)
 
 
 def _tasks(
-    services: Services, only: Part | None
+    services: Services, settings: Settings, only: Part | None
 ) -> Iterator[tuple[str, Callable[[], Coroutine[None, None, None]]]]:
     """Name what goes on beside the answers: all of it, or what one part needs."""
     identity = services.identity
@@ -180,6 +192,7 @@ def _tasks(
         yield "notary", services.notary.run_forever
     if services.notary.sealer is not None:
         yield "sealing", services.notary.sealer.run_forever
+        yield from _attesting(services, settings)
     if services.runner is not None:
         yield "sessions", lambda: sessions.run_forever(identity)
         yield "subject-keys", lambda: subject_keys.run_forever(identity)
@@ -193,6 +206,16 @@ def _telling(hooks: Webhooks) -> Iterator[tuple[str, Callable[[], Coroutine[None
     yield "webhook-following", lambda: webhook_following.run_forever(hooks)
     yield "webhook-sending", lambda: Courier(hooks).run_forever()
     yield "webhook-sweeping", lambda: webhook_sweeping.run_forever(hooks)
+
+
+def _attesting(
+    services: Services, settings: Settings
+) -> Iterator[tuple[str, Callable[[], Coroutine[None, None, None]]]]:
+    """Name what asks others to attest checkpoints."""
+    ledger, sealed, watch = services.ledger, services.notary.sealed, services.watch
+    if watch is not None:
+        interval = settings.witness_interval
+        yield "witnesses", Rounds(ledger, watch, sealed, services.clock, interval=interval).run_forever
 
 
 async def _stop(services: Services) -> None:

@@ -21,6 +21,7 @@ from ledger.cli.http import serving
 from ledger.cli.keeping import database_of_service, warn
 from ledger.cli.port import open_port, port_of, take_port
 from ledger.cli.stopping import Stopping
+from ledger.cli.watching import problems_with_policy
 from ledger.identity import people
 from ledger.identity.factor_check import count_unreadable
 from ledger.identity.registering import ensure_first_admin
@@ -90,7 +91,7 @@ async def _ready_to_start(only: Part | None) -> tuple[Settings, list[socket.sock
             sockets = take_port(settings.host, settings.port)
         except SettingsRefused as refused:
             problems += refused.problems
-    problems += await problems_with(settings)
+    problems += [*problems_with_policy(settings), *await problems_with(settings)]
     if problems:
         raise SettingsRefused(problems)
     return settings, sockets

@@ -15,6 +15,7 @@ from ledger.store.pool import Connection
 
 TIME_BYTES: Final = 8
 CLOCKS_AGREE_WITHIN: Final = timedelta(minutes=5)
+LATE_AFTER: Final = timedelta(minutes=5)
 LOOK_BACK: Final = 64
 """How many checkpoints back, of those that anybody cosigned, a quorum is looked for."""
 
@@ -63,12 +64,14 @@ class Witness(msgspec.Struct, frozen=True, kw_only=True):
 class Watch(msgspec.Struct, frozen=True, kw_only=True):
     """Whom this installation asks, and whether witnesses of these names are enough for its auditors.
 
-    ``logs`` are the vkeys of the logs that those auditors know.
+    ``logs`` are the vkeys of the logs that those auditors know, ``late_after`` how long a checkpoint may go without a
+    quorum.
     """
 
     witnesses: tuple[Witness, ...]
     quorum_met: Callable[[AbstractSet[str]], bool]
     logs: tuple[str, ...] = ()
+    late_after: timedelta = LATE_AFTER
 
 
 class Cosignature(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,7 +181,9 @@ async def witnessed(conn: Connection, ledger_id: int, watch: Watch) -> Witnessed
     last = await last_cosigned(conn, ledger_id, watch.witnesses)
     partners = await standings(conn, ledger_id, [witness.partner for witness in watch.witnesses])
     met = await _quorum(conn, ledger_id, watch)
-    waiting = await checkpoints_from(conn, ledger_id, 1 if met is None else met.size + 1, 1)
+    beyond = 1 if met is None else met.size + 1
+    asks_nobody = watch.quorum_met(frozenset())
+    waiting = () if asks_nobody else await checkpoints_from(conn, ledger_id, beyond, 1)
     return Witnessed(
         quorum_size=None if met is None else met.size,
         quorum_at=None if met is None else met.cosigned_at,

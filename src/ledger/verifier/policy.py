@@ -121,9 +121,14 @@ def accepted(policy: Policy, checkpoint: Checkpoint, *, with_quorum: bool = True
     if by_log is None:
         raise NoLogSignature(origin=origin, logs=sorted({key.name for key in policy.logs}))
     cosigned = _cosigned(policy, signed)
-    if with_quorum and policy.quorum != NONE and not _agrees(policy, policy.quorum, cosigned.keys()):
+    if with_quorum and not quorum_met(policy, cosigned.keys()):
         raise NoQuorum(quorum=policy.quorum, cosigned=sorted(cosigned) or "nobody")
     return Accepted(checkpoint=checkpoint, log=by_log, cosigned=cosigned)
+
+
+def quorum_met(policy: Policy, cosigned: AbstractSet[str]) -> bool:
+    """Tell whether witnesses of these names are as many as the policy asks for."""
+    return policy.quorum == NONE or _agrees(policy, policy.quorum, cosigned)
 
 
 def check_age(newest: int | None, *, now: int, max_age: int) -> None:
