@@ -1,0 +1,130 @@
+"""A notary that is killed between any two of its steps contradicts itself nowhere, and the next one goes on."""
+
+import asyncio
+import random
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from ledger.sealing.edge import Edge
+from ledger.sealing.notes import checkpoint_in
+from ledger.sealing.rows import checkpoints_from, last_checkpoint
+from ledger.store.ledger import LEDGER_ID, Ledger
+from tests.support.databases import Database
+from tests.support.sealing import append_some, guard_in, seal, sealer_in
+
+pytestmark = pytest.mark.processes
+
+HANG = 60.0
+EVENTS = 35
+POINTS = (
+    "before the key",
+    "before the first guard",
+    "after the first guard",
+    "between tiles and checkpoint",
+    "before the commit",
+    "after the commit",
+    "after the guard",
+    "after it was published",
+)
+
+
+@asynccontextmanager
+async def notary(
+    database: Database, folder: Path, point: str = "never"
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A notary's process that dies at ``point``, or is killed when the block ends."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.support.dying_notary"),
+        *(database.service_url, str(folder), str(folder / "signed"), point),
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def all_sealed(ledger: Ledger, size: int) -> None:
+    """Wait until everything is under a published checkpoint, then see that nothing ever contradicted anything."""
+    while True:
+        async with ledger.pool.acquire() as conn:
+            last = await last_checkpoint(conn, LEDGER_ID)
+        if last is not None and last.size == size:
+            return
+        await asyncio.sleep(0.02)
+
+
+async def nothing_contradicts(ledger: Ledger, folder: Path) -> None:
+    """Every note that was ever signed, published or not, is of the one tree there is."""
+    rows = await ledger.pool.fetch("select envelope from ledger.events order by position")
+    edge, roots = Edge(), {0: sha256(b"").digest()}
+    for row in rows:
+        edge.grow([sha256(b"\x00" + row["envelope"]).digest()])
+        roots[edge.size] = edge.root()
+    signed = [note.decode() for note in (folder / "signed").read_bytes().split(b"\0")[:-1]]
+    async with ledger.pool.acquire() as conn:
+        published = await checkpoints_from(conn, LEDGER_ID, 1, 1_000)
+    assert {one.note for one in published} <= set(signed)
+    for checkpoint in map(checkpoint_in, signed):
+        assert checkpoint.root == roots[checkpoint.size]
+    assert await guard_in(folder).read() == published[-1].note
+
+
+@pytest.mark.parametrize("point", POINTS)
+async def test_what_a_killed_notary_left_is_gone_on_from(
+    database: Database, ledger: Ledger, tmp_path: Path, point: str
+) -> None:
+    await append_some(ledger, EVENTS)
+    async with asyncio.timeout(HANG), notary(database, tmp_path, point) as dying:
+        assert await dying.wait() == -signal.SIGKILL
+
+    async with asyncio.timeout(HANG), notary(database, tmp_path):
+        await all_sealed(ledger, EVENTS)
+    await nothing_contradicts(ledger, tmp_path)
+
+
+async def test_two_notaries_one_of_which_is_killed_again_and_again(
+    database: Database, ledger: Ledger, tmp_path: Path
+) -> None:
+    size = 0
+    async with asyncio.timeout(HANG), notary(database, tmp_path):
+        for _ in range(3):
+            async with notary(database, tmp_path):
+                for _ in range(4):
+                    await append_some(ledger, 20)
+                    size += 20
+                    await asyncio.sleep(random.uniform(0.1, 0.4))  # noqa: S311 - it dies somewhere
+        await all_sealed(ledger, size)
+    await nothing_contradicts(ledger, tmp_path)
+
+
+async def test_two_that_both_believe_to_lead_contradict_nothing(
+    database: Database, ledger: Ledger, tmp_path: Path
+) -> None:
+    """Without any election: the transaction, and the guard, let one through at a time."""
+    sealers = [sealer_in(ledger, tmp_path, batch=3) for _ in range(2)]
+
+    async def stolen(sealer: object) -> bool:
+        await ledger.pool.execute("update work.notary_standing set owner = $1", sealer.owner)
+        return True
+
+    await seal(sealers[0])
+    for sealer in sealers:
+        sealer._lead = lambda sealer=sealer: stolen(sealer)
+    async with asyncio.timeout(HANG):
+        for _ in range(15):
+            await append_some(ledger, 4)
+            await asyncio.gather(*(sealer.round() for sealer in sealers), return_exceptions=True)
+        await seal(sealers[1])
+    async with ledger.pool.acquire() as conn:
+        published = await checkpoints_from(conn, LEDGER_ID, 1, 1_000)
+    (tmp_path / "signed").write_bytes(b"".join(one.note.encode() + b"\0" for one in published))
+    assert published[-1].size == 60
+    await nothing_contradicts(ledger, tmp_path)
