@@ -423,6 +423,52 @@ def test_the_users_own_name_adorned_is_easy_to_guess():
     assert not is_guessable_password("Beatrix-2026", "sam")
 
 
+NOTARY_KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+
+
+def test_the_keys_of_the_notary_are_32_bytes_and_are_not_shown():
+    settings = Settings.load({"LEDGER_NOTARY_KEY": f"{NOTARY_KEY},{NOTARY_KEY}"})
+
+    assert [key.get_secret_value() for key in settings.notary_key] == [NOTARY_KEY, NOTARY_KEY]
+    assert NOTARY_KEY not in repr(settings)
+    for wrong in (NOTARY_KEY[4:], f"{NOTARY_KEY},short", "ä" * 44):
+        line = only_line(LEDGER_NOTARY_KEY=wrong)
+        assert line.startswith("LEDGER_NOTARY_KEY: must be 32 bytes in base64")
+        assert wrong not in line
+
+
+@pytest.mark.parametrize("url", ["file:///var/lib/guard/state", "postgresql://me:secret@elsewhere/guard"])
+def test_the_guard_of_the_notary_may_be_elsewhere(url):
+    settings = Settings.load({"LEDGER_NOTARY_STATE_URL": url})
+    assert settings.notary_state_url == SecretStr(url)
+    assert settings.without_effect == ()
+
+
+@pytest.mark.parametrize(
+    "url", ["/var/lib/guard", "file://host/state", "file:state", "https://guard.example"]
+)
+def test_a_guard_that_is_neither_a_file_nor_a_database_is_refused(url):
+    assert only_line(LEDGER_NOTARY_STATE_URL=url).startswith(
+        "LEDGER_NOTARY_STATE_URL: must be a URL like file:///"
+    )
+
+
+def test_the_guard_is_not_in_the_database_that_it_guards():
+    url = "postgresql://me:secret@here/ledger"
+    line = only_line(LEDGER_NOTARY_STATE_URL=url, LEDGER_DATABASE_URL=url)
+    assert line.startswith("LEDGER_NOTARY_STATE_URL: must be another database")
+
+
+@pytest.mark.parametrize("name", ["log.example.org/decisions", "a", "ledger.invalid/1:2_3~4-5"])
+def test_a_log_may_be_given_a_name(name):
+    assert Settings.load({"LEDGER_NOTARY_ORIGIN": name}).notary_origin == name
+
+
+@pytest.mark.parametrize("name", ["a log", "a+b", "/log", "log\n", "l" * 201])
+def test_a_name_that_no_note_could_hold_is_refused(name):
+    assert only_line(LEDGER_NOTARY_ORIGIN=name).startswith("LEDGER_NOTARY_ORIGIN: must be a name like")
+
+
 def test_settings_of_later_releases_are_named_not_refused():
     settings = Settings.load(
         {

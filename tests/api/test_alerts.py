@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 
 import pytest
 from litestar import WebSocket
@@ -15,6 +16,7 @@ from tests.api.answers import decide, submit
 from tests.support.databases import Database
 from tests.support.http import Api
 from tests.support.listening import HANG_GUARD, Alerts, Reached, alerts, reachable
+from tests.support.sealing import guard_in, sealed_in, sealer_in
 
 POLICY_VIOLATION = 1008
 
@@ -282,6 +284,32 @@ async def test_hearts_beat_and_tell_how_far_everything_was_sent(
 
     assert (beat["type"], beat["position"]) == ("heartbeat", first["position"])
     assert beat["timestamp"]
+
+
+async def test_administrators_are_told_when_sealing_halts_and_when_it_goes_on(
+    reached: Reached, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(alerts_api, "LOOK_SECONDS", 0.02)
+    ledger, guard = reached.api.ledger, guard_in(tmp_path)
+    sealed = await sealed_in(ledger, tmp_path)
+    async with alerts(reached.port, "admin", await reached.api.login()) as admins:
+        await admins.next()
+        guard._path.unlink()
+        sealing = asyncio.create_task(sealer_in(ledger, tmp_path).run_forever())
+        (halted,) = await admins.take(1)
+        guard._path.write_text(sealed.note)
+        (goes_on,) = await admins.take(1)
+        sealing.cancel()
+        await asyncio.gather(sealing, return_exceptions=True)
+
+    assert (halted["alert_type"], halted["priority"], halted["requires_action"]) == (
+        "system_alert",
+        "high",
+        True,
+    )
+    assert (halted["title"], halted["data"]) == ("Sealing: halted", {"halted": ["guard-missing"]})
+    assert str(tmp_path) in str(halted["message"])
+    assert (goes_on["title"], goes_on["data"]) == ("Sealing: goes on", {"halted": []})
 
 
 async def test_administrators_alone_are_told_when_read_models_lack_events_and_when_no_more(

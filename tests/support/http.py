@@ -163,6 +163,7 @@ async def serving(
         following.start()
         runner.start()
         live = [asyncio.create_task(begin()) for _, begin in services.live.tasks()]
+        live.append(asyncio.create_task(notary.run_forever()))
         try:
             with _borrowed(services, settings) as app:
                 door = Door(app, max_in_flight=services.max_in_flight)
