@@ -4,7 +4,7 @@ import pytest
 
 from ledger.domain.policy import rules
 from ledger.domain.policy.rules import RANGES, YEAR, must_be_consistent
-from ledger.domain.terms import Action, DefaultOutcome, GroupQuorum, Risk
+from ledger.domain.terms import BUILT_IN_KIND, Action, DefaultOutcome, GroupQuorum, Risk
 from tests.builders.policies import terms
 
 
@@ -196,3 +196,65 @@ def test_what_holds_at_the_deadline_needs_one():
 @pytest.mark.parametrize("pointer", ["", "amount", "/a~2", "/a~", "#/a", "/" + "x" * 500])
 def test_an_editable_parameter_is_a_pointer_into_the_payload(pointer):
     refused(rules.BadPointer, {"editable_parameters": (pointer,)}, pointer=pointer[:500])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"personal": ("/who", "/a/0", "notes", "reason", "ticket", "comment")},
+        {"personal": ("question", "answer", "evidence_name", "details"), "subject": "/who/id"},
+        {"personal": ("/a", "/ab"), "subject": "/a/b", "editable_parameters": ("/abc", "/c")},
+    ],
+)
+def test_what_can_be_sealed_is_taken(changes):
+    must_be_consistent(terms(**changes))
+
+
+def test_a_text_that_there_is_not_cannot_be_marked():
+    known = "notes, reason, ticket, comment, question, answer, evidence_name, details"
+    refused(rules.UnknownPersonalText, {"personal": ("/a", "note")}, name="note", known=known)
+
+
+@pytest.mark.parametrize("pointer", ["/", "/a/"])
+def test_an_empty_name_is_a_name(pointer):
+    must_be_consistent(terms(personal=(pointer,)))
+
+
+@pytest.mark.parametrize("pointer", ["/~2", "/" + "x" * 500])
+def test_what_is_marked_in_a_payload_is_pointed_to(pointer):
+    refused(rules.BadPointer, {"personal": (pointer,)}, pointer=pointer[:500])
+
+
+def test_the_subject_is_pointed_to():
+    refused(rules.BadPointer, {"personal": ("notes",), "subject": "id"}, pointer="id")
+    refused(rules.BadPointer, {"personal": ("notes",), "subject": ""}, pointer="")
+
+
+def test_nothing_is_marked_twice():
+    refused(rules.TooManyNamed, {"personal": ("notes", "notes")}, field="personal", most=100)
+    refused(rules.PersonalOverlaps, {"personal": ("/a/b", "/a")}, outer="/a", inner="/a/b")
+
+
+@pytest.mark.parametrize(
+    ("personal", "editable"), [("/a", "/a"), ("/a", "/a/b"), ("/a/b", "/a")], ids=["same", "within", "around"]
+)
+def test_voters_cannot_change_what_is_sealed_nor_whom_it_is_about(personal, editable):
+    told = {"personal": personal, "editable": editable}
+    refused(rules.PersonalIsEditable, {"personal": (personal,), "editable_parameters": (editable,)}, **told)
+    changes = {"personal": ("notes",), "subject": personal, "editable_parameters": (editable,)}
+    refused(rules.PersonalIsEditable, changes, **told)
+
+
+def test_a_subject_is_the_subject_of_something():
+    refused(rules.SubjectOfNothing, {"subject": "/id"}, subject="/id")
+
+
+@pytest.mark.parametrize("pointer", ["/confidence", "/iocs/0", "/kind", "/source_ip/x"])
+def test_only_texts_of_the_built_in_kind_are_sealed(pointer):
+    refused(rules.CannotBeSealed, {"name": BUILT_IN_KIND, "personal": (pointer,)}, pointer=pointer)
+
+
+def test_a_list_of_the_built_in_kind_is_nobody():
+    changes = {"name": BUILT_IN_KIND, "personal": ("/iocs", "/source_ip"), "subject": "/iocs"}
+    refused(rules.CannotBeSealed, changes, pointer="/iocs")
+    must_be_consistent(terms(**{**changes, "subject": "/incident_id"}))

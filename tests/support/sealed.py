@@ -1,4 +1,4 @@
-"""An office whose policies mark what is personal, and a look into every corner of the database for plain text."""
+"""An office whose policies mark what is personal."""
 
 from typing import Final
 
@@ -12,6 +12,7 @@ from ledger.personal.opening import opened_text
 from ledger.store.ledger import Ledger
 from ledger.store.streams import read_stream
 from tests.support.desk import Desk
+from tests.support.scanning import places_of
 
 KIND: Final = "loan"
 SCHEMA: Final = {
@@ -38,35 +39,11 @@ TERMS: Final = {
     "subject": "/applicant/id",
     "editable_parameters": ["/amount"],
 }
-# Of every table and view of ours: each column as text, bytes as their characters.
-COLUMNS: Final = """
-select format('%I.%I', n.nspname, c.relname) as source,
-       array_agg(case when t.typname = 'bytea' then format('encode(%I, ''escape'')', a.attname)
-                 else format('%I::text', a.attname) end) as columns
-from pg_class c
-join pg_namespace n on n.oid = c.relnamespace
-join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-join pg_type t on t.oid = a.atttypid
-where n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast') and c.relkind in ('r', 'p', 'v', 'm')
-  and has_table_privilege(c.oid, 'select')
-group by 1
-"""
 
 
-async def corners_with(ledger: Ledger, text: str) -> list[str]:
-    """Name the tables that hold a text anywhere; a look at no table at all is none."""
-    async with ledger.pool.acquire() as conn:
-        found, looked_at = list[str](), 0
-        for row in await conn.fetch(COLUMNS):
-            looked_at += 1
-            whole = f"concat_ws(' ', {', '.join(row['columns'])})"
-            if await conn.fetchval(
-                f"select exists (select from {row['source']} where position($1 in {whole}) > 0)",  # noqa: S608 - of a catalogue
-                text,
-            ):
-                found.append(row["source"])
-    assert looked_at > 20, "the look has gone blind"
-    return sorted(found)
+async def corners_with(ledger: Ledger, text: str) -> set[str]:
+    """Name the columns that hold a text anywhere."""
+    return await places_of(ledger.url, [text])
 
 
 def payload(name: str = "Ann Applicant", subject: object = "ann", **more: object) -> dict[str, object]:

@@ -1,12 +1,18 @@
 """Notices arrive where somebody wants them, signed, whatever the receiver does."""
 
 import base64
+from uuid import UUID
 
+import msgspec
 import pytest
 from standardwebhooks import WebhookVerificationError
 
-from ledger.webhooks import administering
-from ledger.webhooks.queue import State, message_id
+from ledger.domain.ids import EventId, StreamName
+from ledger.identity.identity import Identity
+from ledger.personal import keys
+from ledger.personal.tokens import Form, seal
+from ledger.webhooks import administering, queue
+from ledger.webhooks.queue import NewMessage, State, message_id
 from ledger.webhooks.webhooks import Webhooks
 from tests.builders import ANA, ENGINE
 from tests.identity.house import MovingClock
@@ -268,4 +274,33 @@ async def test_attempts_are_on_record(hooks: Webhooks, receiver: Receiver, clock
     assert [(one.number, one.status, one.error) for one in done.tries] == [
         (1, 503, "status-503"),
         (2, 200, None),
+    ]
+
+
+async def test_sealed_text_is_opened_when_it_is_sent_and_not_before(
+    hooks: Webhooks, receiver: Receiver, clock: MovingClock, identity: Identity
+) -> None:
+    clock.to_now()
+    ledger, subject = hooks.ledger, hooks.ledger.data_subject("ann")
+    key = await keys.key_for(
+        ledger, identity.subject_keys, subject, stream=StreamName("decision-1"), now=clock()
+    )
+    issued = await registered(hooks, receiver.url)
+    token = seal(key, EventId(UUID(int=1)), "notes", Form.TEXT, 'Ann "A."')
+    async with ledger.pool.acquire() as conn:
+        for number in (1, 2):
+            message = NewMessage(
+                message=message_id(issued.webhook, UUID(int=number)),
+                webhook=issued.webhook,
+                position=None,
+                topic="webhook.ping",
+                body=msgspec.json.encode({"notes": token}),
+            )
+            await queue.queue(conn, ledger.ledger_id, [message], clock())
+            await sent(hooks)
+            await keys.delete_keys(conn, ledger.ledger_id, subject)
+
+    assert [request.verified_by(issued.secret)["notes"] for request in receiver.received] == [
+        'Ann "A."',
+        "erased",
     ]

@@ -33,7 +33,7 @@ class SubjectErased(RuleViolation):
     """
 
     code = "subject-erased"
-    advice = "Leave the text out; what its policy does not mark as personal is taken as ever."
+    advice = "Leave the text out, or send the word 'erased' where one is needed; what is not marked is taken as ever."
 
 
 class AnotherSubject(RuleViolation):

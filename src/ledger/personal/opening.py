@@ -74,7 +74,7 @@ class Opener(msgspec.Struct, frozen=True):
         if text is not None:
             return text
         word = UNREADABLE if token.key_id in self.keys else ERASED
-        if word is UNREADABLE:
+        if key is not None:
             log.error("sealed_text.unreadable", key_id=token.key_id, event_id=token.event, field=token.field)
         return _quoted(word) if token.form is Form.JSON else word
 

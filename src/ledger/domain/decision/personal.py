@@ -39,6 +39,8 @@ from ledger.domain.json_text import rewritten
 from ledger.domain.terms import BUILT_IN_LISTS, BUILT_IN_TEXTS, PersonalText, Policy
 
 LONGEST_SUBJECT: Final = 500
+ERASED: Final = "erased"
+"""Says nothing about anybody: it is taken where something must be said of whom nothing can be said any more."""
 OF_A_DECISION: Final = "decision/"
 """How a decision's own subject is called, before its id; no payload can call one so."""
 
@@ -97,7 +99,7 @@ def subject_of(item: Item, policy: Policy, decision_id: str) -> str:
 def covered(  # noqa: PLR0911 - one for each of them
     command: DecisionCommand, policy: Policy, cover: Cover
 ) -> DecisionCommand:
-    """Give the command with what the policy marks as personal covered; what is blank says nothing and stays."""
+    """Give the command with what the policy marks as personal covered; what says nothing stays: blanks, and ERASED."""
     texts = _Texts(frozenset(policy.personal), cover)
     match command:
         case SubmitDecision():
@@ -123,8 +125,12 @@ class _Texts(msgspec.Struct, frozen=True):
     cover: Cover
 
     def of(self, what: PersonalText, text: str) -> str:
-        is_personal = what in self.marked and text.strip()
+        is_personal = what in self.marked and _says_something(text)
         return self.cover.text(what.value, text) if is_personal else text
+
+
+def _says_something(text: str) -> bool:
+    return bool(text.strip()) and text != ERASED
 
 
 def _work(command: _Reasoned | _Silent, texts: _Texts) -> DecisionCommand:
@@ -169,6 +175,8 @@ def _covered_item(item: Item, policy: Policy, cover: Cover) -> Item:
         return _covered_threat(item, frozenset(pointers), cover)
 
     def write(pointer: str, value: str) -> str:
+        if value == f'"{ERASED}"':
+            return value
         return msgspec.json.encode(cover.value(_field(pointer), value)).decode()
 
     return KindItem(name=item.name, payload=rewritten(item.payload, pointers, write))
@@ -178,12 +186,12 @@ def _covered_threat(item: ThreatAnalysis, pointers: frozenset[str], cover: Cover
     fields: dict[str, str | tuple[str, ...]] = {}
     for pointer in sorted(pointers & BUILT_IN_TEXTS):
         text: str | None = getattr(item, pointer[1:])
-        if text is not None and text.strip():
+        if text is not None and _says_something(text):
             fields[pointer[1:]] = cover.text(_field(pointer), text)
     for pointer in sorted(pointers & BUILT_IN_LISTS):
         listed: tuple[str, ...] = getattr(item, pointer[1:])
         fields[pointer[1:]] = tuple(
-            cover.text(_field(f"{pointer}/{number}"), text) if text.strip() else text
+            cover.text(_field(f"{pointer}/{number}"), text) if _says_something(text) else text
             for number, text in enumerate(listed)
         )
     return replace(item, **fields)
