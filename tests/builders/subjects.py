@@ -89,9 +89,10 @@ def request(
     *,
     about: Subject = SAM_S,
     basis: LegalBasis = LegalBasis.CONSENT_WITHDRAWN,
+    is_kept: bool = True,
     reason: str = "ticket 17",
 ) -> RequestErasure:
-    return RequestErasure(now=NOW, by=_acting(by), about=about, basis=basis, reason=reason)
+    return RequestErasure(now=NOW, by=_acting(by), about=about, is_kept=is_kept, basis=basis, reason=reason)
 
 
 def withdraw(
@@ -111,13 +112,10 @@ def approve(
     *,
     about: Subject = SAM_S,
     is_active: bool = False,
-    held_with: int = 0,
     removed: Removed = REMOVED,
     now: datetime = NOW,
 ) -> ApproveErasure:
-    return ApproveErasure(
-        now=now, by=acting(by), about=about, is_active=is_active, held_with=held_with, removed=removed
-    )
+    return ApproveErasure(now=now, by=acting(by), about=about, is_active=is_active, removed=removed)
 
 
 def place(
@@ -125,9 +123,10 @@ def place(
     *,
     hold: HoldId = HOLD,
     about: Subject = SAM_S,
+    is_kept: bool = True,
     reason: str = "case 2041",
 ) -> PlaceHold:
-    return PlaceHold(now=NOW, by=_acting(by), about=about, hold=hold, reason=reason)
+    return PlaceHold(now=NOW, by=_acting(by), about=about, is_kept=is_kept, hold=hold, reason=reason)
 
 
 def lift(

@@ -226,13 +226,14 @@ POLICIES = [DRAFTS, [*DRAFTS, policies.published(2)]]
 SUBJECT_COMMANDS = [
     *(subjects.request(), subjects.withdraw(), subjects.refuse(), subjects.approve()),
     *(subjects.place(hold=subjects.OTHER_HOLD), subjects.lift()),
+    *(subjects.request(about=subjects.A_CUSTOMERS), subjects.place(about=subjects.A_CUSTOMERS)),
 ]
 SUBJECTS = [
     [],
     [subjects.hold_placed()],
     [subjects.requested()],
     [subjects.requested(), subjects.hold_placed()],
-    [subjects.requested(), subjects.erased()],
+    [subjects.requested(about=subjects.A_CUSTOMERS), subjects.erased(about=subjects.A_CUSTOMERS)],
 ]
 
 WEBHOOK_COMMANDS = [

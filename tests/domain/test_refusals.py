@@ -92,6 +92,7 @@ REFUSALS = {
     subjects.AlreadyErased: ("already-erased", RuleViolation),
     subjects.ApprovedByItsRequester: ("approved-by-its-requester", Refused),
     subjects.ErasureAlreadyRequested: ("erasure-already-requested", RuleViolation),
+    subjects.HoldExists: ("hold-exists", RuleViolation),
     subjects.HoldNotFound: ("hold-not-found", NotFound),
     subjects.LegalHold: ("legal-hold", RuleViolation),
     subjects.NoErasureRequested: ("no-erasure-requested", RuleViolation),

@@ -82,6 +82,12 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     attached_at: Utc
 
 
+class ListedEvidence(Evidence, frozen=True, kw_only=True, omit_defaults=True):
+    """A file; ``is_erased``: its content is gone, with the personal data of whom its decision is about."""
+
+    is_erased: bool = False
+
+
 class Details(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How a decision stands; what does not apply is left out.
 
@@ -235,6 +241,14 @@ def evidence_told(file: File, names: Names) -> Evidence:
         sha256=file.sha256,
         attached_by=names.of(file.by),
         attached_at=file.at,
+    )
+
+
+def evidence_listed(file: File, names: Names, *, is_erased: bool) -> ListedEvidence:
+    """Write what is known of a file, and whether it can still be had."""
+    told = evidence_told(file, names)
+    return ListedEvidence(
+        **{field: getattr(told, field) for field in Evidence.__struct_fields__}, is_erased=is_erased
     )
 
 

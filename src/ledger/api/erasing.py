@@ -1,7 +1,7 @@
 """Erasing personal data over HTTP: one administrator asks, another approves, and no legal hold stands in the way.
 
 A subject is named by kind and name: ``person`` and a user name (or, once that is gone, the person's id), or
-``data_subject`` and what submitters call them.
+``data_subject`` and what submitters call them, with ``~1`` for a slash and ``~0`` for a tilde as in a JSON pointer.
 """
 
 from collections.abc import Sequence
@@ -56,7 +56,7 @@ class ErasureController(Controller):
     ) -> Response[bytes]:
         """Tell how somebody's personal data stands."""
         call = Call(request)
-        named = await finding.find(call.services.ledger, kind, subject)
+        named = await _find(call, kind, subject)
         (told,) = await _told(call, [named])
         return json_response(told)
 
@@ -71,7 +71,7 @@ class ErasureController(Controller):
         """Ask for somebody's erasure; nothing is erased before another administrator approves."""
         call = Call(request)
         given = await call.json(wire.ErasureWanted)
-        named = await finding.find(call.services.ledger, kind, subject)
+        named = await _find(call, kind, subject)
         handled = await acting.request(
             call.services.identity, named, await _actor(call), basis=given.basis, reason=given.reason
         )
@@ -89,7 +89,7 @@ class ErasureController(Controller):
         call = Call(request)
         handled = await call.done_before(SUBJECT)  # sent again: by now nobody is found under that name
         if handled is None:
-            named = await finding.find(call.services.ledger, kind, subject)
+            named = await _find(call, kind, subject)
             handled = await acting.approve(
                 call.services.identity, named, call.principal, await call.provenance()
             )
@@ -103,7 +103,7 @@ class ErasureController(Controller):
         """Ask no more for an erasure that one has asked for."""
         call = Call(request)
         given = await call.json(wire.SubjectReason)
-        named = await finding.find(call.services.ledger, kind, subject)
+        named = await _find(call, kind, subject)
         handled = await acting.withdraw(
             call.services.identity, named, call.principal, await call.provenance(), reason=given.reason
         )
@@ -116,7 +116,7 @@ class ErasureController(Controller):
         """Say no to an erasure that somebody else has asked for."""
         call = Call(request)
         given = await call.json(wire.SubjectReason)
-        named = await finding.find(call.services.ledger, kind, subject)
+        named = await _find(call, kind, subject)
         handled = await acting.refuse(
             call.services.identity, named, call.principal, await call.provenance(), reason=given.reason
         )
@@ -133,7 +133,7 @@ class ErasureController(Controller):
         """Let nothing of somebody be erased until this hold is lifted; several may stand."""
         call = Call(request)
         given = await call.json(wire.SubjectReason)
-        named = await finding.find(call.services.ledger, kind, subject)
+        named = await _find(call, kind, subject)
         handled = await acting.place_hold(
             call.services.identity, named, await _actor(call), hold=HoldId(uuid4()), reason=given.reason
         )
@@ -148,11 +148,18 @@ class ErasureController(Controller):
         """Lift one legal hold."""
         call = Call(request)
         given = await call.json(wire.SubjectReason)
-        named = await finding.find(call.services.ledger, kind, subject)
+        named = await _find(call, kind, subject)
         handled = await acting.lift_hold(
             call.services.identity, named, await _actor(call), hold=_hold(hold_id), reason=given.reason
         )
         return await _changed(call, named.about.kind, "Legal hold lifted", handled)
+
+
+async def _find(call: Call, kind: str, subject: str) -> Named:
+    """Find whom a path means: RFC 6901, section 3, has signs for what would end a part of it."""
+    is_pointed = kind == SubjectKind.DATA_SUBJECT.value
+    name = subject.replace("~1", "/").replace("~0", "~") if is_pointed else subject
+    return await finding.find(call.services.ledger, kind, name)
 
 
 async def _actor(call: Call) -> Actor:

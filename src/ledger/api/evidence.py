@@ -12,7 +12,7 @@ from litestar.response import Stream
 
 from ledger.api.bodies import must_not_be_sealed
 from ledger.api.call import Call, etag
-from ledger.api.decision_wire import Evidence, evidence_told
+from ledger.api.decision_wire import Evidence, ListedEvidence, evidence_listed, evidence_told
 from ledger.api.desk import FEEDS, Wish, act, named, rehearse, row_of
 from ledger.api.evidence_rules import ALLOWED, harmless_name, media_type
 from ledger.api.types import HttpRequest
@@ -20,11 +20,13 @@ from ledger.api.uploads import Upload
 from ledger.api.wire import decision_id
 from ledger.command_handler import Facts, Handled
 from ledger.domain.authority import Authority
-from ledger.domain.decision.commands import AttachEvidence
+from ledger.domain.decision.commands import AttachEvidence, DecisionCommand
 from ledger.domain.decision.events import DecisionEvent, EvidenceAttached
-from ledger.domain.decision.state import DecisionNotFound, DecisionState
+from ledger.domain.decision.state import DecisionNotFound, DecisionState, case_of
 from ledger.domain.errors import NotFound, PreconditionFailed, RuleViolation
-from ledger.domain.ids import DecisionId, Digest, EvidenceId
+from ledger.domain.ids import DecisionId, Digest, EvidenceId, SubjectKeyId
+from ledger.personal import keys
+from ledger.personal.covering import SubjectErased
 from ledger.personal.opening import opened_text
 from ledger.projections.decision_row import File, file_of
 from ledger.store import evidence
@@ -98,13 +100,17 @@ class EvidenceController(Controller):
             handled = await _attach(call, wanted, label, upload)
         return await _answered(call, handled)
 
-    @get("/{analysis_id:str}/evidence", opt={"answer": list[Evidence], "tagged": True})
+    @get("/{analysis_id:str}/evidence", opt={"answer": list[ListedEvidence], "tagged": True})
     async def list_evidence(self, request: HttpRequest, analysis_id: FromPath[str]) -> Response[bytes]:
         """List the files of a decision."""
         call = Call(request)
         row = await row_of(call, decision_id(analysis_id))
         names = await named(call, [file.by for file in row.evidence])
-        told = [evidence_told(file, names) for file in row.evidence]
+        ledger = call.services.ledger
+        erased = await evidence.erased_of(
+            ledger.pool, ledger.ledger_id, [file.evidence for file in row.evidence]
+        )
+        told = [evidence_listed(file, names, is_erased=file.evidence in erased) for file in row.evidence]
         return await call.shown(told, headers={"ETag": etag(row.version)})
 
     @get(
@@ -157,8 +163,16 @@ async def _attach(call: Call, wanted: DecisionId, label: _Label, upload: Upload)
     """Write the file and its event down in one transaction."""
     ledger, content = call.services.ledger, _content(upload.size, upload.sha256)
     stream = ledger.decision_stream(wanted)
+    sealed_under: SubjectKeyId | None = None
+
+    def wish(facts: Facts, by: Authority, state: DecisionState) -> DecisionCommand:
+        nonlocal sealed_under
+        sealed_under = case_of(state).sealed_under
+        return label.wish(content)(facts, by, state)
 
     async def keep(conn: Connection) -> None:
+        if sealed_under is not None and not await keys.hold(conn, ledger.ledger_id, sealed_under):
+            raise SubjectErased(decision_id=wanted)
         await evidence.keep(
             conn,
             ledger.ledger_id,
@@ -172,7 +186,7 @@ async def _attach(call: Call, wanted: DecisionId, label: _Label, upload: Upload)
     return await act(
         call,
         wanted,
-        label.wish(content),
+        wish,
         alongside=keep,
         provenance=await call.provenance_of(said),
     )

@@ -24,7 +24,7 @@ from ledger.domain.subject.commands import (
 )
 from ledger.domain.subject.decide import SUBJECT
 from ledger.domain.subject.events import LegalBasis, Removed, SubjectEvent, SubjectKind
-from ledger.erasing import data_subjects, persons, rows
+from ledger.erasing import data_subjects, finding, persons, rows
 from ledger.erasing.rows import Named
 from ledger.identity.identity import Identity, settled
 from ledger.identity.sessions import Principal, authority, reads_of
@@ -45,15 +45,7 @@ class _Asked(msgspec.Struct, frozen=True, kw_only=True):
     by: Authority | None
 
 
-class _Gone(msgspec.Struct, frozen=True, kw_only=True):
-    """What an attempt to erase has deleted, and what it found that forbids it."""
-
-    held_with: int
-    removed: Removed
-
-
 NOTHING: Final = Removed()
-NOTHING_GONE: Final = _Gone(held_with=0, removed=NOTHING)
 
 
 async def request(
@@ -64,9 +56,12 @@ async def request(
     Raises:
         LedgerError: as ``decide`` of subjects, and as ``handle``.
     """
+    is_kept = await finding.is_kept(identity.ledger, named.about)
 
     def order(asked: _Asked) -> RequestErasure:
-        return RequestErasure(now=asked.now, by=asked.by, about=named.about, basis=basis, reason=reason)
+        return RequestErasure(
+            now=asked.now, by=asked.by, about=named.about, is_kept=is_kept, basis=basis, reason=reason
+        )
 
     async def write_row(conn: Connection) -> None:
         await rows.note_request(conn, identity.ledger.ledger_id, named)
@@ -115,21 +110,21 @@ async def approve(
     target = subject_stream(about.subject)
     reads = sorted({*reads_of(principal), *_accounts(about)})
 
-    def build(facts: Facts, gone: _Gone) -> SubjectCommand:
+    def build(facts: Facts, removed: Removed) -> SubjectCommand:
         return ApproveErasure(
             now=facts.now,
             by=authority(facts, principal),
             about=about,
             is_active=any(_is_active(facts, stream) for stream in _accounts(about)),
-            held_with=gone.held_with,
-            removed=gone.removed,
+            removed=removed,
         )
 
-    async def effect(conn: Connection) -> _Gone:
-        return await _erase_unless_held(conn, ledger.ledger_id, about, identity.clock())
+    async def effect(conn: Connection) -> Removed:
+        await rows.forget(conn, ledger.ledger_id, about.subject)
+        return await _erase(conn, ledger.ledger_id, about, identity.clock())
 
     await rehearse(
-        ledger, SUBJECT, target, lambda facts: build(facts, NOTHING_GONE), clock=identity.clock, reads=reads
+        ledger, SUBJECT, target, lambda facts: build(facts, NOTHING), clock=identity.clock, reads=reads
     )
     handled = await handle_after(
         ledger, SUBJECT, target, effect, build, clock=identity.clock, provenance=provenance, reads=reads
@@ -142,12 +137,14 @@ async def place_hold(
     identity: Identity, named: Named, actor: Actor, *, hold: HoldId, reason: str
 ) -> Handled[SubjectEvent]:
     """Let nothing be erased until this hold is lifted; refusals as ``request``."""
+    is_kept = await finding.is_kept(identity.ledger, named.about)
 
     def order(asked: _Asked) -> PlaceHold:
-        return PlaceHold(now=asked.now, by=asked.by, about=named.about, hold=hold, reason=reason)
+        return PlaceHold(
+            now=asked.now, by=asked.by, about=named.about, is_kept=is_kept, hold=hold, reason=reason
+        )
 
     async def write_row(conn: Connection) -> None:
-        await rows.take_turns(conn)
         await rows.note_hold(conn, identity.ledger.ledger_id, named)
 
     return await _handle(identity, named, order, actor, write_row)
@@ -211,21 +208,6 @@ async def _end(
         reads=reads_of(principal),
         alongside=write_row,
     )
-
-
-async def _erase_unless_held(conn: Connection, ledger_id: int, about: Subject, now: datetime) -> _Gone:
-    await rows.take_turns(conn)
-    await rows.forget(conn, ledger_id, about.subject)
-    held_with = await _held_with(conn, ledger_id, about)
-    removed = NOTHING if held_with else await _erase(conn, ledger_id, about, now)
-    return _Gone(held_with=held_with, removed=removed)
-
-
-async def _held_with(conn: Connection, ledger_id: int, about: Subject) -> int:
-    """Count the holds on others that forbid it: a person's rows are nobody else's."""
-    if about.kind is SubjectKind.PERSON:
-        return 0
-    return await data_subjects.held_with(conn, ledger_id, about.subject)
 
 
 async def _erase(conn: Connection, ledger_id: int, about: Subject, now: datetime) -> Removed:

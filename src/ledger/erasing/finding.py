@@ -1,6 +1,7 @@
 """Finding subjects: a person by user name or, once that is gone, by id; a data subject by what submitters call it."""
 
 from collections.abc import Sequence
+from typing import assert_never
 from uuid import UUID
 
 from ledger.command_handler import state_of
@@ -40,6 +41,18 @@ async def states_now(ledger: Ledger, subjects: Sequence[SubjectId]) -> dict[Subj
     return {subject: state_of(SUBJECT, streams[subject_stream(subject)]) for subject in subjects}
 
 
+async def is_kept(ledger: Ledger, about: Subject) -> bool:
+    """Tell whether anything is kept of a subject at this moment."""
+    match about.kind:
+        case SubjectKind.PERSON:
+            return await people.read(ledger.pool, ledger.ledger_id, PersonId(about.subject)) is not None
+        case SubjectKind.DATA_SUBJECT:
+            async with reading(ledger.pool) as conn:
+                return await data_subjects.is_known(conn, ledger.ledger_id, about.subject)
+        case _:
+            assert_never(about.kind)
+
+
 async def _person(ledger: Ledger, name: str) -> Named:
     person = await _by_id(ledger, name)
     if person is None:
@@ -61,9 +74,9 @@ async def _by_id(ledger: Ledger, name: str) -> PersonId | None:
 async def _data_subject(ledger: Ledger, name: str) -> Named:
     if not people.is_storable(name):
         raise SubjectNotFound
-    subject = ledger.data_subject(name)
-    async with reading(ledger.pool) as conn:
-        is_known = await data_subjects.is_known(conn, ledger.ledger_id, subject)
-    if not (is_known or (await read_stream(ledger, subject_stream(subject))).events):
+    about = Subject(kind=SubjectKind.DATA_SUBJECT, subject=ledger.data_subject(name))
+    if not (
+        await is_kept(ledger, about) or (await read_stream(ledger, subject_stream(about.subject))).events
+    ):
         raise SubjectNotFound
-    return Named(about=Subject(kind=SubjectKind.DATA_SUBJECT, subject=subject), label=name)
+    return Named(about=about, label=name)

@@ -11,8 +11,6 @@ from ledger.domain.subject.commands import Subject
 from ledger.domain.subject.events import SubjectKind
 from ledger.store.pool import Connection, Pool, reading
 
-# no binds
-TAKE_TURNS: Final = "lock table work.subjects in share row exclusive mode"
 # $1 ledger, $2 subject, $3 kind, $4 label
 NOTE_REQUEST: Final = """
 insert into work.subjects as s (ledger_id, subject, kind, label, is_requested, holds)
@@ -46,14 +44,6 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
 
     about: Subject
     label: str | None
-
-
-async def take_turns(conn: Connection) -> None:
-    """Let no other hold be placed, and nothing else be erased, before the caller's transaction has ended.
-
-    A hold on one subject also keeps what is erased with another's data, whose stream does not tell of it.
-    """
-    await conn.execute(TAKE_TURNS)
 
 
 async def note_request(conn: Connection, ledger_id: int, named: Named) -> None:

@@ -8,7 +8,12 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from ledger.domain.decision.commands import DecisionCommand, ProvideInformation, SubmitDecision
+from ledger.domain.decision.commands import (
+    AttachEvidence,
+    DecisionCommand,
+    ProvideInformation,
+    SubmitDecision,
+)
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.item import Item
 from ledger.domain.decision.personal import covered, subject_of
@@ -77,7 +82,7 @@ class Covering(msgspec.Struct, frozen=True):
                 return command, provenance
             DECISION.decide(command, state)
             return await self._submission(command, provenance)
-        if case is None or not _is_personal(command, case.policy):
+        if case is None or not _needs_key(command, case.policy):
             return command, provenance
         DECISION.decide(command, state)
         key = await self._key_of(case, command)
@@ -146,9 +151,12 @@ class _Probe(msgspec.Struct):
         return json
 
 
-def _is_personal(command: DecisionCommand, policy: Policy) -> bool:
+def _needs_key(command: DecisionCommand, policy: Policy) -> bool:
+    """Say whether there is something to seal, or a file, whose content goes with the key."""
     if not policy.personal:
         return False
+    if isinstance(command, AttachEvidence):
+        return True
     probe = _Probe()
     covered(command, policy, probe)
     return probe.has_found

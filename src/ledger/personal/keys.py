@@ -50,6 +50,8 @@ NOTE: Final = """
 insert into work.decision_subjects (ledger_id, stream, key_id, subject) values ($1, $2, $3, $4)
 on conflict (ledger_id, stream, key_id) do nothing
 """
+# $1 ledger, $2 key id
+HOLD: Final = "select key_id from work.subject_keys where ledger_id = $1 and key_id = $2 for key share"
 # $1 ledger, $2 subject
 DELETE: Final = "delete from work.subject_keys where ledger_id = $1 and subject = $2"
 # $1 ledger, $2 subject
@@ -141,6 +143,11 @@ async def streams_about(conn: Connection, ledger_id: int, subject: SubjectId) ->
     """Name the decisions that are about a subject, and some that were never submitted; none once they are erased."""
     rows = await conn.fetch(STREAMS, ledger_id, subject)
     return tuple(StreamName(row["stream"]) for row in rows)
+
+
+async def hold(conn: Connection, ledger_id: int, key_id: SubjectKeyId) -> bool:
+    """Let a key not be deleted before the caller's transaction has ended; ``False``: it is gone."""
+    return await conn.fetchval(HOLD, ledger_id, key_id) is not None
 
 
 async def delete_keys(conn: Connection, ledger_id: int, subject: SubjectId) -> int:

@@ -21,11 +21,12 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RequestErasure(msgspec.Struct, frozen=True, kw_only=True):
-    """Ask for it."""
+    """Ask for it; ``is_kept``: something is kept of them at this moment."""
 
     now: Utc
     by: Authority | None
     about: Subject
+    is_kept: bool
     basis: LegalBasis
     reason: str
 
@@ -51,24 +52,23 @@ class RefuseErasure(msgspec.Struct, frozen=True, kw_only=True):
 class ApproveErasure(msgspec.Struct, frozen=True, kw_only=True):
     """Say yes, by which it happens.
 
-    ``is_active``: the person's account lets them in still. ``held_with``: how many other subjects whose data goes with
-    this one's are under a legal hold. ``removed``: what goes, in the transaction of the event.
+    ``is_active``: the person's account lets them in still. ``removed``: what goes, in the transaction of the event.
     """
 
     now: Utc
     by: Authority
     about: Subject
     is_active: bool
-    held_with: int
     removed: Removed
 
 
 class PlaceHold(msgspec.Struct, frozen=True, kw_only=True):
-    """Let nothing be erased until this is lifted."""
+    """Let nothing be erased until this is lifted; ``is_kept`` as in ``RequestErasure``."""
 
     now: Utc
     by: Authority | None
     about: Subject
+    is_kept: bool
     hold: HoldId
     reason: str
 

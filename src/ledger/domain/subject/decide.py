@@ -30,7 +30,7 @@ from ledger.domain.subject.events import (
     SubjectEvent,
     SubjectKind,
 )
-from ledger.domain.subject.state import Erased, Kept, Requested, SubjectState, evolve
+from ledger.domain.subject.state import Erased, Kept, Requested, SubjectState, evolve, holds_of
 
 ADMINS: Final = frozenset({Role.ADMIN})
 MOST_HOLDS: Final = 20
@@ -77,7 +77,7 @@ class ErasureAlreadyRequested(SubjectRule):
 class LegalHold(SubjectRule):
     """A legal hold forbids the erasure.
 
-    Context: ``holds`` on this subject; ``others`` under a hold whose data would go with it.
+    Context: how many ``holds`` stand.
     """
 
     code = "legal-hold"
@@ -89,6 +89,12 @@ class AccountStillActive(SubjectRule):
 
     code = "account-still-active"
     advice = "Deactivate the account first; what it holds and its sessions end with that."
+
+
+class HoldExists(SubjectRule):
+    """This hold stands already."""
+
+    code = "hold-exists"
 
 
 class TooManyHolds(SubjectRule):
@@ -155,9 +161,9 @@ def decide(command: SubjectCommand, state: SubjectState) -> tuple[SubjectEvent, 
 
 
 def _request(command: RequestErasure, state: SubjectState, by: PersonId | None) -> ErasureRequested:
-    kept = _not_erased(state)
-    if isinstance(kept, Requested):
+    if isinstance(state, Requested):
         raise ErasureAlreadyRequested
+    _must_be_kept(command, state)
     _must_say_why(command.reason)
     _must_be_fresh(command.by, command.now)
     return ErasureRequested(
@@ -192,8 +198,8 @@ def _approve(command: ApproveErasure, state: SubjectState) -> SubjectErased:
     if request.by == command.by.person:
         raise ApprovedByItsRequester
     _must_be_another(command.by, command.about)
-    if request.holds or command.held_with:
-        raise LegalHold(holds=len(request.holds), others=command.held_with)
+    if request.holds:
+        raise LegalHold(holds=len(request.holds))
     if command.is_active:
         raise AccountStillActive
     _must_be_fresh(command.by, command.now)
@@ -209,9 +215,12 @@ def _approve(command: ApproveErasure, state: SubjectState) -> SubjectErased:
 
 
 def _place(command: PlaceHold, state: SubjectState, by: PersonId | None) -> LegalHoldPlaced:
-    kept = _not_erased(state)
+    _must_be_kept(command, state)
     _must_be_another(command.by, command.about)
-    if len(kept.holds) >= MOST_HOLDS:
+    holds = holds_of(state)
+    if command.hold in (hold.hold for hold in holds):
+        raise HoldExists
+    if len(holds) >= MOST_HOLDS:
         raise TooManyHolds
     _must_say_why(command.reason)
     return LegalHoldPlaced(
@@ -232,6 +241,13 @@ def _lift(command: LiftHold, state: SubjectState, by: PersonId | None) -> LegalH
     _must_say_why(command.reason)
     _must_be_fresh(command.by, command.now)
     return LegalHoldLifted(at=command.now, hold=command.hold, by=by, reason=command.reason)
+
+
+def _must_be_kept(command: RequestErasure | PlaceHold, state: SubjectState) -> None:
+    """Refuse once it is erased: a person never comes back as themself, but items may tell of a data subject again."""
+    is_back = command.about.kind is SubjectKind.DATA_SUBJECT and command.is_kept
+    if isinstance(state, Erased) and not is_back:
+        raise AlreadyErased
 
 
 def _not_erased(state: SubjectState) -> Kept | Requested:

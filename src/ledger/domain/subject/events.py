@@ -85,7 +85,7 @@ class ErasureRefused(Event, frozen=True, kw_only=True, tag="erasure-refused"):
 
 
 class SubjectErased(Event, frozen=True, kw_only=True, tag="subject-erased"):
-    """It is gone, since the transaction that wrote this; ``requested_by`` is ``None`` for the operator."""
+    """What was kept until then is gone, since the transaction that wrote this; ``requested_by`` is ``None`` for the operator."""
 
     kind: SubjectKind
     subject: SubjectId

@@ -15,12 +15,15 @@ The legal moves, by state and command; ``refused`` says that it never can. Where
     Requested  ApproveErasure   SubjectErased
     Requested  PlaceHold        LegalHoldPlaced
     Requested  LiftHold         LegalHoldLifted
-    Erased     RequestErasure   refused AlreadyErased
+    Erased     RequestErasure   ErasureRequested
     Erased     WithdrawErasure  refused AlreadyErased
     Erased     RefuseErasure    refused AlreadyErased
     Erased     ApproveErasure   refused AlreadyErased
-    Erased     PlaceHold        refused AlreadyErased
+    Erased     PlaceHold        LegalHoldPlaced
     Erased     LiftHold         refused AlreadyErased
+
+Items may tell of a data subject again who has been erased: that is kept, and may be held and erased, as ever. A
+person never comes back as themself.
 
 Holds and requests go their own ways: one may be asked for under a hold, and waits until the last hold is lifted.
 """
@@ -42,6 +45,7 @@ from ledger.domain.subject.events import (
     Removed,
     SubjectErased,
     SubjectEvent,
+    SubjectKind,
 )
 
 
@@ -89,9 +93,9 @@ def holds_of(state: SubjectState) -> tuple[Hold, ...]:
 
 
 def evolve(state: SubjectState, event: SubjectEvent) -> SubjectState:
-    """Apply what happened; after the erasure nothing does."""
+    """Apply what happened; an event that does not fit the stage leaves it as it is."""
     if isinstance(state, Erased):
-        return state
+        return _evolve_erased(state, event)
     match event:
         case ErasureRequested():
             return Requested(
@@ -108,6 +112,13 @@ def evolve(state: SubjectState, event: SubjectEvent) -> SubjectState:
             return replace(state, holds=tuple(hold for hold in state.holds if hold.hold != event.hold))
         case _:
             assert_never(event)
+
+
+def _evolve_erased(state: Erased, event: SubjectEvent) -> SubjectState:
+    comes_back = (
+        isinstance(event, ErasureRequested | LegalHoldPlaced) and event.kind is SubjectKind.DATA_SUBJECT
+    )
+    return evolve(Kept(), event) if comes_back else state
 
 
 def _erased(event: SubjectErased) -> Erased:

@@ -1,0 +1,177 @@
+"""Erasing a data subject: what was sealed opens for nobody, their files are gone, and what others have stays."""
+
+import asyncio
+
+import httpx
+import pytest_asyncio
+
+from ledger.domain.ids import DecisionId
+from ledger.personal import keys
+from tests.api.answers import assert_refused, together
+from tests.support.desk import Desk
+from tests.support.sealed import Office, attach, corners_with, payload
+
+pytestmark = together
+
+SECRET = "Zebulon-Quill"
+BASIS = {"basis": "objection", "reason": "ticket 18"}
+WHY = {"reason": "case 2041"}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def office(desk: Desk) -> Office:
+    found = Office(desk)
+    await found.open()
+    return found
+
+
+async def post(office: Office, who: str, path: str, body: object = None) -> httpx.Response:
+    return await office.desk.api.client.post(
+        f"/api/subjects/data_subject/{path}", headers=office.desk.people[who].headers, json=body
+    )
+
+
+async def told(office: Office, path: str) -> dict:
+    answer = await office.desk.api.client.get(
+        f"/api/subjects/data_subject/{path}", headers=office.desk.people["admin"].headers
+    )
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def erased(office: Office, path: str) -> None:
+    for who, act, body in (("admin", "erasure", BASIS), ("ada", "erasure/approve", None)):
+        answer = await post(office, who, f"{path}/{act}", body)
+        assert answer.status_code == 200, answer.text
+
+
+async def file_of(office: Office, one: str, name: str = "note.txt") -> str:
+    answer = await attach(office.desk, "engine", one, name)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["evidence_id"]
+
+
+async def test_what_was_sealed_opens_for_nobody_and_no_row_says_whose_it_was(office: Office):
+    await office.submit("DS-1", payload(SECRET, "customer-seven"))
+    assert SECRET in await office.told("DS-1")
+    log = await office.log_of("DS-1")
+
+    await erased(office, "customer-seven")
+
+    shown = await office.told("DS-1")
+    assert SECRET not in shown
+    assert '"erased"' in shown
+    assert await office.log_of("DS-1") == log
+    assert await corners_with(office.ledger, "customer-seven") == []
+    now = await told(office, "customer-seven")
+    assert (now["state"], now["subject"], now["erasure"]["removed"]) == ("erased", "erased", {"keys": 1})
+
+
+async def test_while_it_is_asked_for_administrators_see_whom_it_is_about(office: Office):
+    await office.submit("DS-2", payload(SECRET, "customer-eight"))
+    assert (await post(office, "admin", "customer-eight/erasure", BASIS)).status_code == 200
+
+    answer = await office.desk.api.client.get(
+        "/api/subjects/erasures", headers=office.desk.people["ada"].headers
+    )
+    assert ("data_subject", "customer-eight") in {(one["kind"], one["subject"]) for one in answer.json()}
+    hold = await post(office, "ada", "customer-eight/holds", WHY)
+    refused = await post(office, "ada", "customer-eight/erasure/approve")
+    assert (refused.status_code, refused.json()["code"]) == (409, "legal-hold")
+    assert SECRET in await office.told("DS-2")
+    lift = f"customer-eight/holds/{hold.json()['hold_id']}/lift"
+    assert (await post(office, "ada", lift, WHY)).status_code == 200
+    assert (await post(office, "ada", "customer-eight/erasure/approve")).status_code == 200
+
+
+async def test_files_of_their_decisions_are_gone_and_say_so(office: Office):
+    await office.submit("DS-3", payload(SECRET, "customer-nine"))
+    await office.submit("DS-4", payload(SECRET, "customer-ten"))
+    theirs, others = await file_of(office, "DS-3"), await file_of(office, "DS-4")
+
+    await erased(office, "customer-nine")
+
+    refused = await office.desk.get("admin", f"DS-3/evidence/{theirs}")
+    assert_refused(refused, 410)
+    assert refused.json()["code"] == "evidence-erased"
+    (listed,) = (await office.desk.get("admin", "DS-3/evidence")).json()
+    assert (listed["evidence_id"], listed["is_erased"], listed["name"]) == (theirs, True, "erased")
+    assert (await told(office, "customer-nine"))["erasure"]["removed"] == {"keys": 1, "files": 1}
+    kept = await office.desk.get("admin", f"DS-4/evidence/{others}")
+    assert (kept.status_code, kept.content) == (200, b"a note")
+    assert "is_erased" not in (await office.desk.get("admin", "DS-4/evidence")).json()[0]
+
+
+async def test_nothing_is_attached_to_a_decision_about_somebody_erased(office: Office):
+    other = Office(office.desk, kind="loan_alone")
+    await other.open(personal=["/applicant"], subject=None)
+    await other.submit("DS-5", payload(SECRET))
+    await erased(office, "decision~1DS-5")
+
+    refused = await attach(office.desk, "engine", "DS-5", "note.txt")
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "subject-erased")
+
+
+async def test_a_file_that_is_just_attached_is_erased_with_the_rest(office: Office):
+    """Whoever attaches holds the key, so that the erasure waits for the file and finds it."""
+    await office.submit("DS-6", payload(SECRET, "customer-eleven"))
+    stream = office.ledger.decision_stream(DecisionId("DS-6"))
+    async with office.ledger.pool.acquire() as conn:
+        key_id = await conn.fetchval("select key_id from work.decision_subjects where stream = $1", stream)
+        async with conn.transaction():
+            assert await keys.hold(conn, office.ledger.ledger_id, key_id)
+            erasing = asyncio.create_task(erased(office, "customer-eleven"))
+            done, _ = await asyncio.wait([erasing], timeout=0.5)
+            assert not done
+            await conn.execute(
+                "insert into work.evidence (ledger_id, evidence_id, stream, size, sha256, stored_at) "
+                "values ($1, gen_random_uuid(), $2, 1, '', now())",
+                office.ledger.ledger_id,
+                stream,
+            )
+        await erasing
+        assert not await keys.hold(conn, office.ledger.ledger_id, key_id)
+
+    assert (await told(office, "customer-eleven"))["erasure"]["removed"] == {"keys": 1, "files": 1}
+
+
+async def test_items_may_tell_of_them_again_and_that_is_erased_again(office: Office):
+    await office.submit("DS-7", payload(SECRET, "customer-twelve"))
+    await erased(office, "customer-twelve")
+    refused = await post(office, "admin", "customer-twelve/erasure", BASIS)
+    assert (refused.status_code, refused.json()["code"]) == (409, "already-erased")
+
+    await office.submit("DS-8", payload(SECRET, "customer-twelve"))
+    assert SECRET in await office.told("DS-8")
+    assert SECRET not in await office.told("DS-7")
+    await erased(office, "customer-twelve")
+
+    assert SECRET not in await office.told("DS-8")
+
+
+async def test_names_with_slashes_and_tildes_are_written_as_in_json_pointers(office: Office):
+    await office.submit("DS-9", payload(SECRET, "a/b~c"))
+
+    assert (await told(office, "a~1b~0c"))["subject"] == "a/b~c"
+    await erased(office, "a~1b~0c")
+
+    assert SECRET not in await office.told("DS-9")
+
+
+async def test_a_rejected_submission_takes_no_file_of_anothers_decision_along(office: Office):
+    """A row may say that a decision is about somebody whom it is not: what was submitted says who it is about."""
+    await office.submit("DS-10", payload(SECRET, "customer-fourteen"))
+    file = await file_of(office, "DS-10")
+    ledger = office.ledger
+    await office.submit("DS-11", payload(SECRET, "customer-fifteen"))
+    await ledger.pool.execute(
+        "insert into work.decision_subjects (ledger_id, stream, key_id, subject) "
+        "select ledger_id, $1, key_id, subject from work.decision_subjects where stream = $2",
+        ledger.decision_stream(DecisionId("DS-10")),
+        ledger.decision_stream(DecisionId("DS-11")),
+    )
+
+    await erased(office, "customer-fifteen")
+
+    assert (await office.desk.get("admin", f"DS-10/evidence/{file}")).status_code == 200
