@@ -3,13 +3,16 @@
 import re
 import time
 from pathlib import Path
-from typing import Annotated, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 from cyclopts import Parameter
 
 from ledger.cli.audit_report import print_checked, print_report
 from ledger.verifier.report import Report
 from ledger.verifier.verdict import Unusable, Unverified
+
+if TYPE_CHECKING:
+    from ledger.verifier.bundle import Asked
 
 Json: TypeAlias = Annotated[bool, Parameter(negative="", help="As JSON, for programs.")]
 PolicyFile: TypeAlias = Annotated[
@@ -62,6 +65,9 @@ def verify(
     max_age: Annotated[
         str | None, Parameter(help="How old the newest word of a witness may be, like 90s, 30m, 1h or 7d.")
     ] = None,
+    tsa: Annotated[
+        Path | None, Parameter(help="Certificates (PEM) of the time-stamping authorities that you believe.")
+    ] = None,
     tier: Annotated[
         str, Parameter(help="What the bundle has to hold at least: envelope, payload or disclosed.")
     ] = "envelope",
@@ -84,7 +90,7 @@ def verify(
 
             report = verify_rows(None if policy is None else read_file(policy))
         else:
-            report = _verify_bundle(bundle, policy, since, max_age, tier)
+            report = _verify_bundle(bundle, _asked(policy, since, max_age, tsa, tier))
     except Unverified as wrong:
         report.found_wrong(wrong)
     print_report(report, as_json=json)
@@ -147,29 +153,36 @@ def seconds(duration: str) -> int:
     return int(found[1]) * SECONDS[found[2]]
 
 
-def _verify_bundle(
-    bundle: Path, policy: Path | None, since: Path | None, max_age: str | None, tier: str
-) -> Report:
+def _verify_bundle(bundle: Path, asked: "Asked") -> Report:
     from ledger.cli.progress import Bar
-    from ledger.verifier.bundle import Asked, verify_bundle
-    from ledger.verifier.checkpoint import parse_checkpoint
-    from ledger.verifier.manifest import Tier
-    from ledger.verifier.policy import parse_policy
+    from ledger.verifier.bundle import verify_bundle
 
-    if tier not in set(Tier):
-        raise TierUnknown(given=tier)
-    asked = Asked(
-        policy=parse_policy(read_file(_needed(policy))),
-        now=int(time.time()),
-        since=None if since is None else parse_checkpoint(read_file(since)),
-        tier=Tier(tier),
-        max_age=None if max_age is None else seconds(max_age),
-    )
     with Bar("Verifying") as bar:
         try:
             return verify_bundle(bundle, asked, bar.to)
         except OSError as lost:
             raise FileUnreadable(file=str(lost.filename), reason=lost.strerror) from lost
+
+
+def _asked(
+    policy: Path | None, since: Path | None, max_age: str | None, tsa: Path | None, tier: str
+) -> "Asked":
+    from ledger.verifier.bundle import Asked
+    from ledger.verifier.checkpoint import parse_checkpoint
+    from ledger.verifier.manifest import Tier
+    from ledger.verifier.policy import parse_policy
+    from ledger.verifier.stamps import parse_authorities
+
+    if tier not in set(Tier):
+        raise TierUnknown(given=tier)
+    return Asked(
+        policy=parse_policy(read_file(_needed(policy))),
+        now=int(time.time()),
+        since=None if since is None else parse_checkpoint(read_file(since)),
+        tier=Tier(tier),
+        max_age=None if max_age is None else seconds(max_age),
+        authorities=None if tsa is None else parse_authorities(read_file(tsa)),
+    )
 
 
 def _needed(policy: Path | None) -> Path:

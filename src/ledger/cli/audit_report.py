@@ -95,6 +95,10 @@ def _verified(report: Report) -> Iterator[str]:
         yield f"  {report.streams_joined} streams began before: their first event here was taken as it is"
     if report.since is not None:
         yield f"  it goes on from the earlier checkpoint, of {report.since} events"
+    for stamp in report.stamps:
+        yield f"  its first {stamp.size} events existed at {moment(stamp.seconds)}: an authority stamped them"
+    if report.stamps_unread:
+        yield f"  {report.stamps_unread} time stamps were not looked at: --tsa names no authority"
     if report.unsealed_from is not None:
         yield f"  events from {report.unsealed_from} on are not sealed yet: nothing but their chain was looked at"
     told = report.disclosed
@@ -108,5 +112,3 @@ def _attested(by: Attested) -> Iterator[str]:
     yield f"  signed by the log's key {by.log_key}; quorum of witnesses: {printable(by.quorum)}"
     for name, seen in sorted(by.cosigned.items()):
         yield f"  seen by witness {printable(name)} at {moment(seen)}"
-    if by.stamped is not None:
-        yield f"  stamped by an authority at {moment(by.stamped)}"

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+from cryptography.x509 import Certificate
 
 from ledger.verifier.chain import Chain, Doubles
 from ledger.verifier.checkpoint import Checkpoint, parse_checkpoint
@@ -22,7 +23,8 @@ from ledger.verifier.manifest import (
 from ledger.verifier.merkle import HASH_BYTES
 from ledger.verifier.payloads import Payloads
 from ledger.verifier.policy import Policy, accepted, check_age
-from ledger.verifier.report import Report, attested_by
+from ledger.verifier.report import Report, Stamped, attested_by
+from ledger.verifier.stamps import count_stamps, read_stamps
 from ledger.verifier.tiles import WIDTH, Tile, entries_path, tiles_of, width_of
 from ledger.verifier.tree import Upper, check_history, check_root
 from ledger.verifier.verdict import Forked, Tampered, Unverified
@@ -35,6 +37,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """What a bundle has to be: signed as the ``policy`` says, and the continuation of ``since``, where there is one.
 
     ``tier``: what it has to hold at least; ``max_age`` in seconds, at the moment ``now``; ``None``: any age.
+    ``authorities``: whose time stamps are believed; ``None``: they are not looked at.
     """
 
     policy: Policy
@@ -42,6 +45,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     since: Checkpoint | None = None
     tier: Tier = Tier.ENVELOPE
     max_age: int | None = None
+    authorities: list[Certificate] | None = None
 
 
 def nobody_watches(done: int, of: int) -> None:
@@ -107,11 +111,21 @@ class _Bundle:
                 break
             upper.check(tile, self._tile(tile))
         check_root(checkpoint, upper.root(checkpoint.size, self._tile))
+        self._check_stamps(checkpoint, upper)
         since = self._asked.since
         if since is not None:
             accepted(self._asked.policy, since, with_quorum=False)
             check_history(since, checkpoint, upper, self._tile)
             self._report.since = since.size
+
+    def _check_stamps(self, checkpoint: Checkpoint, upper: Upper) -> None:
+        if self._asked.authorities is None:
+            self._report.stamps_unread = count_stamps(self._folder)
+            return
+        for stamp in read_stamps(self._folder, self._asked.authorities, checkpoint):
+            accepted(self._asked.policy, stamp.checkpoint, with_quorum=False)
+            check_history(stamp.checkpoint, checkpoint, upper, self._tile)
+            self._report.stamps.append(Stamped(size=stamp.checkpoint.size, seconds=int(stamp.at.timestamp())))
 
     def _check_events(self, manifest: Manifest) -> None:
         chain = Chain(first=manifest.bundles().start * WIDTH + 1)

@@ -20,6 +20,7 @@ PEOPLE: Final = "disclosed/people.ndjson.gz"
 KEYS: Final = "disclosed/keys.ndjson.gz"
 PAYLOADS: Final = re.compile(r"payloads/([0-9]{12})\.ndjson\.gz")
 STAMPS: Final = re.compile(r"timestamps/([1-9][0-9]{0,18})\.tsr")
+STAMPED: Final = re.compile(r"timestamps/([1-9][0-9]{0,18})\.checkpoint")
 
 
 class ManifestWrong(Tampered):
@@ -75,7 +76,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def may_hold(self, name: str) -> bool:
         """Tell whether a file may be in the bundle beside those that must be."""
-        stamp = STAMPS.fullmatch(name)
+        stamp = STAMPS.fullmatch(name) or STAMPED.fullmatch(name)
         if name == GUIDE or (stamp is not None and int(stamp[1]) <= self.size):
             return True
         if name in {PEOPLE, KEYS}:

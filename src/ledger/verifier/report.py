@@ -25,7 +25,13 @@ class Attested(msgspec.Struct, frozen=True, kw_only=True):
     log_key: str
     quorum: str
     cosigned: dict[str, int]
-    stamped: int | None = None
+
+
+class Stamped(msgspec.Struct, frozen=True, kw_only=True):
+    """A checkpoint of this log, of ``size`` events, existed at this second since 1970: an authority says so."""
+
+    size: int
+    seconds: int
 
 
 class Report(msgspec.Struct, kw_only=True):
@@ -40,6 +46,8 @@ class Report(msgspec.Struct, kw_only=True):
     missing: list[str] = []
     attested: Attested | None = None
     since: int | None = None
+    stamps: list[Stamped] = []
+    stamps_unread: int = 0
     tier: str = ""
     first: int = 0
     last: int = 0
