@@ -16,14 +16,17 @@ from ledger.api.call import Call
 from ledger.api.types import HttpRequest
 from ledger.command_handler import Facts, state_of
 from ledger.domain.export.commands import ExportLedger
-from ledger.domain.export.decide import EXPORT, ExportNotFound, NotInExport, require_export
+from ledger.domain.export.decide import EXPORT, BadExportRange, ExportNotFound, NotInExport, require_export
 from ledger.domain.export.events import LedgerExported, Tier
 from ledger.domain.export.state import LedgerLeft
 from ledger.domain.ids import CommandId, Position
 from ledger.identity.people import list_people
 from ledger.identity.sessions import authority, still_in
+from ledger.personal.keys import count_unreadable_with, keys_after
+from ledger.sealing.rows import last_checkpoint
 from ledger.store.ledger import export_stream
 from ledger.store.openings import Opening, lines_of, openings
+from ledger.store.pool import reading
 from ledger.store.streams import read_stream
 
 LINES: Final = "application/x-ndjson"
@@ -42,7 +45,7 @@ class ExportController(Controller):
         """Ask for positions; that is an event before anything goes. Names and keys need a fresh second factor."""
         call = Call(request)
         given, provenance = await call.json(wire.NewExport), await call.provenance()
-        size = given.size or await call.services.ledger.head()
+        size = await _size(call, given)
 
         def build(facts: Facts) -> ExportLedger:
             return ExportLedger(
@@ -85,6 +88,29 @@ class ExportController(Controller):
         await _left(call, export_id, Tier.DISCLOSED)
         return Stream(_people(call), media_type=LINES)
 
+    @get("/{export_id:str}/keys", opt={"answer": wire.ExportedKey, "media": LINES, "also": TOO_MUCH})
+    async def keys(self, request: HttpRequest, export_id: FromPath[str]) -> Stream:
+        """Give the keys of data subjects, one line a key; what was erased has none."""
+        call = Call(request)
+        await _left(call, export_id, Tier.DISCLOSED)
+        ledger, keyring = call.services.ledger, call.services.identity.subject_keys
+        async with reading(ledger.pool) as conn:
+            unreadable = await count_unreadable_with(conn, ledger.ledger_id, keyring)
+        if unreadable:
+            raise wire.KeysUnreadable(keys=unreadable)
+        return Stream(_keys(call), media_type=LINES)
+
+
+async def _size(call: Call, given: wire.NewExport) -> int:
+    """Take the size that was named, if so much is sealed, else all that is."""
+    ledger = call.services.ledger
+    async with reading(ledger.pool) as conn:
+        sealed = await last_checkpoint(conn, ledger.ledger_id)
+    size = 0 if sealed is None else sealed.size
+    if given.size is not None and given.size > size:
+        raise BadExportRange(first=given.from_, last=given.to or given.size, size=size)
+    return given.size or size
+
 
 async def _left(call: Call, export: str, tier: Tier) -> LedgerLeft:
     try:
@@ -109,3 +135,15 @@ async def _people(call: Call) -> AsyncIterator[bytes]:
         await still_in(call.services.identity, call.principal)
         yield lines_of(tuple(map(wire.person_told, page)))
         after = page[-1].record.username
+
+
+async def _keys(call: Call) -> AsyncIterator[bytes]:
+    ledger, keyring, after = call.services.ledger, call.services.identity.subject_keys, ""
+    while True:
+        async with reading(ledger.pool) as conn:
+            page = await keys_after(conn, ledger.ledger_id, keyring, after)
+        if not page:
+            return
+        await still_in(call.services.identity, call.principal)
+        yield lines_of(wire.keys_told(page))
+        after = page[-1].key_id

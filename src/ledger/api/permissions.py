@@ -163,6 +163,7 @@ PERMISSIONS: Final[Mapping[str, frozenset[Role] | None]] = {
     "GET /api/audit/decisions/{analysis_id}/chain": OVERSEERS,
     "GET /api/audit/correlations/{trace_id}": OVERSEERS,
     "GET /api/audit/queue": OVERSEERS,
+    "GET /api/audit/exports/{export_id}/keys": OVERSEERS,
     "GET /health/projections": OVERSEERS,
     "GET /health/projections/{name}": OVERSEERS,
     "GET /health/projections/{name}/checkpoint": OVERSEERS,

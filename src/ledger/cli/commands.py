@@ -73,6 +73,16 @@ notary.command(
     help="Take what the database holds as the log after a halt; say why.",
 )
 audit.command("ledger.cli.audit_monitor:monitor", name="monitor", help="Watch a log for good; notice a fork.")
+audit.command(
+    "ledger.cli.exporting.export:export",
+    name="export",
+    help="Write what is sealed into a new folder, with all that is needed to verify it.",
+)
+audit.command(
+    "ledger.cli.evidence.command:evidence",
+    name="evidence",
+    help="Write all about one decision into a new folder, for people and for programs.",
+)
 kind.command("ledger.cli.policy:kinds", name="list", help="Show the kinds there are and were.")
 policy.command("ledger.cli.policy:policies", name="list", help="Show the policy of each kind.")
 policy.command("ledger.cli.policy:policy", name="show", help="Show every version of a kind's policy.")

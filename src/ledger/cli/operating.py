@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from ledger.api.services import Services
-from ledger.cli.composing import Part, composed, level
+from ledger.cli.composing import Part, composed, level, secret_keys_of
 from ledger.cli.database import beside, problems_with
-from ledger.identity.identity import OPERATOR
+from ledger.identity.identity import OPERATOR, SUBJECT_KEY_PURPOSE
+from ledger.identity.keys import Keyring
 from ledger.settings import Settings, SettingsRefused, ensure_secret_key
 from ledger.store.envelope import Provenance
 from ledger.store.ledger import Ledger
@@ -52,6 +53,18 @@ async def overseeing() -> AsyncIterator[Ledger]:
     """
     async with _opened() as (_, ledger), ledger:
         yield ledger
+
+
+@asynccontextmanager
+async def disclosing() -> AsyncIterator[tuple[Ledger, Keyring]]:
+    """The ledger alone, and what unwraps the keys of data subjects, for a command that tells what is sealed.
+
+    Raises:
+        SettingsRefused: as ``operating``.
+    """
+    async with _opened() as (settings, ledger), ledger:
+        keys = secret_keys_of(ensure_secret_key(settings), settings)
+        yield ledger, Keyring(keys, SUBJECT_KEY_PURPOSE)
 
 
 @asynccontextmanager

@@ -133,10 +133,18 @@ async def all_keys(
 ) -> AsyncIterator[KeptKey]:
     """Give every key there is, at constant memory."""
     after = ""
-    while rows := await conn.fetch(PAGE, ledger_id, after, at_once):
-        for row in rows:
-            yield _kept(row, keyring)
-        after = rows[-1]["key_id"]
+    while page := await keys_after(conn, ledger_id, keyring, after, at_once=at_once):
+        for kept in page:
+            yield kept
+        after = page[-1].key_id
+
+
+async def keys_after(
+    conn: Connection, ledger_id: int, keyring: Keyring, key_id: str, *, at_once: int = 500
+) -> tuple[KeptKey, ...]:
+    """Give the next keys behind this key id, for those who let go of the connection between pages."""
+    rows = await conn.fetch(PAGE, ledger_id, key_id, at_once)
+    return tuple(_kept(row, keyring) for row in rows)
 
 
 async def streams_about(conn: Connection, ledger_id: int, subject: SubjectId) -> tuple[StreamName, ...]:
@@ -183,7 +191,11 @@ async def rewrap(ledger: Ledger, keyring: Keyring, *, at_most: int) -> int:
 
 async def count_unreadable(conn: Connection, ledger_id: int, secret_keys: Sequence[str]) -> int:
     """Count the keys that none of ``secret_keys`` unwraps: what they sealed cannot be read."""
-    keyring = Keyring(secret_keys, SUBJECT_KEY_PURPOSE)
+    return await count_unreadable_with(conn, ledger_id, Keyring(secret_keys, SUBJECT_KEY_PURPOSE))
+
+
+async def count_unreadable_with(conn: Connection, ledger_id: int, keyring: Keyring) -> int:
+    """Count the keys that nothing on this ring unwraps."""
     rows = await conn.fetch(COUNTED, ledger_id)
     return sum(int(row["keys"]) for row in rows if keyring.find(row["kek_id"]) is None)
 

@@ -1,0 +1,89 @@
+"""``ledger audit export``: the ledger as a plain folder that anybody can verify, without us."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Final
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from ledger.cli.client import client_of
+from ledger.cli.client_settings import ClientSettings
+from ledger.cli.exporting.bundle import write_bundle
+from ledger.cli.exporting.from_database import FromDatabase
+from ledger.cli.exporting.from_service import FromService
+from ledger.cli.exporting.service import Service
+from ledger.cli.exporting.source import NothingSealed, NotSealedInTime, Source, Wish
+from ledger.cli.operating import disclosing
+from ledger.domain.export.events import Tier
+from ledger.identity.identity import utc_now
+from ledger.sealing.notes import checkpoint_in
+
+CONNECTIONS: Final = 8
+WAIT_SECONDS: Final = 60.0
+LOOK_EVERY: Final = 0.2
+
+
+def export(
+    *,
+    output: Annotated[Path, Parameter(name=("--output", "-o"), help="The folder to make.")],
+    tier: Annotated[Tier, Parameter(help="How much of each event; disclosed adds names and keys.")],
+    url: Annotated[
+        str | None, Parameter(help="A running service; else LEDGER_URL, else the database itself.")
+    ] = None,
+    from_: Annotated[int, Parameter(name="--from", validator=Number(gte=1), help="The first position.")] = 1,
+    to: Annotated[
+        int | None, Parameter(validator=Number(gte=1), help="The last one; else the last that is sealed.")
+    ] = None,
+    wait: Annotated[bool, Parameter(negative="", help="Wait until what is there now is sealed.")] = False,
+) -> int:
+    """Write what is sealed of the ledger into a new folder, with all that is needed to verify it.
+
+    From the database of this installation or, with a URL, from a running service as an auditor or an administrator
+    (LEDGER_TOKEN). It is an event in the ledger before anything leaves. VERIFY.md in the folder says how to verify it.
+    """
+    note = asyncio.run(_export(output, tier, url, first=from_, last=to, wait=wait))
+    print(f"{output}: {note}")
+    return 0
+
+
+async def _export(
+    output: Path, tier: Tier, url: str | None, *, first: int, last: int | None, wait: bool
+) -> str:
+    async with source_at(url) as source:
+        note = await (_fresh(source) if wait else source.checkpoint())
+        if note is None:
+            raise NothingSealed
+        size = checkpoint_in(note).size
+        wish = Wish(tier=tier, first=first, last=size if last is None else last, size=size)
+        await write_bundle(source, wish, note, output, now=utc_now())
+    return f"positions {wish.first} to {wish.last} of {size}, {tier.value}"
+
+
+@asynccontextmanager
+async def source_at(url: str | None) -> AsyncIterator[Source]:
+    """Open the service at ``url``, or at LEDGER_URL; the database of this installation where neither is given."""
+    if url is None and not os.environ.get("LEDGER_URL"):
+        async with disclosing() as (ledger, keyring):
+            yield FromDatabase(ledger, keyring)
+        return
+    settings = ClientSettings.load(url=url)
+    async with client_of(settings, connections=CONNECTIONS) as client:
+        yield FromService(Service(client))
+
+
+async def _fresh(source: Source) -> str | None:
+    """Wait until all is sealed that was there when we began, at most a minute."""
+    wanted, clock = await source.head(), asyncio.get_running_loop().time
+    deadline = clock() + WAIT_SECONDS
+    while True:
+        note = await source.checkpoint()
+        size = 0 if note is None else checkpoint_in(note).size
+        if size >= wanted:
+            return note
+        if clock() > deadline:
+            raise NotSealedInTime(position=wanted, size=size)
+        await asyncio.sleep(LOOK_EVERY)

@@ -1,0 +1,116 @@
+"""A bundle from the database, for the operator beside the service."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Final
+
+from ledger.api.export_wire import keys_told, person_told
+from ledger.cli.exporting.source import Stamp, Wish
+from ledger.cli.operating import by_operator
+from ledger.command_handler import Facts, handle
+from ledger.domain.export.commands import ExportLedger
+from ledger.domain.export.decide import EXPORT
+from ledger.domain.ids import Position
+from ledger.identity.identity import utc_now
+from ledger.identity.keys import Keyring
+from ledger.identity.people import list_people
+from ledger.personal.keys import keys_after
+from ledger.sealing.entries import read_bundle
+from ledger.sealing.rows import last_checkpoint, read_tiles
+from ledger.sealing.tree import Tile
+from ledger.store.ledger import Ledger, export_stream
+from ledger.store.openings import lines_of, openings
+from ledger.store.pool import reading
+
+TILES_AT_ONCE: Final = 64
+PEOPLE_AT_ONCE: Final = 500
+
+
+class FromDatabase:
+    """Reads what a bundle holds, page by page; no connection is held while a page is written."""
+
+    def __init__(self, ledger: Ledger, keyring: Keyring) -> None:
+        """Read from an open ledger that appends; ``keyring`` unwraps the keys of data subjects."""
+        self._ledger, self._keyring = ledger, keyring
+
+    async def head(self) -> int:
+        """Say the last position there is."""
+        return await self._ledger.head()
+
+    async def checkpoint(self) -> str | None:
+        """Give the newest checkpoint."""
+        async with reading(self._ledger.pool) as conn:
+            sealed = await last_checkpoint(conn, self._ledger.ledger_id)
+        return None if sealed is None else sealed.note
+
+    async def begin(self, wish: Wish) -> None:
+        """Append the event, as the operator of the machine."""
+        provenance = by_operator()
+
+        def build(facts: Facts) -> ExportLedger:
+            return _command(wish, facts.now)
+
+        await handle(
+            self._ledger,
+            EXPORT,
+            export_stream(provenance.command_id),
+            build,
+            clock=utc_now,
+            provenance=provenance,
+        )
+
+    async def tiles(self, tiles: Sequence[Tile]) -> AsyncIterator[tuple[Tile, bytes]]:
+        """Read tiles."""
+        for begin in range(0, len(tiles), TILES_AT_ONCE):
+            page = tiles[begin : begin + TILES_AT_ONCE]
+            async with reading(self._ledger.pool) as conn:
+                found = await read_tiles(conn, self._ledger.ledger_id, page)
+            for tile in page:
+                yield tile, found[tile]
+
+    async def bundles(self, tiles: Sequence[Tile]) -> AsyncIterator[tuple[Tile, bytes]]:
+        """Read bundles of entries."""
+        for tile in tiles:
+            async with reading(self._ledger.pool) as conn:
+                entries = await read_bundle(conn, self._ledger.ledger_id, tile)
+            yield tile, entries
+
+    async def payloads(self, wish: Wish) -> AsyncIterator[bytes]:
+        """Read salts and payloads."""
+        first, last = Position(wish.first), Position(wish.last)
+        async for page in openings(self._ledger.pool, self._ledger.ledger_id, first=first, last=last):
+            yield lines_of(page)
+
+    async def people(self) -> AsyncIterator[bytes]:
+        """Read who people are."""
+        pool, ledger_id, after = self._ledger.pool, self._ledger.ledger_id, ""
+        while page := await list_people(pool, ledger_id, after=after, limit=PEOPLE_AT_ONCE):
+            yield lines_of(tuple(map(person_told, page)))
+            after = page[-1].record.username
+
+    async def keys(self) -> AsyncIterator[bytes]:
+        """Read the keys of data subjects."""
+        ledger_id, after = self._ledger.ledger_id, ""
+        while True:
+            async with reading(self._ledger.pool) as conn:
+                page = await keys_after(conn, ledger_id, self._keyring, after)
+            if not page:
+                return
+            yield lines_of(keys_told(page))
+            after = page[-1].key_id
+
+    async def stamps(self, size: int) -> Sequence[Stamp]:
+        """Read timestamps."""
+        del size
+        return ()
+
+
+def _command(wish: Wish, now: datetime) -> ExportLedger:
+    return ExportLedger(
+        now=now,
+        by=None,
+        tier=wish.tier,
+        first=Position(wish.first),
+        last=Position(wish.last),
+        size=wish.size,
+    )

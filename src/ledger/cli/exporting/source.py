@@ -1,0 +1,90 @@
+"""Where a bundle comes from: the database, or a running service; both give the same bytes."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from ledger.domain.errors import LedgerError
+from ledger.domain.export.events import Tier
+from ledger.sealing.tree import FULL_WIDTH, Tile
+
+
+class NothingSealed(LedgerError):
+    """Nothing of the ledger is sealed yet."""
+
+    code = "nothing-sealed"
+    advice = "The service seals what it writes within a second; 'ledger notary status' says what keeps it."
+
+
+class NotSealedInTime(LedgerError):
+    """The newest events are not sealed yet.
+
+    Context: the ``position`` that is waited for, and the ``size`` of the last checkpoint.
+    """
+
+    code = "not-sealed-in-time"
+    advice = "'ledger notary status' says whether sealing goes on; without --wait what is sealed is taken."
+
+
+class ExportCutShort(LedgerError):
+    """Not everything came that was asked for.
+
+    Context: what was ``expected`` and what was ``found``.
+    """
+
+    code = "export-cut-short"
+    advice = "Nothing is left of it: try again."
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """Which positions are taken, of a tree of ``size`` leaves, and how much of each."""
+
+    tier: Tier
+    first: int
+    last: int
+    size: int
+
+
+class Stamp(msgspec.Struct, frozen=True):
+    """What a time-stamping authority answered about the checkpoint of this size (RFC 3161)."""
+
+    size: int
+    token: bytes
+
+
+class Source(Protocol):
+    """Gives the parts of a bundle; ``begin`` comes first, and says what may be taken."""
+
+    async def head(self) -> int:
+        """Say the last position there is, sealed or not."""
+
+    async def checkpoint(self) -> str | None:
+        """Give the newest checkpoint with all its signatures; ``None``: nothing is sealed yet."""
+
+    async def begin(self, wish: Wish) -> None:
+        """Write the export down, before anything leaves."""
+
+    def tiles(self, tiles: Sequence[Tile]) -> AsyncIterator[tuple[Tile, bytes]]:
+        """Give tiles, in this order."""
+
+    def bundles(self, tiles: Sequence[Tile]) -> AsyncIterator[tuple[Tile, bytes]]:
+        """Give the bundles of entries that these tiles of level 0 are over, in this order."""
+
+    def payloads(self, wish: Wish) -> AsyncIterator[bytes]:
+        """Give the lines that open the payloads, many at a time and always whole ones."""
+
+    def people(self) -> AsyncIterator[bytes]:
+        """Give the lines that tell who people are, whole ones."""
+
+    def keys(self) -> AsyncIterator[bytes]:
+        """Give the lines that hold the keys of data subjects, whole ones."""
+
+    async def stamps(self, size: int) -> Sequence[Stamp]:
+        """Give the timestamps of checkpoints up to this size."""
+
+
+def bundles_of(wish: Wish) -> list[Tile]:
+    """Name the bundles of entries that cover what is wanted: whole ones, as wide as the tree has them."""
+    indexes = range((wish.first - 1) // FULL_WIDTH, (wish.last - 1) // FULL_WIDTH + 1)
+    return [Tile(0, index, min(FULL_WIDTH, wish.size - index * FULL_WIDTH)) for index in indexes]
