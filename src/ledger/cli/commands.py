@@ -79,6 +79,9 @@ audit.command(
     help="Write what is sealed into a new folder, with all that is needed to verify it.",
 )
 audit.command(
+    "ledger.cli.exporting.prove:prove", name="prove", help="Write the proof that one event is in the log."
+)
+audit.command(
     "ledger.cli.evidence.command:evidence",
     name="evidence",
     help="Write all about one decision into a new folder, for people and for programs.",

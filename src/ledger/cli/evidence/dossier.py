@@ -24,7 +24,9 @@ from ledger.domain.session.decide import SESSION
 from ledger.domain.session.events import SessionOpened, SessionStepUpCompleted
 from ledger.history.timeline import Entry, timeline
 from ledger.identity.keys import Keyring
-from ledger.personal.opening import Opener, opener
+from ledger.personal.keys import keys_named
+from ledger.personal.opening import Opener
+from ledger.personal.tokens import keys_in
 from ledger.store.ledger import Ledger, session_stream
 from ledger.store.pool import reading
 from ledger.store.streams import Recorded, Stored, read_stream, read_streams, recorded
@@ -108,7 +110,8 @@ async def gather(ledger: Ledger, keyring: Keyring, decision: DecisionId, *, now:
         DecisionNotFound: nobody asked for it.
     """
     story = await _story(ledger, decision)
-    found = await opener(ledger, keyring, "".join((one.payload or b"").decode() for one in story.stored))
+    told = "".join((one.payload or b"").decode() for one in story.stored)
+    found = Opener(await keys_named(ledger, keyring, keys_in(told)))
     known = await participants(ledger, people_in(one.event for one in story.events))
     sessions = await _sessions(ledger, sessions_of(story.events))
     supporting = [one.registration for one in known.values() if one.registration is not None]

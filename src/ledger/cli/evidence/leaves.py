@@ -8,6 +8,7 @@ from ledger.domain.ids import Position
 from ledger.sealing.proofs import written
 from ledger.sealing.rows import Sealed, last_checkpoint, read_tiles
 from ledger.sealing.tree import inclusion_proof, inclusion_tiles
+from ledger.sealing.witnesses import cosigned_note
 from ledger.store.ledger import Ledger
 from ledger.store.openings import openings
 from ledger.store.pool import Connection, reading
@@ -48,7 +49,9 @@ class Seal(msgspec.Struct, frozen=True, kw_only=True):
 async def newest_seal(conn: Connection, ledger_id: int) -> Seal | None:
     """Read the newest checkpoint; ``None``: nothing is sealed yet."""
     sealed = await last_checkpoint(conn, ledger_id)
-    return None if sealed is None else Seal(sealed=sealed, note=sealed.note)
+    if sealed is None:
+        return None
+    return Seal(sealed=sealed, note=await cosigned_note(conn, ledger_id, sealed))
 
 
 async def leaves_of(ledger: Ledger, stored: Sequence[Stored], seal: Seal | None) -> tuple[Leaf, ...]:

@@ -66,13 +66,23 @@ async def _export(
 @asynccontextmanager
 async def source_at(url: str | None) -> AsyncIterator[Source]:
     """Open the service at ``url``, or at LEDGER_URL; the database of this installation where neither is given."""
+    async with service_at(url) as service:
+        if service is not None:
+            yield FromService(service)
+            return
+    async with disclosing() as (ledger, keyring):
+        yield FromDatabase(ledger, keyring)
+
+
+@asynccontextmanager
+async def service_at(url: str | None) -> AsyncIterator[Service | None]:
+    """Open the service at ``url``, or at LEDGER_URL; ``None``: neither names one."""
     if url is None and not os.environ.get("LEDGER_URL"):
-        async with disclosing() as (ledger, keyring):
-            yield FromDatabase(ledger, keyring)
+        yield None
         return
     settings = ClientSettings.load(url=url)
     async with client_of(settings, connections=CONNECTIONS) as client:
-        yield FromService(Service(client))
+        yield Service(client)
 
 
 async def _fresh(source: Source) -> str | None:

@@ -18,6 +18,7 @@ from ledger.personal.keys import keys_after
 from ledger.sealing.entries import read_bundle
 from ledger.sealing.rows import last_checkpoint, read_tiles
 from ledger.sealing.tree import Tile
+from ledger.sealing.witnesses import cosigned_note
 from ledger.store.ledger import Ledger, export_stream
 from ledger.store.openings import lines_of, openings
 from ledger.store.pool import reading
@@ -41,7 +42,7 @@ class FromDatabase:
         """Give the newest checkpoint."""
         async with reading(self._ledger.pool) as conn:
             sealed = await last_checkpoint(conn, self._ledger.ledger_id)
-        return None if sealed is None else sealed.note
+            return None if sealed is None else await cosigned_note(conn, self._ledger.ledger_id, sealed)
 
     async def begin(self, wish: Wish) -> None:
         """Append the event, as the operator of the machine."""
