@@ -11,6 +11,7 @@ from httpx import Response
 from ledger.domain.export.events import LedgerExported, Tier
 from ledger.domain.ids import CommandId
 from ledger.identity.people import Record, commitment
+from ledger.sealing.notes import checkpoint_in
 from ledger.sealing.rows import last_checkpoint
 from ledger.store import openings
 from ledger.store.envelope import open_envelope
@@ -74,7 +75,9 @@ async def test_an_export_is_an_event_before_anything_goes(shared: Api, auditor: 
         "from": 1,
         "to": head,
         "size": head,
+        "checkpoint": answer.json()["checkpoint"],
     }
+    assert checkpoint_in(answer.json()["checkpoint"]).size == head
     stream = await read_stream(shared.ledger, export_stream(CommandId(answer.json()["export_id"])))
     event = recorded(stream.events[0], (LedgerExported,)).event
     assert (event.tier, event.first, event.last, event.size) == (Tier.PAYLOAD, 1, head, head)
@@ -181,7 +184,7 @@ async def test_an_export_is_for_whoever_asked(
 
 @together
 async def test_what_is_not_there_cannot_be_taken(shared: Api, auditor: dict[str, str]) -> None:
-    for body in ({"to": 10_000}, {"size": 10_000}, {"from": 5, "to": 4}):
+    for body in ({"to": 10_000}, {"from": 10_000}, {"from": 5, "to": 4}):
         assert_refused(await asked(shared, auditor, **body), 422, "not in the sealed part")
 
 
@@ -192,7 +195,7 @@ async def test_what_is_not_there_cannot_be_taken(shared: Api, auditor: dict[str,
         ({"tier": "all"}, "tier"),
         ({"from": 0}, "from"),
         ({"to": 2**63}, "to"),
-        ({"size": "1"}, "size"),
+        ({"covering": "1"}, "covering"),
         ({"other": 1}, "body"),
     ],
 )

@@ -18,7 +18,7 @@ from ledger.cli.exporting import bundle, folder
 from ledger.cli.exporting.bundle import write_bundle
 from ledger.cli.exporting.folder import CannotWrite, FolderTaken, new_folder
 from ledger.cli.exporting.from_database import FromDatabase
-from ledger.cli.exporting.source import ExportCutShort, Wish
+from ledger.cli.exporting.source import ExportCutShort, NothingSealed, Wanted
 from ledger.domain.account.events import AccountRegistered
 from ledger.domain.authority import Role
 from ledger.domain.decision.events import DecisionEvent
@@ -30,7 +30,7 @@ from ledger.identity.identity import SUBJECT_KEY_PURPOSE
 from ledger.identity.keys import Keyring
 from ledger.identity.people import Person, Record, commitment
 from ledger.personal import keys
-from ledger.sealing.rows import Sealed
+from ledger.sealing.rows import Sealed, last_checkpoint
 from ledger.sealing.tree import leaf_hash, tile_path, tiles_of
 from ledger.store.codec import decode
 from ledger.store.ledger import Ledger, account_stream
@@ -79,25 +79,28 @@ async def full(postgres: Cluster) -> AsyncIterator[Ledger]:
         for person, name in ((ANA, "ana"), (BEN, "ben")):
             await register(ledger, person, name)
         await fill(ledger, 1, SIZE // 2 - 1)
+        await seal(ledger)
         yield ledger
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def sealed(full: Ledger) -> Sealed:
-    return await seal(full, SIZE)
+    async with full.pool.acquire() as conn:
+        found = await last_checkpoint(conn, full.ledger_id)
+    assert found is not None
+    return found
 
 
 async def exported(
     ledger: Ledger,
-    sealed: Sealed,
     target: Path,
     *,
     tier: Tier = Tier.PAYLOAD,
     first: int = 1,
     last: int = SIZE,
 ) -> Path:
-    wish = Wish(tier=tier, first=first, last=last, size=sealed.size)
-    await write_bundle(FromDatabase(ledger, KEYRING), wish, sealed.note, target, now=NOW)
+    wanted = Wanted(tier=tier, first=first, last=last)
+    await write_bundle(FromDatabase(ledger, KEYRING), wanted, target, now=NOW)
     return target
 
 
@@ -130,7 +133,7 @@ def entries_in(content: bytes) -> list[bytes]:
 
 @together
 async def test_a_bundle_has_exactly_the_files_of_its_format(full: Ledger, sealed: Sealed, tmp_path: Path):
-    found = files(await exported(full, sealed, tmp_path / "bundle", tier=Tier.DISCLOSED))
+    found = files(await exported(full, tmp_path / "bundle", tier=Tier.DISCLOSED))
     assert found.keys() == {
         "manifest.json",
         "checkpoint",
@@ -160,8 +163,8 @@ async def test_a_bundle_has_exactly_the_files_of_its_format(full: Ledger, sealed
 
 
 @together
-async def test_tiles_and_entries_are_those_of_the_log(full: Ledger, sealed: Sealed, tmp_path: Path):
-    found = files(await exported(full, sealed, tmp_path / "bundle", tier=Tier.ENVELOPE))
+async def test_tiles_and_entries_are_those_of_the_log(full: Ledger, tmp_path: Path):
+    found = files(await exported(full, tmp_path / "bundle", tier=Tier.ENVELOPE))
     entries = entries_in(found["tile/entries/000"]) + entries_in(found["tile/entries/001.p/44"])
     assert entries == (await envelopes(full))[:SIZE]
     tiles = tiles_over(b"".join(map(leaf_hash, entries)))
@@ -172,11 +175,11 @@ async def test_tiles_and_entries_are_those_of_the_log(full: Ledger, sealed: Seal
 
 @together
 async def test_payloads_open_the_hashes_of_their_entries(
-    full: Ledger, sealed: Sealed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    full: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(bundle, "LINES_A_FILE", 128)
     monkeypatch.setattr("ledger.store.openings.PAGE", 50)
-    found = files(await exported(full, sealed, tmp_path / "bundle"))
+    found = files(await exported(full, tmp_path / "bundle"))
     names = sorted(path for path in found if path.startswith("payloads/"))
     assert names == [f"payloads/{first:012}.ndjson.gz" for first in (1, 129, 257)]
     lines = [line for name in names for line in unzipped_lines(found[name])]
@@ -188,8 +191,8 @@ async def test_payloads_open_the_hashes_of_their_entries(
 
 
 @together
-async def test_a_part_has_whole_bundles_and_its_own_payloads(full: Ledger, sealed: Sealed, tmp_path: Path):
-    found = files(await exported(full, sealed, tmp_path / "bundle", first=257, last=258))
+async def test_a_part_has_whole_bundles_and_its_own_payloads(full: Ledger, tmp_path: Path):
+    found = files(await exported(full, tmp_path / "bundle", first=257, last=258))
     assert {path for path in found if path.startswith("tile/entries")} == {"tile/entries/001.p/44"}
     assert {tile_path(tile) for tile in tiles_of(SIZE)} < found.keys()
     lines = unzipped_lines(found["payloads/000000000257.ndjson.gz"])
@@ -197,22 +200,20 @@ async def test_a_part_has_whole_bundles_and_its_own_payloads(full: Ledger, seale
 
 
 @together
-async def test_the_same_content_gives_the_same_bytes(full: Ledger, sealed: Sealed, tmp_path: Path):
+async def test_the_same_content_gives_the_same_bytes(full: Ledger, tmp_path: Path):
     one, other = [
-        files(await exported(full, sealed, tmp_path / name, tier=Tier.DISCLOSED)) for name in ("one", "two")
+        files(await exported(full, tmp_path / name, tier=Tier.DISCLOSED)) for name in ("one", "two")
     ]
     assert one == other
 
 
 @together
-async def test_people_come_with_salts_and_the_erased_are_missing(
-    full: Ledger, sealed: Sealed, tmp_path: Path
-):
-    before = files(await exported(full, sealed, tmp_path / "before", tier=Tier.DISCLOSED))
+async def test_people_come_with_salts_and_the_erased_are_missing(full: Ledger, tmp_path: Path):
+    before = files(await exported(full, tmp_path / "before", tier=Tier.DISCLOSED))
     assert [one["username"] for one in unzipped_lines(before["disclosed/people.ndjson.gz"])] == ["ana", "ben"]
     async with full.pool.acquire() as conn:
         await conn.execute("delete from work.people where person_id = $1", BEN)
-    after = files(await exported(full, sealed, tmp_path / "after", tier=Tier.DISCLOSED))
+    after = files(await exported(full, tmp_path / "after", tier=Tier.DISCLOSED))
     assert unzipped_lines(after["disclosed/people.ndjson.gz"]) == [
         {
             "person": str(ANA),
@@ -225,13 +226,11 @@ async def test_people_come_with_salts_and_the_erased_are_missing(
 
 
 @together
-async def test_keys_come_with_their_subjects_and_the_erased_are_missing(
-    full: Ledger, sealed: Sealed, tmp_path: Path
-):
+async def test_keys_come_with_their_subjects_and_the_erased_are_missing(full: Ledger, tmp_path: Path):
     subjects = [full.data_subject(name) for name in ("ann", "bob")]
     stream = full.decision_stream(DecisionId("CASE-1"))
     kept = [await keys.key_for(full, KEYRING, one, stream=stream, now=NOW) for one in subjects]
-    before = files(await exported(full, sealed, tmp_path / "before", tier=Tier.DISCLOSED))
+    before = files(await exported(full, tmp_path / "before", tier=Tier.DISCLOSED))
     assert sorted(
         (one["subject"], one["key_id"], b64decode(one["key"]))
         for one in unzipped_lines(before["disclosed/keys.ndjson.gz"])
@@ -239,19 +238,17 @@ async def test_keys_come_with_their_subjects_and_the_erased_are_missing(
     async with full.pool.acquire() as conn:
         for subject in subjects:
             await keys.delete_keys(conn, full.ledger_id, subject)
-    after = files(await exported(full, sealed, tmp_path / "after", tier=Tier.DISCLOSED))
+    after = files(await exported(full, tmp_path / "after", tier=Tier.DISCLOSED))
     assert unzipped_lines(after["disclosed/keys.ndjson.gz"]) == []
 
 
 @together
-async def test_a_key_that_cannot_be_read_is_not_passed_over_as_erased(
-    full: Ledger, sealed: Sealed, tmp_path: Path
-):
+async def test_a_key_that_cannot_be_read_is_not_passed_over_as_erased(full: Ledger, tmp_path: Path):
     stream, subject = full.decision_stream(DecisionId("CASE-1")), full.data_subject("lost")
     other = Keyring(["another secret of the settings, as long"], SUBJECT_KEY_PURPOSE)
     await keys.key_for(full, other, subject, stream=stream, now=NOW)
     with pytest.raises(KeysUnreadable):
-        await exported(full, sealed, tmp_path / "bundle", tier=Tier.DISCLOSED)
+        await exported(full, tmp_path / "bundle", tier=Tier.DISCLOSED)
     async with full.pool.acquire() as conn:
         await keys.delete_keys(conn, full.ledger_id, subject)
 
@@ -262,22 +259,22 @@ def verified(root: Path) -> Report:
 
 @together
 @pytest.mark.parametrize("tier", list(Tier))
-async def test_the_verifier_accepts_a_whole_bundle(full: Ledger, sealed: Sealed, tmp_path: Path, tier: Tier):
-    report = verified(await exported(full, sealed, tmp_path / "bundle", tier=tier))
+async def test_the_verifier_accepts_a_whole_bundle(full: Ledger, tmp_path: Path, tier: Tier):
+    report = verified(await exported(full, tmp_path / "bundle", tier=tier))
     assert (report.verdict, report.found, report.missing) == (Verdict.VERIFIED, [], [])
     assert (report.first, report.last, report.streams) == (1, SIZE, SIZE // 2 + 1)
     assert report.payloads == (0 if tier is Tier.ENVELOPE else SIZE)
 
 
 @together
-async def test_the_verifier_finds_a_part_right_and_incomplete(full: Ledger, sealed: Sealed, tmp_path: Path):
-    report = verified(await exported(full, sealed, tmp_path / "bundle", first=257, last=290))
+async def test_the_verifier_finds_a_part_right_and_incomplete(full: Ledger, tmp_path: Path):
+    report = verified(await exported(full, tmp_path / "bundle", first=257, last=290))
     assert (report.verdict, report.found) == (Verdict.INCOMPLETE, [])
     assert report.payloads == 34
 
 
 @together
-async def test_an_export_is_an_event_before_anything_leaves(full: Ledger, sealed: Sealed, tmp_path: Path):
+async def test_an_export_is_an_event_before_anything_leaves(full: Ledger, tmp_path: Path):
     before = await full.head()
 
     class Breaks(FromDatabase):
@@ -286,9 +283,9 @@ async def test_an_export_is_an_event_before_anything_leaves(full: Ledger, sealed
                 raise ZeroDivisionError
                 yield tile
 
-    wish = Wish(tier=Tier.ENVELOPE, first=2, last=3, size=SIZE)
+    wanted = Wanted(tier=Tier.ENVELOPE, first=2, last=3)
     with pytest.raises(ZeroDivisionError):
-        await write_bundle(Breaks(full, KEYRING), wish, sealed.note, tmp_path / "bundle", now=NOW)
+        await write_bundle(Breaks(full, KEYRING), wanted, tmp_path / "bundle", now=NOW)
     assert await full.head() == before + 1
     async with full.pool.acquire() as conn:
         payload = await conn.fetchval("select payload from ledger.events order by position desc limit 1")
@@ -297,7 +294,7 @@ async def test_an_export_is_an_event_before_anything_leaves(full: Ledger, sealed
 
 
 @together
-async def test_what_is_cut_off_leaves_nothing(full: Ledger, sealed: Sealed, tmp_path: Path):
+async def test_what_is_cut_off_leaves_nothing(full: Ledger, tmp_path: Path):
     class Short(FromDatabase):
         async def payloads(self, wish):
             async for piece in super().payloads(wish):
@@ -309,30 +306,20 @@ async def test_what_is_cut_off_leaves_nothing(full: Ledger, sealed: Sealed, tmp_
             raise asyncio.CancelledError
             yield wish
 
-    wish = Wish(tier=Tier.PAYLOAD, first=1, last=SIZE, size=SIZE)
+    wanted = Wanted(tier=Tier.PAYLOAD, first=1, last=SIZE)
     with pytest.raises(ExportCutShort) as cut:
-        await write_bundle(Short(full, KEYRING), wish, sealed.note, tmp_path / "bundle", now=NOW)
+        await write_bundle(Short(full, KEYRING), wanted, tmp_path / "bundle", now=NOW)
     assert cut.value.context == {"expected": SIZE, "found": 1}
     with pytest.raises(asyncio.CancelledError):
-        await write_bundle(Stopped(full, KEYRING), wish, sealed.note, tmp_path / "bundle", now=NOW)
+        await write_bundle(Stopped(full, KEYRING), wanted, tmp_path / "bundle", now=NOW)
     assert files(tmp_path) == {}
 
 
 @together
-async def test_positions_that_are_not_sealed_are_not_exported(full: Ledger, sealed: Sealed, tmp_path: Path):
+async def test_positions_that_are_not_sealed_are_not_exported(full: Ledger, tmp_path: Path):
     with pytest.raises(BadExportRange):
-        await exported(full, sealed, tmp_path / "bundle", last=SIZE + 1)
+        await exported(full, tmp_path / "bundle", last=SIZE + 1)
     assert files(tmp_path) == {}
-
-
-@together
-async def test_events_that_arrive_meanwhile_change_nothing(full: Ledger, sealed: Sealed, tmp_path: Path):
-    busy = asyncio.create_task(fill(full, 10_000, 50))
-    during = files(await exported(full, sealed, tmp_path / "during"))
-    await busy
-    await seal(full)
-    after = files(await exported(full, sealed, tmp_path / "after"))
-    assert during == after
 
 
 def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path):
@@ -368,8 +355,8 @@ def test_a_folder_is_for_its_owner(tmp_path: Path):
 
 
 @together
-async def test_the_guide_by_hand_leads_to_verified(full: Ledger, sealed: Sealed, tmp_path: Path):
-    root = await exported(full, sealed, tmp_path / "bundle")
+async def test_the_guide_by_hand_leads_to_verified(full: Ledger, tmp_path: Path):
+    root = await exported(full, tmp_path / "bundle")
     guide = (root / "VERIFY.md").read_text(encoding="utf-8")
     sums, signature, payload = re.findall(r"(`sha256sum[^`]*`)|```\n((?: {3}.*\n)+?) {3}```", guide)
     key = SIGNER.vkey.split("+", 2)[2]
@@ -387,3 +374,24 @@ async def test_the_guide_by_hand_leads_to_verified(full: Ledger, sealed: Sealed,
         by_hand(re.sub(r"(?m)^ {3}", "", payload[1])).strip()
         == (msgspec.json.decode((await envelopes(full))[0])["data"])
     )
+
+
+@together
+async def test_what_is_written_and_sealed_meanwhile_changes_nothing(full: Ledger, tmp_path: Path):
+    class Busy(FromDatabase):
+        async def tiles(self, tiles):
+            await fill(full, 10_000, 100)
+            await seal(full)
+            async for found in super().tiles(tiles):
+                yield found
+
+    size = await FromDatabase(full, KEYRING).sealed()
+    wish = await write_bundle(Busy(full, KEYRING), Wanted(tier=Tier.DISCLOSED), tmp_path / "bundle", now=NOW)
+    report = verified(tmp_path / "bundle")
+    assert (wish.size, report.verdict, report.last) == (size, Verdict.VERIFIED, size)
+
+
+async def test_where_nothing_is_sealed_nothing_is_exported(ledger: Ledger, tmp_path: Path):
+    with pytest.raises(NothingSealed):
+        await exported(ledger, tmp_path / "bundle")
+    assert (files(tmp_path), await ledger.head()) == ({}, 0)

@@ -21,23 +21,24 @@ At = Annotated[int, msgspec.Meta(ge=1, le=BIGGEST)]
 class NewExport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which positions are wanted, and how much of each: all that is sealed, unless it says otherwise.
 
-    ``size`` is that of the checkpoint they are taken with: the newest, unless another is named.
+    The checkpoint they are taken with is over ``covering`` at least: of such ones that which most witnesses cosigned.
     """
 
     tier: Tier
     from_: At = msgspec.field(name="from", default=1)
     to: At | None = None
-    size: At | None = None
+    covering: At = 1
 
 
 class Export(msgspec.Struct, frozen=True, kw_only=True):
-    """What may be fetched under this id, for a day."""
+    """What may be fetched under this id, for a day; ``checkpoint`` is over ``size`` events, signed and cosigned."""
 
     export_id: UUID
     tier: Tier
     from_: int = msgspec.field(name="from")
     to: int
     size: int
+    checkpoint: str
 
 
 class ExportedPerson(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,9 +69,16 @@ class KeysUnreadable(Corrupt):
     advice = "Name the secret key that wrapped them in LEDGER_PREVIOUS_SECRET_KEYS."
 
 
-def export_told(export: CommandId, event: LedgerExported) -> Export:
+def export_told(export: CommandId, event: LedgerExported, checkpoint: str) -> Export:
     """Write what somebody was given leave to take."""
-    return Export(export_id=export, tier=event.tier, from_=event.first, to=event.last, size=event.size)
+    return Export(
+        export_id=export,
+        tier=event.tier,
+        from_=event.first,
+        to=event.last,
+        size=event.size,
+        checkpoint=checkpoint,
+    )
 
 
 def person_told(person: Person) -> ExportedPerson:

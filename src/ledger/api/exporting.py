@@ -16,14 +16,16 @@ from ledger.api.call import Call
 from ledger.api.types import HttpRequest
 from ledger.command_handler import Facts, state_of
 from ledger.domain.export.commands import ExportLedger
-from ledger.domain.export.decide import EXPORT, BadExportRange, ExportNotFound, NotInExport, require_export
+from ledger.domain.export.decide import EXPORT, ExportNotFound, NotInExport, require_export
 from ledger.domain.export.events import LedgerExported, Tier
 from ledger.domain.export.state import LedgerLeft
 from ledger.domain.ids import CommandId, Position
 from ledger.identity.people import list_people
 from ledger.identity.sessions import authority, still_in
 from ledger.personal.keys import count_unreadable_with, keys_after
-from ledger.sealing.rows import last_checkpoint
+from ledger.sealing.proofs import checkpoint_over
+from ledger.sealing.rows import checkpoint_of
+from ledger.sealing.witnesses import cosigned_note
 from ledger.store.ledger import export_stream
 from ledger.store.openings import Opening, lines_of, openings
 from ledger.store.pool import reading
@@ -45,7 +47,7 @@ class ExportController(Controller):
         """Ask for positions; that is an event before anything goes. Names and keys need a fresh second factor."""
         call = Call(request)
         given, provenance = await call.json(wire.NewExport), await call.provenance()
-        size = await _size(call, given)
+        size = await _chosen(call, given)
 
         def build(facts: Facts) -> ExportLedger:
             return ExportLedger(
@@ -63,7 +65,8 @@ class ExportController(Controller):
         event = handled.events[0].event
         if not isinstance(event, LedgerExported):
             raise ExportNotFound
-        return await call.answer(wire.export_told(provenance.command_id, event), handled=handled)
+        note = await _note(call, event.size)
+        return await call.answer(wire.export_told(provenance.command_id, event, note), handled=handled)
 
     @get("/{export_id:str}/payloads", opt={"answer": Opening, "media": LINES, "also": TOO_MUCH})
     async def payloads(
@@ -101,15 +104,22 @@ class ExportController(Controller):
         return Stream(_keys(call), media_type=LINES)
 
 
-async def _size(call: Call, given: wire.NewExport) -> int:
-    """Take the size that was named, if so much is sealed, else all that is."""
+async def _chosen(call: Call, given: wire.NewExport) -> int:
+    """Choose a checkpoint that is over what is wanted: its size; 0: nothing is sealed yet."""
+    ledger, over = call.services.ledger, Position(max(given.covering, given.to or 1))
+    async with reading(ledger.pool) as conn:
+        sealed = await checkpoint_over(conn, ledger.ledger_id, over)
+    return 0 if sealed is None else sealed.size
+
+
+async def _note(call: Call, size: int) -> str:
+    """Write the checkpoint of a size, with the cosignatures that it has by now."""
     ledger = call.services.ledger
     async with reading(ledger.pool) as conn:
-        sealed = await last_checkpoint(conn, ledger.ledger_id)
-    size = 0 if sealed is None else sealed.size
-    if given.size is not None and given.size > size:
-        raise BadExportRange(first=given.from_, last=given.to or given.size, size=size)
-    return given.size or size
+        sealed = await checkpoint_of(conn, ledger.ledger_id, size)
+        if sealed is None:
+            raise ExportNotFound
+        return await cosigned_note(conn, ledger.ledger_id, sealed)
 
 
 async def _left(call: Call, export: str, tier: Tier) -> LedgerLeft:

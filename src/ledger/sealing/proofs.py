@@ -34,7 +34,7 @@ async def proof_of(ledger: Ledger, position: Position) -> str | None:
     """
     index = position - 1
     async with reading(ledger.pool) as conn:
-        sealed = await _checkpoint_over(conn, ledger.ledger_id, position)
+        sealed = await checkpoint_over(conn, ledger.ledger_id, position)
         if sealed is None or not 0 <= index < sealed.size:
             return None
         tiles = await read_tiles(conn, ledger.ledger_id, inclusion_tiles(index, sealed.size))
@@ -42,7 +42,11 @@ async def proof_of(ledger: Ledger, position: Position) -> str | None:
     return written(index, inclusion_proof(index, sealed.size, tiles), note)
 
 
-async def _checkpoint_over(conn: Connection, ledger_id: int, position: Position) -> Sealed | None:
+async def checkpoint_over(conn: Connection, ledger_id: int, position: Position) -> Sealed | None:
+    """Choose a checkpoint to hand out: of those over ``position`` the one that most witnesses cosigned lately.
+
+    Where none is cosigned, the last one, be it over ``position`` or not; ``None``: nothing is sealed yet.
+    """
     cosigned = await conn.fetchval(MOST_COSIGNED, ledger_id, position)
     found = None if cosigned is None else await checkpoint_of(conn, ledger_id, cosigned)
     return found or await last_checkpoint(conn, ledger_id)

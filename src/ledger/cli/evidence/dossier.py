@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from ledger.cli.evidence.leaves import Leaf, Seal, leaves_of, newest_seal
+from ledger.cli.evidence.leaves import Leaf, Seal, leaves_of, seal_over
 from ledger.cli.evidence.people import Participant, participants, people_in
 from ledger.cli.evidence.signatures import Sessions, Signature, sessions_of, signatures
 from ledger.domain.decider import fold
@@ -116,7 +116,7 @@ async def gather(ledger: Ledger, keyring: Keyring, decision: DecisionId, *, now:
     sessions = await _sessions(ledger, sessions_of(story.events))
     supporting = [one.registration for one in known.values() if one.registration is not None]
     async with reading(ledger.pool) as conn:
-        seal = await newest_seal(conn, ledger.ledger_id)
+        seal = await seal_over(conn, ledger.ledger_id, story.last)
     return Dossier(
         story=story,
         made_at=now,

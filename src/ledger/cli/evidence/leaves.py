@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import msgspec
 
 from ledger.domain.ids import Position
-from ledger.sealing.proofs import written
-from ledger.sealing.rows import Sealed, last_checkpoint, read_tiles
+from ledger.sealing.proofs import checkpoint_over, written
+from ledger.sealing.rows import Sealed, read_tiles
 from ledger.sealing.tree import inclusion_proof, inclusion_tiles
 from ledger.sealing.witnesses import cosigned_note
 from ledger.store.ledger import Ledger
@@ -46,9 +46,9 @@ class Seal(msgspec.Struct, frozen=True, kw_only=True):
         return self.note.partition("\n")[0]
 
 
-async def newest_seal(conn: Connection, ledger_id: int) -> Seal | None:
-    """Read the newest checkpoint; ``None``: nothing is sealed yet."""
-    sealed = await last_checkpoint(conn, ledger_id)
+async def seal_over(conn: Connection, ledger_id: int, position: Position) -> Seal | None:
+    """Choose the checkpoint to prove everything by, over ``position`` if there is one; ``None``: nothing is sealed."""
+    sealed = await checkpoint_over(conn, ledger_id, position)
     if sealed is None:
         return None
     return Seal(sealed=sealed, note=await cosigned_note(conn, ledger_id, sealed))

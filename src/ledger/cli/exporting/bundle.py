@@ -10,7 +10,7 @@ import msgspec
 
 from ledger.cli.exporting.folder import Folder, new_folder
 from ledger.cli.exporting.guide import guide
-from ledger.cli.exporting.source import ExportCutShort, Source, Wish, bundles_of
+from ledger.cli.exporting.source import ExportCutShort, Source, Wanted, Wish, bundles_of
 from ledger.cli.progress import Bar
 from ledger.domain.export.events import Tier
 from ledger.sealing.notes import checkpoint_in
@@ -35,20 +35,22 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     ledger_version: str
 
 
-async def write_bundle(source: Source, wish: Wish, note: str, target: Path, *, now: datetime) -> None:
-    """Write what ``wish`` names, under the checkpoint in ``note``, into a new folder.
+async def write_bundle(source: Source, wanted: Wanted, target: Path, *, now: datetime) -> Wish:
+    """Write what is wanted into a new folder; what that came to.
 
     Raises:
+        NothingSealed: there is nothing to write.
         FolderTaken, CannotWrite: the folder cannot be made.
         ExportCutShort: the source gave less than it said.
     """
     with new_folder(target) as folder:
-        await source.begin(wish)
-        folder.write("manifest.json", _manifest(wish, note, now))
-        folder.write("checkpoint", note.encode())
-        folder.write("VERIFY.md", guide(wish, note).encode())
+        wish = await source.begin(wanted)
+        folder.write("manifest.json", _manifest(wish, now))
+        folder.write("checkpoint", wish.note.encode())
+        folder.write("VERIFY.md", guide(wish).encode())
         with Bar("Exporting") as bar:
             await _Writing(source, wish, folder, bar).all()
+    return wish
 
 
 class _Writing:
@@ -115,10 +117,10 @@ async def _by_lines(pieces: AsyncIterator[bytes], most: int) -> AsyncIterator[by
             yield part
 
 
-def _manifest(wish: Wish, note: str, now: datetime) -> bytes:
+def _manifest(wish: Wish, now: datetime) -> bytes:
     manifest = Manifest(
         format=FORMAT,
-        origin=checkpoint_in(note).origin,
+        origin=checkpoint_in(wish.note).origin,
         size=wish.size,
         from_=wish.first,
         to=wish.last,

@@ -16,11 +16,10 @@ from ledger.cli.exporting.bundle import write_bundle
 from ledger.cli.exporting.from_database import FromDatabase
 from ledger.cli.exporting.from_service import FromService
 from ledger.cli.exporting.service import Service
-from ledger.cli.exporting.source import NothingSealed, NotSealedInTime, Source, Wish
+from ledger.cli.exporting.source import NotSealedInTime, Source, Wanted
 from ledger.cli.operating import disclosing
 from ledger.domain.export.events import Tier
 from ledger.identity.identity import utc_now
-from ledger.sealing.notes import checkpoint_in
 
 CONNECTIONS: Final = 8
 WAIT_SECONDS: Final = 60.0
@@ -54,13 +53,10 @@ async def _export(
     output: Path, tier: Tier, url: str | None, *, first: int, last: int | None, wait: bool
 ) -> str:
     async with source_at(url) as source:
-        note = await (_fresh(source) if wait else source.checkpoint())
-        if note is None:
-            raise NothingSealed
-        size = checkpoint_in(note).size
-        wish = Wish(tier=tier, first=first, last=size if last is None else last, size=size)
-        await write_bundle(source, wish, note, output, now=utc_now())
-    return f"positions {wish.first} to {wish.last} of {size}, {tier.value}"
+        covering = await _all_there_is(source) if wait else 1
+        wanted = Wanted(tier=tier, first=first, last=last, covering=covering)
+        wish = await write_bundle(source, wanted, output, now=utc_now())
+    return f"positions {wish.first} to {wish.last} of {wish.size}, {tier.value}"
 
 
 @asynccontextmanager
@@ -85,15 +81,12 @@ async def service_at(url: str | None) -> AsyncIterator[Service | None]:
         yield Service(client)
 
 
-async def _fresh(source: Source) -> str | None:
-    """Wait until all is sealed that was there when we began, at most a minute."""
+async def _all_there_is(source: Source) -> int:
+    """Wait until all is sealed that was there when we began, at most a minute; how far that is."""
     wanted, clock = await source.head(), asyncio.get_running_loop().time
     deadline = clock() + WAIT_SECONDS
-    while True:
-        note = await source.checkpoint()
-        size = 0 if note is None else checkpoint_in(note).size
-        if size >= wanted:
-            return note
+    while (size := await source.sealed()) < wanted:
         if clock() > deadline:
             raise NotSealedInTime(position=wanted, size=size)
         await asyncio.sleep(LOOK_EVERY)
+    return max(wanted, 1)

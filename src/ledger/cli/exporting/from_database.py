@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from ledger.api.export_wire import keys_told, person_told
-from ledger.cli.exporting.source import Stamp, Wish
+from ledger.cli.exporting.source import NothingSealed, Stamp, Wanted, Wish
 from ledger.cli.operating import by_operator
 from ledger.command_handler import Facts, handle
 from ledger.domain.export.commands import ExportLedger
@@ -16,6 +16,7 @@ from ledger.identity.keys import Keyring
 from ledger.identity.people import list_people
 from ledger.personal.keys import keys_after
 from ledger.sealing.entries import read_bundle
+from ledger.sealing.proofs import checkpoint_over
 from ledger.sealing.rows import last_checkpoint, read_tiles
 from ledger.sealing.tree import Tile
 from ledger.sealing.witnesses import cosigned_note
@@ -38,15 +39,15 @@ class FromDatabase:
         """Say the last position there is."""
         return await self._ledger.head()
 
-    async def checkpoint(self) -> str | None:
-        """Give the newest checkpoint."""
+    async def sealed(self) -> int:
+        """Say how far the ledger is sealed."""
         async with reading(self._ledger.pool) as conn:
             sealed = await last_checkpoint(conn, self._ledger.ledger_id)
-            return None if sealed is None else await cosigned_note(conn, self._ledger.ledger_id, sealed)
+        return 0 if sealed is None else sealed.size
 
-    async def begin(self, wish: Wish) -> None:
+    async def begin(self, wanted: Wanted) -> Wish:
         """Append the event, as the operator of the machine."""
-        provenance = by_operator()
+        wish, provenance = await self._wish(wanted), by_operator()
 
         def build(facts: Facts) -> ExportLedger:
             return _command(wish, facts.now)
@@ -58,6 +59,22 @@ class FromDatabase:
             build,
             clock=utc_now,
             provenance=provenance,
+        )
+        return wish
+
+    async def _wish(self, wanted: Wanted) -> Wish:
+        over = Position(max(wanted.covering, wanted.last or 1))
+        async with reading(self._ledger.pool) as conn:
+            sealed = await checkpoint_over(conn, self._ledger.ledger_id, over)
+            if sealed is None:
+                raise NothingSealed
+            note = await cosigned_note(conn, self._ledger.ledger_id, sealed)
+        return Wish(
+            tier=wanted.tier,
+            first=wanted.first,
+            last=sealed.size if wanted.last is None else wanted.last,
+            size=sealed.size,
+            note=note,
         )
 
     async def tiles(self, tiles: Sequence[Tile]) -> AsyncIterator[tuple[Tile, bytes]]:

@@ -8,7 +8,8 @@ import msgspec
 
 from ledger.api.export_wire import Export, NewExport
 from ledger.cli.exporting.service import Service, ServiceAway
-from ledger.cli.exporting.source import Stamp, Wish
+from ledger.cli.exporting.source import Stamp, Wanted, Wish
+from ledger.sealing.notes import checkpoint_in
 from ledger.sealing.tree import Tile, entries_path, tile_path
 
 AT_ONCE: Final = 8
@@ -33,16 +34,17 @@ class FromService:
         told = await self._service.get("/health/projections")
         return max((one.head for one in msgspec.json.decode(told, type=list[_Head])), default=0)
 
-    async def checkpoint(self) -> str | None:
-        """Fetch the newest checkpoint."""
+    async def sealed(self) -> int:
+        """Say how far the ledger is sealed."""
         note = await self._service.get_if_any("/tlog/checkpoint")
-        return None if note is None else note.decode()
+        return 0 if note is None else checkpoint_in(note.decode()).size
 
-    async def begin(self, wish: Wish) -> None:
+    async def begin(self, wanted: Wanted) -> Wish:
         """Ask for it; the service writes that down."""
-        asked = NewExport(tier=wish.tier, from_=wish.first, to=wish.last, size=wish.size)
+        asked = NewExport(tier=wanted.tier, from_=wanted.first, to=wanted.last, covering=wanted.covering)
         told = msgspec.json.decode(await self._service.post("/api/audit/exports", asked), type=Export)
         self._export = f"/api/audit/exports/{told.export_id}"
+        return Wish(tier=told.tier, first=told.from_, last=told.to, size=told.size, note=told.checkpoint)
 
     async def tiles(self, tiles: Sequence[Tile]) -> AsyncIterator[tuple[Tile, bytes]]:
         """Fetch tiles."""

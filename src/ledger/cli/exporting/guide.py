@@ -93,14 +93,14 @@ WORDS: Final = {
 }
 
 
-def guide(wish: Wish, note: str) -> str:
+def guide(wish: Wish) -> str:
     """Write how to verify a bundle."""
     has_payloads, is_disclosed = wish.tier is not Tier.ENVELOPE, wish.tier is Tier.DISCLOSED
     return GUIDE.format(
         first=wish.first,
         last=wish.last,
         size=wish.size,
-        origin=checkpoint_in(note).origin,
+        origin=checkpoint_in(wish.note).origin,
         tier=WORDS[wish.tier],
         payloads=PAYLOADS if has_payloads else "",
         disclosed=DISCLOSED if is_disclosed else "",

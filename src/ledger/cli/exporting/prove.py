@@ -17,7 +17,7 @@ from ledger.sealing.entries import read_bundle
 from ledger.sealing.notes import checkpoint_in
 from ledger.sealing.proofs import proof_of
 from ledger.sealing.tree import FULL_WIDTH, Tile, entries_path
-from ledger.store.leaves import locate
+from ledger.store.excerpts import locate
 from ledger.store.ledger import Ledger
 from ledger.store.pool import reading
 from ledger.verifier.entries import split_entries

@@ -37,13 +37,23 @@ class ExportCutShort(LedgerError):
     advice = "Nothing is left of it: try again."
 
 
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which positions are asked for, to the end if ``last`` is ``None``; the checkpoint is over ``covering`` at least."""
+
+    tier: Tier
+    first: int = 1
+    last: int | None = None
+    covering: int = 1
+
+
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """Which positions are taken, of a tree of ``size`` leaves, and how much of each."""
+    """Which positions are taken, of a tree of ``size`` leaves, and how much of each; ``note`` is its checkpoint."""
 
     tier: Tier
     first: int
     last: int
     size: int
+    note: str
 
 
 class Stamp(msgspec.Struct, frozen=True):
@@ -59,11 +69,15 @@ class Source(Protocol):
     async def head(self) -> int:
         """Say the last position there is, sealed or not."""
 
-    async def checkpoint(self) -> str | None:
-        """Give the newest checkpoint with all its signatures; ``None``: nothing is sealed yet."""
+    async def sealed(self) -> int:
+        """Say how far the ledger is sealed."""
 
-    async def begin(self, wish: Wish) -> None:
-        """Write the export down, before anything leaves."""
+    async def begin(self, wanted: Wanted) -> Wish:
+        """Choose a checkpoint and write the export down, before anything leaves.
+
+        Raises:
+            NothingSealed: there is no checkpoint.
+        """
 
     def tiles(self, tiles: Sequence[Tile]) -> AsyncIterator[tuple[Tile, bytes]]:
         """Give tiles, in this order."""
