@@ -20,6 +20,7 @@ from ledger.projections.reports import report
 from ledger.projections.views import directory, statistics, timers
 from ledger.sealing import gauges as sealing_gauges
 from ledger.sealing import witness_gauges
+from ledger.sealing.timestamps import newest_by_authority
 from ledger.sealing.witnesses import Witnessed, witnessed
 from ledger.store.ledger import Ledger
 from ledger.store.migrate import Migration, MigrationChanged, all_migrations, pending
@@ -211,10 +212,14 @@ async def _measure_notary(services: Services) -> None:
 
 
 async def _measure_witnesses(services: Services) -> None:
-    """Measure how far the log is witnessed, or leave it as it was last."""
+    """Measure how far the log is witnessed and stamped, or leave it as it was last."""
     found = await _witnessed(services)
     if found is not None:
         witness_gauges.measure(found, services.clock())
+    with suppress(Unavailable, asyncpg.PostgresError):
+        async with reading(services.ledger.pool) as conn:
+            stamps = await newest_by_authority(conn, services.ledger.ledger_id)
+        witness_gauges.measure_stamps(stamps, services.clock())
 
 
 async def _degraded(services: Services) -> tuple[str, ...]:

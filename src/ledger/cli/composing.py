@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import Final, Literal, TypeAlias
 
 import structlog
@@ -36,6 +37,7 @@ from ledger.reactions import (
 )
 from ledger.reactions.webhook_sending import Courier
 from ledger.sealing.receipts import Receipts
+from ledger.sealing.stamping import Stamping
 from ledger.sealing.witnessing import Rounds
 from ledger.settings import Settings
 from ledger.store.event_types import EVENT_TYPES
@@ -216,6 +218,12 @@ def _attesting(
     if watch is not None:
         interval = settings.witness_interval
         yield "witnesses", Rounds(ledger, watch, sealed, services.clock, interval=interval).run_forever
+    if settings.timestamp_url is not None:
+        every = timedelta(seconds=settings.timestamp_interval)
+        yield (
+            "timestamps",
+            Stamping(ledger, settings.timestamp_url, services.clock, interval=every).run_forever,
+        )
 
 
 async def _stop(services: Services) -> None:

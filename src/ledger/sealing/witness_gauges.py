@@ -1,9 +1,12 @@
-"""The measures of witnesses, taken from the database whenever somebody asks."""
+"""The measures of witnesses and time stamps, taken from the database whenever somebody asks."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from opentelemetry import metrics
 
+from ledger.sealing.timestamps import Stamped
 from ledger.sealing.witnesses import Witnessed
 
 _meter = metrics.get_meter("ledger.witnesses")
@@ -26,6 +29,20 @@ _quorum_size = _meter.create_gauge(
 _waiting = _meter.create_gauge(
     "ledger_witness_quorum_wait", unit="s", description="For how long checkpoints have waited for a quorum"
 )
+_stamped_size = _meter.create_gauge(
+    "ledger_timestamp_last_size", description="Size of the newest checkpoint that an authority stamped"
+)
+_stamped_age = _meter.create_gauge(
+    "ledger_timestamp_last_age", unit="s", description="How long ago it did, by its own clock"
+)
+
+
+def measure_stamps(found: Mapping[str, Stamped], now: datetime) -> None:
+    """Set the gauges of authorities, which are told by host: an address may hold what is nobody's business."""
+    for address, stamped in found.items():
+        labels = {"authority": urlsplit(address).hostname or ""}
+        _stamped_size.set(stamped.size, labels)
+        _stamped_age.set((now - stamped.stamped_at).total_seconds(), labels)
 
 
 def measure(found: Witnessed, now: datetime) -> None:
