@@ -1,9 +1,11 @@
 """The static surface: whoever trusts nobody fetches the log with its checkpoint and computes everything anew."""
 
+import asyncio
 import gzip
 from base64 import b64decode
 from collections.abc import Iterator
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +18,16 @@ from ledger.domain.reading.decide import READING
 from ledger.domain.reading.events import Extent, Query
 from ledger.sealing.notary import default_origin
 from ledger.sealing.rows import Sealed
-from ledger.sealing.tree import Tile, entries_path, leaf_hash, root, tile_path, tiles_of
+from ledger.sealing.tree import (
+    Tile,
+    consistency_proof,
+    consistency_tiles,
+    entries_path,
+    leaf_hash,
+    root,
+    tile_path,
+    tiles_of,
+)
 from ledger.store.history import read_page
 from ledger.store.streams import recorded
 from tests.api.answers import assert_refused, raw, together, wrong_fields
@@ -41,8 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def sealed(desk: Desk, folder: Path) -> Sealed:
     """A log of a few hundred events under a checkpoint, one event that is under none, and an auditor."""
     await desk.seat("olga", "auditor")
-    for number in range(MANY):
-        await desk.ask(f"sealed-{number}")
+    await asyncio.gather(*(desk.ask(f"sealed-{number}") for number in range(MANY)))
     found = await sealed_in(desk.api.ledger, folder)
     await desk.ask("not-sealed")
     return found
@@ -313,6 +323,40 @@ async def test_the_tiles_of_an_older_checkpoint_stay_when_the_log_grows(
     tiles = {tile: (await fetch(desk, tile_path(tile))).content for tile in tiles_of(sealed.size)}
 
     assert root(sealed.size, tiles) == sealed.root
+
+
+@together
+async def test_each_checkpoint_continues_the_one_before_by_the_tiles_alone(
+    desk: Desk, sealed: Sealed, folder: Path
+) -> None:
+    await desk.ask("one-more")
+    await sealed_in(desk.api.ledger, folder)
+    listed = (await fetch(desk, "checkpoints")).json()["checkpoints"]
+    vkeys = vkeys_in(desk.api.ledger, folder)
+    assert len(listed) > 1
+
+    for older, newer in pairwise(listed):
+        wanted = consistency_tiles(older["size"], newer["size"])
+        tiles = {tile: (await fetch(desk, tile_path(tile))).content for tile in wanted}
+        proof = list(consistency_proof(older["size"], newer["size"], tiles))
+
+        referee.checkpoint_verify_consistency(older["note"], newer["note"], vkeys, proof)
+        with pytest.raises(referee.VerifyError):
+            referee.checkpoint_verify_consistency(older["note"], newer["note"], vkeys, proof[:-1])
+
+
+@together
+async def test_a_referee_refuses_a_checkpoint_with_any_character_changed(
+    desk: Desk, sealed: Sealed, folder: Path
+) -> None:
+    note = (await fetch(desk, "checkpoint")).text
+    vkeys = vkeys_in(desk.api.ledger, folder)
+    referee.checkpoint_verify(note, vkeys)
+
+    for at, character in enumerate(note.removesuffix("\n")):
+        changed = note[:at] + ("x" if character != "x" else "y") + note[at + 1 :]
+        with pytest.raises(referee.VerifyError):
+            referee.checkpoint_verify(changed, vkeys)
 
 
 async def test_before_anything_is_sealed_there_is_nothing_and_it_says_so(api: Api) -> None:

@@ -1,7 +1,7 @@
 """Receipts: whoever has just written an event waits, within bounds, until it is sealed, and is given the proof.
 
 Theory. Whatever process seals, the database tells all of them when it has. Nobody sleeps: each ring makes one of those
-who wait look how far the log is sealed, for all of them. A ring that is lost costs a receipt, not an event.
+who wait look how far the log is sealed, for all of them. A ring that is lost delays a receipt, nothing else.
 """
 
 import asyncio
@@ -21,9 +21,9 @@ MOST_WAITING: Final = 1_000
 class Receipts:
     """How far the log is sealed, for everybody in this process who waits for it."""
 
-    def __init__(self, ledger: Ledger, notary: Notary) -> None:
-        """Listen to the bell of ``notary``."""
-        self._ledger, self._notary = ledger, notary
+    def __init__(self, ledger: Ledger, notary: Notary, *, most_waiting: int = MOST_WAITING) -> None:
+        """Listen to the bell of ``notary``; let at most so many wait at once."""
+        self._ledger, self._notary, self._most_waiting = ledger, notary, most_waiting
         self._bell = notary.sealed
         self._sealed, self._looked = START, -1
         self._looking = asyncio.Lock()
@@ -39,15 +39,15 @@ class Receipts:
             TileMissing: the log's tree is not whole.
         """
         deadline = time.monotonic() + seconds
-        while True:
-            rings = self._bell.rings()
-            if await self._sealed_after(rings) >= position:
-                return await proof_of(self._ledger, position)
+        rings = self._bell.rings()
+        while await self._sealed_after(rings) < position:
             if not await self._heard(rings, deadline - time.monotonic()):
-                return None
+                break
+            rings = self._bell.rings()
+        return await proof_of(self._ledger, position)  # which looks for itself, whatever was heard
 
     async def _heard(self, rings: int, seconds: float) -> bool:
-        if seconds <= 0 or self._notary.halt is not None or self._waiting >= MOST_WAITING:
+        if seconds <= 0 or self._notary.halt is not None or self._waiting >= self._most_waiting:
             return False
         self._waiting += 1
         try:
