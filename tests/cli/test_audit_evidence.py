@@ -29,6 +29,7 @@ from ledger.identity.identity import SUBJECT_KEY_PURPOSE
 from ledger.identity.keys import Keyring
 from ledger.sealing.tree import leaf_hash
 from ledger.store.codec import decode
+from ledger.store.evidence import erase
 from ledger.verifier.policy import PolicyMalformed, parse_policy
 from ledger.verifier.proofs import check_proof, parse_proof
 from tests.api.answers import decide, submit
@@ -258,6 +259,20 @@ async def test_files_are_checked_against_the_log(desk: Desk, tmp_path: Path):
     assert "NOT what was attached" in page_in(wrong)
     async with desk.api.ledger.pool.acquire() as conn:
         await conn.execute("update work.evidence_chunks set content = 'seen'")
+
+
+@together
+async def test_a_file_that_was_erased_is_told_to_be(desk: Desk, tmp_path: Path):
+    await submit(desk.api, desk.people["engine"].headers, "TELLS")
+    path, headers = f"{DECISIONS}/TELLS/evidence?name=who.txt", {**desk.people["ana"].headers}
+    headers["Content-Type"] = "text/plain"
+    assert (await desk.api.client.post(path, headers=headers, content=b"ann")).status_code == 200
+    async with desk.api.ledger.pool.acquire() as conn:
+        stream = desk.stream("TELLS")
+        assert await erase(conn, desk.api.ledger.ledger_id, [stream], NOW) == 1
+    folder = await folder_of(desk, "TELLS", tmp_path / "tells")
+    assert "erased, with the personal data that it told of" in page_in(folder)
+    assert not (folder / "files").exists()
 
 
 @together

@@ -21,6 +21,7 @@ class Standing(StrEnum):
 
     AS_ATTACHED = "as attached: its SHA-256 is the one in the log"
     DAMAGED = "NOT what was attached: its SHA-256 is another one than in the log"
+    ERASED = "erased, with the personal data that it told of; the log proves what it was"
     GONE = "not there any more; the log proves what it was"
 
 
@@ -34,7 +35,14 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
 
 async def write_files(ledger: Ledger, attached: list[EvidenceAttached], folder: Folder) -> list[File]:
     """Write files, one after the other, at constant memory."""
-    return [await _write(ledger, number, event, folder) for number, event in enumerate(attached, 1)]
+    ids = [event.evidence for event in attached]
+    erased = await evidence.erased_of(ledger.pool, ledger.ledger_id, ids)
+    return [
+        File(event=event, path=None, standing=Standing.ERASED)
+        if event.evidence in erased
+        else await _write(ledger, number, event, folder)
+        for number, event in enumerate(attached, 1)
+    ]
 
 
 async def _write(ledger: Ledger, number: int, event: EvidenceAttached, folder: Folder) -> File:

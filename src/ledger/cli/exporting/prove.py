@@ -22,6 +22,7 @@ from ledger.store.ledger import Ledger
 from ledger.store.pool import reading
 from ledger.verifier.entries import split_entries
 from ledger.verifier.proofs import parse_proof
+from ledger.verifier.verdict import Unverified
 
 ENTRY: Final = ".json"
 
@@ -47,6 +48,16 @@ class NotSealedYet(LedgerError):
 
     code = "not-sealed-yet"
     advice = "It is within a second while the notary seals; 'ledger notary status' says what keeps it."
+
+
+class ProofUnusable(LedgerError):
+    """What the service gave is no proof.
+
+    Context: the ``reason``.
+    """
+
+    code = "proof-unusable"
+    advice = "Make sure that --url leads to a decision ledger."
 
 
 class FileTaken(LedgerError):
@@ -105,7 +116,7 @@ def _event_id(text: str) -> UUID:
 async def _prove(event: UUID, url: str | None) -> Proven:
     async with service_at(url) as service:
         if service is not None:
-            return await _from_service(service, event)
+            return await from_the_service(service, event)
     async with overseeing() as ledger:
         return await from_database(ledger, event)
 
@@ -130,12 +141,21 @@ async def from_database(ledger: Ledger, event: UUID) -> Proven:
     return _proven(found.position, entries, tile, proof)
 
 
-async def _from_service(service: Service, event: UUID) -> Proven:
-    proof = (await service.get(f"/api/audit/events/{event}/proof")).decode()
-    index, size = parse_proof(proof.encode()).index, checkpoint_size(proof)
-    tile = _tile(index, size)
-    entries = await service.get(f"/tlog/{entries_path(tile.index, tile.width)}")
-    return _proven(index + 1, entries, tile, proof)
+async def from_the_service(service: Service, event: UUID) -> Proven:
+    """Prove an event by what a running service gives out; nothing of it is believed here.
+
+    Raises:
+        ServiceRefused: it knows no such event, or it is not sealed yet.
+        ProofUnusable: what it gave is no proof.
+    """
+    proof = await service.get(f"/api/audit/events/{event}/proof")
+    try:
+        claim = parse_proof(proof)
+        tile = _tile(claim.index, claim.checkpoint.size)
+        entries = await service.get(f"/tlog/{entries_path(tile.index, tile.width)}")
+        return _proven(claim.index + 1, entries, tile, proof.decode())
+    except Unverified as wrong:
+        raise ProofUnusable(reason=wrong.title()) from wrong
 
 
 def checkpoint_size(proof: str) -> int:
