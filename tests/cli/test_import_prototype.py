@@ -233,6 +233,7 @@ def test_a_bad_record_is_told_with_its_place_and_the_rest_goes_in(installed, imp
             a_decision("a/b"),
             a_decision("CANDI-5", colour="red"),
             a_decision("CANDI-1", priority="low"),
+            a_decision("CANDI-6", iocs=["⟦sealed:v1:"]),
         ],
         responses=[
             an_answer("CANDI-9"),
@@ -248,7 +249,7 @@ def test_a_bad_record_is_told_with_its_place_and_the_rest_goes_in(installed, imp
     assert (exit_code, report["proven"]) == (2, True)
     assert counts(report) == {
         "users": (1, 0, 0, 4),
-        "decisions": (1, 0, 0, 6),
+        "decisions": (1, 0, 0, 7),
         "responses": (1, 0, 0, 5),
         "audit_log": (0, 0, 0, 1),
     }
@@ -260,6 +261,7 @@ def test_a_bad_record_is_told_with_its_place_and_the_rest_goes_in(installed, imp
     assert "lies outside the years 1970 to 2199" in told["/decisions/3"]
     assert "unknown field `colour`" in told["/decisions/5"]
     assert told["/decisions/6"] == "the dump has another one of this name before it"
+    assert told["/decisions/7"] == "it holds what looks like sealed text"
     assert told["/responses/0"] == "it answers no decision that is in the ledger"
     assert told["/responses/1"] == "decided_at is no time: 'soon'"
     assert told["/responses/3"] == "the decision has been made already"

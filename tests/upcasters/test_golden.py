@@ -10,6 +10,7 @@ from ledger.command_handler import state_of
 from ledger.domain.decider import fold
 from ledger.domain.event import type_name
 from ledger.domain.ids import NO_EVENTS, EventId, Position, StreamName
+from ledger.personal.tokens import Form, SubjectKey, seal
 from ledger.projections.catalog import ALL
 from ledger.store.appends import Append, NewEvent
 from ledger.store.codec import encode, read
@@ -157,3 +158,35 @@ def test_every_event_type_and_every_version_that_can_be_read_has_its_golden_file
     readable = {(name, event.schema_version) for name, event in TYPES.items()} | CHAIN.keys()
 
     assert set(FILES) == readable
+
+
+SAID = ("notes", "reason", "text", "question", "answer", "details", "forensic_summary", "source_ip")
+"""Fields of events and items that may hold sealed text."""
+
+
+def with_tokens(value, found):
+    """A JSON value whose free texts are tokens; each is written down."""
+    if isinstance(value, list):
+        return [with_tokens(inner, found) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    changed = {}
+    for key, inner in value.items():
+        if key in ("policy", "terms"):
+            changed[key] = inner
+        elif key in SAID and isinstance(inner, str):
+            changed[key] = seal(SubjectKey.new(), EventId(uuid4()), key, Form.TEXT, inner)
+            found.append(changed[key])
+        else:
+            changed[key] = with_tokens(inner, found)
+    return changed
+
+
+@pytest.mark.parametrize(("name", "version"), FILES)
+def test_sealed_text_is_carried_to_the_newest_version_unopened(name, version):
+    tokens = []
+    stored = msgspec.json.encode(with_tokens(msgspec.json.decode(GOLDEN.stored(name, version)), tokens))
+
+    read_today = encode(read((TYPES[name],), name, version, stored).event).decode()
+
+    assert all(token in read_today for token in tokens)

@@ -10,6 +10,7 @@ from ledger.domain.decision.events import Priority
 from ledger.domain.errors import Invalid
 from ledger.domain.terms import Action
 from ledger.identity.people import is_storable
+from ledger.personal.tokens import MARK
 
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -141,10 +142,13 @@ def _records(section: str, raws: list[msgspec.Raw], shape: type[R]) -> Iterator[
         place = f"/{section}/{number}"
         try:
             record = msgspec.json.decode(raw, type=shape)
-            if not all(is_storable(text) for text in texts_in(msgspec.json.decode(raw))):
+            texts = list(texts_in(msgspec.json.decode(raw)))
+            if not all(map(is_storable, texts)):
                 yield Bad(place=place, reason="it holds a character that cannot be stored")
-                continue
-            yield Good(place=place, record=record)
+            elif any(MARK in text for text in texts):
+                yield Bad(place=place, reason="it holds what looks like sealed text")
+            else:
+                yield Good(place=place, record=record)
         except (msgspec.MsgspecError, ValueError, RecursionError) as reason:
             yield Bad(place=place, reason=str(reason))
 
