@@ -32,6 +32,7 @@ PUBLIC: Final = {
     "WS /ws/{username}",
     "GET /tlog/checkpoint",
     "GET /tlog/checkpoints",
+    "GET /tlog/timestamps",
     "GET /tlog/tile/{path}",
 }
 """The whole list of what answers without a session; 2fa/* and WS read their token themselves."""

@@ -42,6 +42,7 @@ from ledger.api.sessions import SessionController
 from ledger.api.statistics import StatisticsController
 from ledger.api.stream import stream
 from ledger.api.talk import TalkController
+from ledger.api.timestamps import TimestampController
 from ledger.api.tlog import TlogController, event_proof
 from ledger.api.verdicts import VerdictController
 from ledger.api.webhooks import WebhookController
@@ -73,6 +74,7 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     WebhookController,
     ErasureController,
     TlogController,
+    TimestampController,
     event_proof,
     ExportController,
     HistoryController,

@@ -118,6 +118,7 @@ PERMISSIONS: Final[Mapping[str, frozenset[Role] | None]] = {
     "GET /admin/notary/status": OVERSEERS,
     "GET /tlog/checkpoint": PUBLIC,
     "GET /tlog/checkpoints": PUBLIC,
+    "GET /tlog/timestamps": PUBLIC,
     "GET /tlog/tile/{path}": PUBLIC,
     "GET /tlog/tile/entries/{path}": OVERSEERS,
     "GET /tlog/proof/{leaf_index}": OVERSEERS,

@@ -75,8 +75,9 @@ class _Writing:
         if self._wish.tier is Tier.DISCLOSED:
             await self._lines("disclosed/people.ndjson.gz", self._source.people())
             await self._lines("disclosed/keys.ndjson.gz", self._source.keys())
-        for stamp in await self._source.stamps(self._wish.size):
+        for stamp in await self._source.stamps(self._wish):
             self._folder.write(f"timestamps/{stamp.size}.tsr", stamp.token)
+            self._folder.write(f"timestamps/{stamp.size}.checkpoint", stamp.note.encode())
 
     async def _payloads(self) -> None:
         """Begin another file behind every 65,536 lines, wherever the pieces that come are cut."""

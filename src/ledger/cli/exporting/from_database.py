@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from ledger.api.export_wire import keys_told, person_told
-from ledger.cli.exporting.source import NothingSealed, Stamp, Wanted, Wish
+from ledger.cli.exporting.source import NothingSealed, Stamp, Wanted, Wish, telling
 from ledger.cli.operating import by_operator
 from ledger.command_handler import Facts, handle
 from ledger.domain.export.commands import ExportLedger
@@ -18,6 +18,7 @@ from ledger.personal.keys import keys_after
 from ledger.sealing.entries import read_bundle
 from ledger.sealing.proofs import checkpoint_over
 from ledger.sealing.rows import last_checkpoint, read_tiles
+from ledger.sealing.timestamps import timestamps_upto
 from ledger.sealing.tree import Tile
 from ledger.sealing.witnesses import cosigned_note
 from ledger.store.ledger import Ledger, export_stream
@@ -117,10 +118,15 @@ class FromDatabase:
             yield lines_of(keys_told(page))
             after = page[-1].key_id
 
-    async def stamps(self, size: int) -> Sequence[Stamp]:
-        """Read timestamps."""
-        del size
-        return ()
+    async def stamps(self, wish: Wish) -> Sequence[Stamp]:
+        """Read time stamps."""
+        found: list[Stamp] = []
+        async with reading(self._ledger.pool) as conn:
+            after = wish.first - 1
+            while page := await timestamps_upto(conn, self._ledger.ledger_id, wish.size, after=after):
+                found += (Stamp(stamp.size, stamp.note, stamp.token) for stamp in page)
+                after = page[-1].size
+        return list(telling(found, wish))
 
 
 def _command(wish: Wish, now: datetime) -> ExportLedger:

@@ -7,8 +7,9 @@ from typing import Final
 import msgspec
 
 from ledger.api.export_wire import Export, NewExport
+from ledger.api.timestamps import TimestampPage
 from ledger.cli.exporting.service import Service, ServiceAway
-from ledger.cli.exporting.source import Stamp, Wanted, Wish
+from ledger.cli.exporting.source import Stamp, Wanted, Wish, telling
 from ledger.sealing.notes import checkpoint_in
 from ledger.sealing.tree import Tile, entries_path, tile_path
 
@@ -84,10 +85,16 @@ class FromService:
         async for piece in self._service.lines(f"{self._export}/keys"):
             yield piece
 
-    async def stamps(self, size: int) -> Sequence[Stamp]:
-        """Fetch timestamps."""
-        del size
-        return ()
+    async def stamps(self, wish: Wish) -> Sequence[Stamp]:
+        """Fetch time stamps."""
+        found: list[Stamp] = []
+        first: int | None = wish.first
+        while first is not None and first <= wish.size:
+            told = await self._service.get(f"/tlog/timestamps?from={first}&limit=100")
+            page = msgspec.json.decode(told, type=TimestampPage)
+            found += (Stamp(stamp.size, stamp.note, stamp.token) for stamp in page.timestamps)
+            first = page.next
+        return list(telling(found, wish))
 
     async def _fetch(self, paths: Sequence[str]) -> AsyncIterator[tuple[int, bytes]]:
         """Fetch static files, a few at the same time."""

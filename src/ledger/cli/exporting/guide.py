@@ -83,8 +83,9 @@ DISCLOSED: Final = """
    that no other key can open it to something else. A key that is missing was erased.
 """
 STAMPS: Final = """
-If there is a folder `timestamps`: each file there is the answer of a time-stamping authority (RFC 3161) about the
-checkpoint of the size in its name; `openssl ts -reply -text -in FILE` shows it.
+If there is a folder `timestamps`: each `.tsr` there is the answer of a time-stamping authority (RFC 3161) about the
+`.checkpoint` beside it, which has to be one of this tree. `openssl ts -reply -text -in FILE` shows it, and
+`openssl ts -verify -data SIZE.checkpoint -in SIZE.tsr -CAfile authority.pem` verifies it; so does the tool with `--tsa`.
 """
 WORDS: Final = {
     Tier.ENVELOPE: "envelopes alone: when, by whom, of which kind, and hashes of the content",

@@ -1,6 +1,6 @@
 """Where a bundle comes from: the database, or a running service; both give the same bytes."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -57,9 +57,10 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stamp(msgspec.Struct, frozen=True):
-    """What a time-stamping authority answered about the checkpoint of this size (RFC 3161)."""
+    """What a time-stamping authority answered about this checkpoint, as the log alone signed it (RFC 3161)."""
 
     size: int
+    note: str
     token: bytes
 
 
@@ -94,11 +95,20 @@ class Source(Protocol):
     def keys(self) -> AsyncIterator[bytes]:
         """Give the lines that hold the keys of data subjects, whole ones."""
 
-    async def stamps(self, size: int) -> Sequence[Stamp]:
-        """Give the timestamps of checkpoints up to this size."""
+    async def stamps(self, wish: Wish) -> Sequence[Stamp]:
+        """Give the time stamps that say something of what is wanted, one a checkpoint."""
 
 
 def bundles_of(wish: Wish) -> list[Tile]:
     """Name the bundles of entries that cover what is wanted: whole ones, as wide as the tree has them."""
     indexes = range((wish.first - 1) // FULL_WIDTH, (wish.last - 1) // FULL_WIDTH + 1)
     return [Tile(0, index, min(FULL_WIDTH, wish.size - index * FULL_WIDTH)) for index in indexes]
+
+
+def telling(stamps: Iterable[Stamp], wish: Wish) -> Iterator[Stamp]:
+    """Choose, of the time stamps of a ledger in their order, those of what is wanted: the first over all of it ends them."""
+    size = 0
+    for stamp in stamps:
+        if wish.first <= stamp.size <= wish.size and size < min(stamp.size, wish.last):
+            size = stamp.size
+            yield stamp
