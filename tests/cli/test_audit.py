@@ -21,6 +21,7 @@ from tests.support.bundles import (
     policy,
     seal,
 )
+from tests.support.databases import Database
 from tests.support.noting import Signatory
 from tests.support.proofs import proof_text
 
@@ -204,3 +205,11 @@ def test_a_proof_by_another_log_is_not_accepted(proof: Path, tmp_path: Path):
 def test_moments_are_written_for_people():
     assert moment(SEEN_AT) == "2026-09-21 14:13:20 UTC"
     assert moment(2**62) == f"second {2**62}"
+
+
+def test_rows_are_verified_beside_the_service_and_what_nobody_sealed_is_said(
+    installed: Database, capsys: pytest.CaptureFixture[str]
+):
+    assert verify(database=True) == 5
+
+    assert "missing: a checkpoint: nothing was sealed yet" in capsys.readouterr().out

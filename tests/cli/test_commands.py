@@ -55,6 +55,9 @@ def test_help_names_every_command_and_is_quick():
         ("key", "revoke"),
         ("import",),
         ("doctor",),
+        ("audit", "verify"),
+        ("audit", "check"),
+        ("audit", "monitor"),
     ],
 )
 def test_every_command_has_help_for_people(asked: tuple[str, ...]):
