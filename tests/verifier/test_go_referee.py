@@ -1,12 +1,25 @@
 """The code of Go's checksum database accepts honest bundles, and refuses every change of what it reads."""
 
+import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from ledger.cli.exporting.bundle import write_bundle
+from ledger.cli.exporting.from_database import FromDatabase
+from ledger.cli.exporting.source import Wanted
+from ledger.domain.export.events import Tier
+from ledger.identity.identity import SUBJECT_KEY_PURPOSE
+from ledger.identity.keys import Keyring
+from ledger.store.ledger import Ledger
+from ledger.verifier.bundle import Asked, verify_bundle
+from ledger.verifier.policy import parse_policy
+from ledger.verifier.verdict import Verdict
 from tests.support.bundles import THE_LOG, WITNESSES, Bundle, changed, checkpoint, hashes_of, on, seal
 from tests.support.noting import Signatory
 from tests.support.referee import Referee, built
+from tests.support.sealing import append_some, keyring_in, sealed_in
 
 HISTORY = seal(on(*"abcabbcadeab"))
 LONG = seal(on(*("abcabbcadeab" * 55)))
@@ -57,6 +70,27 @@ def test_it_refuses_what_is_cut_short_or_too_long(name: str, go: Referee, bundle
         changed(bundle / name, change)
         assert not go.accepts(bundle, THE_LOG.vkey)
         (bundle / name).write_bytes(honest)
+
+
+async def test_it_accepts_what_the_service_exports_and_so_does_sha256sum(
+    go: Referee, ledger: Ledger, tmp_path: Path
+):
+    await append_some(ledger, 300)
+    await sealed_in(ledger, tmp_path)
+    (signer,) = keyring_in(ledger, tmp_path).signers()
+    source = FromDatabase(ledger, Keyring(["a key for tests that is long enough"], SUBJECT_KEY_PURPOSE))
+    wanted = Wanted(tier=Tier.DISCLOSED, first=1, last=300)
+    await write_bundle(source, wanted, tmp_path / "bundle", now=datetime.now(UTC))
+
+    assert go.accepts(tmp_path / "bundle", signer.vkey)
+    assert sums_hold(tmp_path / "bundle")
+    policy = parse_policy(f"log {signer.vkey}\nquorum none\n".encode())
+    assert verify_bundle(tmp_path / "bundle", Asked(policy=policy, now=0)).verdict is Verdict.VERIFIED
+
+
+def sums_hold(folder: Path) -> bool:
+    command = ["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"]
+    return subprocess.run(command, cwd=folder, check=False).returncode == 0
 
 
 def accepted_flips(go: Referee, bundle: Path, name: str, *, step: int) -> list[int]:
