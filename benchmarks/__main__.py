@@ -20,6 +20,7 @@ from benchmarks.progress import Progress
 from benchmarks.result import Part, Report
 from benchmarks.scale import FULL, QUICK, Scale
 from benchmarks.scenarios import (
+    auditing,
     batching,
     flood,
     growth,
@@ -52,6 +53,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "pulling": pulling.measure,
     "rebuilding": rebuilding.measure,
     "sealing": sealing.measure,
+    "auditing": auditing.measure,
     "http": http.measure,
     "flood": flood.measure,
     "waiting": waiting.measure,

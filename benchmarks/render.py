@@ -22,6 +22,8 @@ TITLES: Final = {
     "visibility": "From commit to visible",
     "pulling": "Pulling the next item",
     "rebuilding": "Rebuilding",
+    "sealing": "Sealing",
+    "auditing": "Exporting and verifying",
     "http": "Over HTTP",
     "flood": "A flood of logins",
     "waiting": "Waiting for an answer",

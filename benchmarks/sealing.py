@@ -41,10 +41,14 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     peak_bytes: int
 
 
+def keyring_of(folder: Path) -> Keyring:
+    """Say where the key of this measurement is."""
+    return Keyring(ORIGIN, folder)
+
+
 def sealer_of(ledger: Ledger, folder: Path) -> Sealer:
     """Prepare to seal as the service does, with a key and a guard of this measurement's own."""
-    guard = FileGuard(folder / GUARD_FILE)
-    return Sealer(ledger, Keyring(ORIGIN, folder), guard, lambda: datetime.now(UTC))
+    return Sealer(ledger, keyring_of(folder), FileGuard(folder / GUARD_FILE), lambda: datetime.now(UTC))
 
 
 async def work(job: Job) -> Done:
