@@ -1,7 +1,6 @@
 """``ledger audit export``: the ledger as a plain folder that anybody can verify, without us."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -73,10 +72,10 @@ async def source_at(url: str | None) -> AsyncIterator[Source]:
 @asynccontextmanager
 async def service_at(url: str | None) -> AsyncIterator[Service | None]:
     """Open the service at ``url``, or at LEDGER_URL; ``None``: neither names one."""
-    if url is None and not os.environ.get("LEDGER_URL"):
+    settings = ClientSettings.load(url=url)
+    if url is None and not settings.is_named:
         yield None
         return
-    settings = ClientSettings.load(url=url)
     async with client_of(settings, connections=CONNECTIONS) as client:
         yield Service(client)
 
