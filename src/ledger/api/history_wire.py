@@ -21,9 +21,12 @@ from ledger.store.streams import Stored
 
 PERSON_FIELDS: Final = (
     *("by", "to", "person", "voter", "holder", "decided_by", "submitted_by", "on_behalf_of", "submitter"),
+    *("requested_by", "approved_by"),
 )
 """The fields of payloads that hold person ids."""
-PERSONS: Final = re.compile(rb'"(?:' + "|".join(PERSON_FIELDS).encode() + rb')":"([0-9a-f-]{36})"')
+ID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+AN_ID: Final = re.compile(ID)
+PERSONS: Final = re.compile(f'"(?:{"|".join(PERSON_FIELDS)})":"({ID})"'.encode())
 
 
 class Form(StrEnum):
@@ -127,7 +130,7 @@ def persons_in(events: Iterable[Stored]) -> set[PersonId]:
 def persons_of(event: Stored) -> set[PersonId]:
     """Collect who acts in one event, and whom its payload names."""
     named = [match.decode() for match in PERSONS.findall(event.payload or b"")]
-    texts = [*named, event.actor] if len(event.actor) == len(str(UUID(int=0))) else named
+    texts = [*named, event.actor] if AN_ID.fullmatch(event.actor) else named
     return {PersonId(UUID(text)) for text in texts}
 
 

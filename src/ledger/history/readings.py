@@ -81,10 +81,13 @@ class Readings:
 
     def give_back(self, command: SumUpReading) -> None:
         """Keep what could not be told, for the next time."""
+        key = (command.session, command.query)
+        since = self._tallies.get(key)
         self.begin(command.session, command.query, command.person, command.now)
-        tally = self._tallies.get((command.session, command.query))
+        tally = self._tallies.get(key)
         if tally is not None:
-            tally.since = min(tally.since, command.since)
+            tally.since = command.since
+            tally.until = command.until if since is None else max(since.until, command.until)
             tally.extent = _sum(command.extent, tally.extent)
 
 

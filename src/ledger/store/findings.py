@@ -6,12 +6,16 @@ through as much as one may ends there, with or without events, and says so: whoe
 never change, so pages neither overlap nor leave anything out, whatever is appended meanwhile (ADR 0030).
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final
 from uuid import uuid5
 
+import asyncpg
 import msgspec
 
+from ledger.domain.errors import Corrupt
 from ledger.domain.ids import CommandId, Position, StreamName
 from ledger.store.history import CLOCKS_AGREE_WITHIN, POSITION_AT
 from ledger.store.ledger import Ledger
@@ -112,6 +116,13 @@ where ledger_id = $1 and event_id = any($2) and command_id = $3
 order by event_id
 limit 1
 """
+
+
+class UnreadablePayload(Corrupt):
+    """A stored payload is not what it says, so that nothing can be looked for in it."""
+
+    code = "unreadable-payload"
+    advice = "Somebody has changed the database: narrow the positions down, and have the ledger verified."
 
 
 class Sought(msgspec.Struct, frozen=True, kw_only=True):
@@ -256,11 +267,25 @@ def _rest(aimed: Aim, behind: Position | None) -> Bounds:
     return Bounds(max(bounds.after, behind), bounds.upto)
 
 
+@asynccontextmanager
+async def reading_json(conn: Connection) -> AsyncIterator[None]:
+    """Open a short transaction for one look at events, whose statement is planned for what it asks.
+
+    Raises:
+        UnreadablePayload: what it takes apart is no JSON.
+    """
+    try:
+        async with conn.transaction(readonly=True):
+            await conn.execute(PLAN_ANEW)
+            yield
+    except asyncpg.DataError as broken:
+        raise UnreadablePayload(reason=str(broken).splitlines()[0]) from broken
+
+
 async def _look(
     conn: Connection, ledger_id: int, sought: Sought, window: Bounds, *, limit: int, most: int
 ) -> tuple[Stored, ...]:
-    async with conn.transaction(readonly=True):
-        await conn.execute(PLAN_ANEW)
+    async with reading_json(conn):
         rows = await conn.fetch(
             DESCENDING if sought.is_descending else ASCENDING,
             ledger_id,
