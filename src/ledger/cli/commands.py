@@ -11,6 +11,9 @@ app: Final = App(
     version=lambda: version("decision-ledger"),
 )
 key: Final = App(name="key", help="Issue, list and revoke API keys of service accounts.")
+hold: Final = App(
+    name="hold", help="Legal holds: nothing of whom one stands on is erased; also beside a running service."
+)
 user: Final = App(
     name="user", help="Accounts: add, list, place and deactivate, also beside a running service."
 )
@@ -38,6 +41,7 @@ app.command("ledger.cli.serve:serve", name="serve", help="Run the service: HTTP,
 app.command("ledger.cli.migrate:migrate", name="migrate", help="Bring the database to this release's shape.")
 app.command(user)
 app.command(key)
+app.command(hold)
 app.command(notary)
 app.command(projections)
 app.command(webhooks)
@@ -55,9 +59,17 @@ app.command(
     name="import-prototype",
     help="Import a dump of the prototype, as what it was; may be repeated and resumed.",
 )
+app.command(
+    "ledger.cli.erasing:erase",
+    name="erase",
+    help="Ask for somebody's erasure, which an administrator approves over HTTP.",
+)
 app.command("ledger.cli.doctor:doctor", name="doctor", help="Check this installation and say what to do.")
 app.command("ledger.cli.demo:demo", name="demo", help="Play the whole story on a throw-away instance.")
 
+hold.command("ledger.cli.erasing:place", name="place", help="Let nothing of somebody be erased.")
+hold.command("ledger.cli.erasing:lift", name="lift", help="Lift one legal hold.")
+hold.command("ledger.cli.erasing:show", name="list", help="Show the legal holds that stand.")
 key.command("ledger.cli.key:issue", name="issue", help="Issue a key for a service account; shown once.")
 key.command("ledger.cli.key:show", name="list", help="Show the keys that were not revoked.")
 key.command("ledger.cli.key:revoke", name="revoke", help="Take a key away; it stops working at once.")
