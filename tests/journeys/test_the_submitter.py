@@ -4,8 +4,15 @@ Read this first. A security engine has an account of the role ``service``. It se
 sure enough to act alone, and asks.
 """
 
+from base64 import b64decode
+from pathlib import Path
+
+import metamorphic_log as referee
+
 from tests.api.answers import fixed
 from tests.support.http import Api, submission, verdict
+from tests.support.sealing import sealed_in
+from tests.support.tlog_proof import Proof, vkeys_in
 
 
 async def test_a_machine_asks_and_acts_on_the_answer(api: Api) -> None:
@@ -63,3 +70,27 @@ async def test_a_machine_sees_its_own_items_and_no_others(api: Api) -> None:
 
     # Not "you may not": to a stranger it does not exist.
     assert answer.status_code == 404
+
+
+async def test_a_machine_keeps_a_receipt_that_convinces_whoever_trusts_nobody(
+    api: Api, tmp_path: Path
+) -> None:
+    engine = await api.newcomer("engine", "service")
+    once = {**engine, "Idempotency-Key": "beacon-17"}
+
+    # The answer says what was written down hashes to. From here on it cannot be changed without the engine knowing.
+    asked = await api.client.post("/api/decisions/submit", headers=once, json=submission("beacon-17"))
+    leaf = bytes.fromhex(asked.headers["Ledger-Leaf-Hash"])
+
+    # A moment later the notary has signed a checkpoint over it.
+    await sealed_in(api.ledger, tmp_path)
+
+    # Sent again, to wait for the seal this time, the same request brings the proof.
+    sealed = await api.client.post(
+        "/api/decisions/submit?wait=sealed", headers=once, json=submission("beacon-17")
+    )
+    receipt = b64decode(sealed.headers["Ledger-Proof"]).decode()
+
+    # Years later, with the log's public key from the auditor and a program that nobody here wrote: it was in the log.
+    proof, keys = Proof.parse(receipt), vkeys_in(api.ledger, tmp_path)
+    referee.checkpoint_verify_inclusion(proof.note, keys, proof.index, leaf, list(proof.path))
