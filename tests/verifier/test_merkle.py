@@ -59,6 +59,8 @@ def test_a_proof_of_inclusion_holds_for_its_own_leaf_index_and_hashes_alone(size
     wrong = data.draw(st.integers(0, size - 1).filter(lambda other: other != index))
     changed = data.draw(st.integers(0, len(path) - 1))
     top = rfc6962.mth(LEAVES[:size])
+    with pytest.raises(ProofWrong):
+        check_inclusion(index=index, size=2 * size, leaf=LEAVES[index], proof=path, root=top)
     for at, leaf, hashes in (
         (index, LEAVES[wrong], path),
         (wrong, LEAVES[index], path),
@@ -87,6 +89,9 @@ def test_a_proof_of_consistency_verifies_and_no_other_does(size: int, data: st.D
     assert not holds(new_root=LEAVES[999])
     assert not holds(proof=[*hashes, now])
     assert not hashes or not holds(proof=hashes[:-1])
+    assert older == size or not is_consistent(
+        older=older, newer=2 * size, older_root=before, newer_root=now, proof=hashes
+    )
     assert not holds(old=0)
     assert not holds(old=size + 1)
 

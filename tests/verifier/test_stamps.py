@@ -100,7 +100,10 @@ def test_a_stamp_by_another_authority_is_wrong(bundle: Path, authority: Authorit
 def test_a_stamp_without_what_it_is_of_is_wrong(bundle: Path, authority: Authority):
     put(bundle, of_5_tsr=authority.stamp(checkpoint(hashes_of(HISTORY[:5]))))
 
-    assert verify(bundle, authority).found[0].code == "stamp-wrong"
+    assert verify(bundle, authority).found[0].facts == {
+        "file": "timestamps/5.tsr",
+        "reason": "the checkpoint that was stamped is not beside it",
+    }
 
 
 def test_a_stamped_checkpoint_of_another_history_is_a_fork(bundle: Path, authority: Authority):
