@@ -12,6 +12,7 @@ from ledger.cli.checks_of_database import check_database
 from ledger.cli.checks_of_folder import check_folder, known_secret_keys
 from ledger.cli.checks_of_postgres import check_embedded
 from ledger.cli.checks_of_sealing import check_sealing
+from ledger.cli.checks_of_witnesses import check_witnesses
 from ledger.cli.database import OWNER_VARIABLE, SERVICE_VARIABLE, Database, beside, named, what_can_be_read
 from ledger.cli.operating import show_warnings_only
 from ledger.cli.refusals import explain
@@ -108,6 +109,8 @@ async def _sealing_findings(database: Database, settings: Settings) -> AsyncIter
     ledger = await database.open(settings)
     try:
         async for finding in check_sealing(ledger, settings):
+            yield finding
+        async for finding in check_witnesses(ledger, settings):
             yield finding
     finally:
         await ledger.pool.close()

@@ -10,19 +10,20 @@ import httpx2
 import msgspec
 from cyclopts import Parameter
 
-from ledger.api.notary_wire import NotaryStatus, shown
+from ledger.api.notary_wire import NotaryStatus, notary_status_of
 from ledger.cli.client import client_of
 from ledger.cli.client_settings import ClientRefused, ClientSettings
 from ledger.cli.operating import by_operator, operating, overseeing
 from ledger.cli.refusals import printable
 from ledger.cli.sealing import guard_of, keyring_of, origin_of
 from ledger.cli.tables import print_json
+from ledger.cli.watching import watch_of
+from ledger.cli.witnessed import lines_of_stamps, lines_of_witnesses
 from ledger.identity.identity import utc_now
 from ledger.sealing import adopting
 from ledger.sealing.adopting import Adopted, Operator, Rotated
 from ledger.sealing.guard import Guard
 from ledger.sealing.keyring import Keyring
-from ledger.sealing.notary import status_of
 from ledger.sealing.notes import Checkpoint
 from ledger.settings import Problem, Settings
 from ledger.store.ledger import Ledger
@@ -45,7 +46,7 @@ def status(
     With --url, or LEDGER_URL, it asks a service and shows it LEDGER_TOKEN. Hand the vkey to auditors yourself: a
     verifier must not take it from the service that it verifies.
 
-    Exit codes: 0 all is well, 2 the notary is halted.
+    Exit codes: 0 all is well, 2 the notary is halted, or a witness has seen a history that is not this one.
     """
     client = ClientSettings.load(url=url)
     asks = url is not None or client.is_named
@@ -55,7 +56,8 @@ def status(
     else:
         for line in _lines(found):
             print(line)
-    return WELL if found.halted is None else HALTED
+    is_forked = found.witnessed is not None and any(one.fork for one in found.witnessed.witnesses)
+    return HALTED if is_forked or found.halted is not None else WELL
 
 
 def rotate_key(*, reason: Reason = "", json: Json = False) -> int:
@@ -107,7 +109,9 @@ async def _asked(settings: ClientSettings) -> NotaryStatus:
 async def _looked_up() -> NotaryStatus:
     settings = Settings.load()
     async with overseeing() as ledger, reading(ledger.pool) as conn:
-        return shown(await status_of(conn, ledger.ledger_id, origin_of(ledger, settings)))
+        return await notary_status_of(
+            conn, ledger.ledger_id, origin_of(ledger, settings), watch_of(settings), utc_now()
+        )
 
 
 async def _rotate(reason: str) -> Rotated:
@@ -156,4 +160,4 @@ def _lines(found: NotaryStatus) -> list[str]:
         lines.append(f"               {printable(found.halted.because)}")
     elif not found.is_sealing:
         lines.append("               no process seals right now")
-    return lines
+    return [*lines, *lines_of_witnesses(found.witnessed), *lines_of_stamps(found.stamped)]
