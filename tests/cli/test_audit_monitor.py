@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from ledger.cli.audit_monitor import monitor
-from tests.support.bundles import WITNESSES, Bundle, Sealed, changed, on, policy, seal
+from tests.support.bundles import WITNESSES, Bundle, Sealed, changed, checkpoint, hashes_of, on, policy, seal
+from tests.support.noting import Signatory
 
 HISTORY = seal(on(*("abcabbcadeab" * 55)))
 OTHER = on(*("abcabbcadeab" * 55))
@@ -92,6 +93,25 @@ def test_tiles_that_are_not_those_of_the_checkpoint_are_found_out(log: Log, beli
     changed(log.folder / "tlog/tile/0/000", lambda hashes: b"\0" * 32 + hashes[32:])
 
     assert monitor(log.url, state=tmp_path / "state", policy=believed, once=True) == 2
+
+
+def test_tiles_of_the_old_story_do_not_hide_a_checkpoint_of_another(log: Log, believed: Path, tmp_path: Path):
+    log.tells(HISTORY[:200])
+    assert monitor(log.url, state=tmp_path / "state", policy=believed, once=True) == 0
+    log.tells(HISTORY[:600])
+    (log.folder / "tlog/checkpoint").write_bytes(checkpoint(hashes_of(FORKED[:600])))
+
+    assert monitor(log.url, state=tmp_path / "state", policy=believed, once=True) == 2
+
+
+def test_another_log_in_the_place_of_the_first_is_a_fork(log: Log, tmp_path: Path):
+    other = Signatory(name="ledger.example/other")
+    (tmp_path / "policy").write_text(f"log {other.vkey}\n{policy()}")
+    log.tells(HISTORY[:3])
+    assert monitor(log.url, state=tmp_path / "state", policy=tmp_path / "policy", once=True) == 0
+    (log.folder / "tlog/checkpoint").write_bytes(checkpoint(hashes_of(HISTORY[:3]), by=other))
+
+    assert monitor(log.url, state=tmp_path / "state", policy=tmp_path / "policy", once=True) == 3
 
 
 def test_a_log_of_another_key_is_not_accepted(log: Log, believed: Path, tmp_path: Path):
