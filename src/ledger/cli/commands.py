@@ -98,6 +98,7 @@ audit.command(
     name="evidence",
     help="Write all about one decision into a new folder, for people and for programs.",
 )
+audit.command("ledger.cli.audit_log:log", name="log", help="Show what happened, from the database.")
 kind.command("ledger.cli.policy:kinds", name="list", help="Show the kinds there are and were.")
 policy.command("ledger.cli.policy:policies", name="list", help="Show the policy of each kind.")
 policy.command("ledger.cli.policy:policy", name="show", help="Show every version of a kind's policy.")

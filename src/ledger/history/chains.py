@@ -77,7 +77,7 @@ class _Found:
                 stored=event,
                 relations=tuple(self._relations[event.position]),
                 decision=decisions.get(event.stream),
-                what=_said(event),
+                what=said(event),
             )
             for event in ordered
         )
@@ -149,7 +149,8 @@ def _decoded(events: Iterable[Stored]) -> list[Recorded[DecisionEvent]]:
     return [recorded(event, DECISION.event_types) for event in events]
 
 
-def _said(event: Stored) -> str | None:
+def said(event: Stored) -> str | None:
+    """Say an event of a decision in words; ``None``: it is of something else, or cannot be read."""
     if not event.stream.startswith(f"{DECISION.category}-"):
         return None
     try:

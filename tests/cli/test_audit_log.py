@@ -1,0 +1,71 @@
+"""The history from the command line."""
+
+import asyncio
+import json
+from datetime import datetime
+
+import pytest
+
+from ledger.cli import audit_log
+from ledger.cli.operating import overseeing
+from ledger.domain.ids import DecisionId
+from tests.builders import NOW, SAM, submitted, voted
+from tests.support.databases import Database
+from tests.support.recorded import happened
+
+
+async def some_history() -> None:
+    async with overseeing() as ledger:
+        for name in ("CASE-1", "CASE-2"):
+            stream = ledger.decision_stream(DecisionId(name))
+            await happened(ledger, stream, submitted(SAM, decision_id=DecisionId(name)))
+            await happened(ledger, stream, voted(SAM, notes=f"Seen {name}, [bold]agreed[/bold]."))
+
+
+@pytest.fixture
+def written(installed: Database, capsys: pytest.CaptureFixture[str]) -> pytest.CaptureFixture[str]:
+    asyncio.run(some_history())
+    capsys.readouterr()
+    return capsys
+
+
+def test_what_happened_is_shown_in_words_with_who_did_it(written: pytest.CaptureFixture[str]):
+    assert audit_log.log(decision="CASE-1") == 0
+
+    head, first, second = written.readouterr().out.splitlines()
+    assert head.split()[:2] == ["Position", "Recorded"]
+    assert "submitted it, high" in first
+    assert "system" in first
+    assert "“Seen CASE-1, [bold]agreed[/bold].”" in second
+
+
+def test_json_is_the_events_and_ndjson_a_line_for_each(written: pytest.CaptureFixture[str]):
+    audit_log.log(json=True)
+    listed = json.loads(written.readouterr().out)
+    audit_log.log(ndjson=True)
+    lines = [json.loads(line) for line in written.readouterr().out.splitlines()]
+
+    assert lines == listed
+    assert [line["position"] for line in lines] == [1, 2, 3, 4]
+    assert lines[1]["people"] == {str(SAM): "erased"}
+
+
+def test_filters_are_those_of_the_service(written: pytest.CaptureFixture[str]):
+    def positions(**filters: object) -> list[int]:
+        audit_log.log(json=True, **filters)
+        return [event["position"] for event in json.loads(written.readouterr().out)]
+
+    assert positions(type=("vote-cast",)) == [2, 4]
+    assert positions(text="seen case-2") == [4]
+    assert positions(newest=True, limit=2) == [4, 3]
+    assert positions(after=2) == [3, 4]
+    assert positions(actor="system", decision="CASE-2") == [3, 4]
+    assert positions(actor=str(SAM)) == []
+    assert positions(until=datetime(1990, 1, 1)) == []  # noqa: DTZ001 - as it is typed
+    assert positions(since=NOW, limit=0) == []
+
+
+@pytest.mark.usefixtures("written")
+def test_a_name_that_nobody_has_is_refused():
+    with pytest.raises(audit_log.NobodyIsCalledSo):
+        audit_log.log(actor="nobody-we-know")
