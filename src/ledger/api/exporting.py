@@ -92,7 +92,7 @@ class ExportController(Controller):
         return Stream(_people(call), media_type=LINES)
 
     @get("/{export_id:str}/keys", opt={"answer": wire.ExportedKey, "media": LINES, "also": TOO_MUCH})
-    async def keys(self, request: HttpRequest, export_id: FromPath[str]) -> Stream:
+    async def exported_keys(self, request: HttpRequest, export_id: FromPath[str]) -> Stream:
         """Give the keys of data subjects, one line a key; what was erased has none."""
         call = Call(request)
         await _left(call, export_id, Tier.DISCLOSED)
