@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 from uuid import UUID
 
+import msgspec
 from msgspec.structs import replace
 
 from ledger.domain.ids import StreamName, SubjectId
@@ -160,3 +161,13 @@ async def test_what_has_no_token_asks_for_nothing(ledger: Ledger, identity: Iden
 
     assert await opened_json(identity, b'{"a":"b"}') == b'{"a":"b"}'
     assert await opened_text(identity, "a name") == "a name"
+
+
+async def test_an_answer_of_very_many_tokens_is_opened_all_the_same(
+    ledger: Ledger, identity: Identity
+) -> None:
+    key = await key_of(identity, ann(ledger))
+    texts = [f"text {number}" for number in range(1_000)]
+    sealed = [seal(key, EVENT, "payload/iocs", Form.TEXT, text) for text in texts]
+
+    assert msgspec.json.decode(await opened_json(identity, msgspec.json.encode(sealed))) == texts

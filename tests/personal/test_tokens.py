@@ -145,3 +145,8 @@ def test_a_long_run_of_backslashes_takes_no_longer_than_its_length() -> None:
     text = json.dumps({"a": "\\" * 200_000, "b": sealed("Ann")}, ensure_ascii=False)
 
     assert json.loads(opener(KEY).json(text))["b"] == "Ann"
+
+
+def test_a_key_does_not_tell_what_it_is() -> None:
+    assert KEY.secret.hex() not in repr(KEY)
+    assert repr(KEY.secret) not in repr({KEY.key_id: KEY})

@@ -43,20 +43,33 @@ class Form(StrEnum):
     JSON = "j"
 
 
-class SubjectKey(msgspec.Struct, frozen=True):
-    """What seals and opens a subject's text."""
+class SubjectKey:
+    """What seals and opens a subject's text.
 
-    secret: bytes
+    ``key_id`` commits to the key: GCM alone lets two keys open one ciphertext to two texts.
+    """
+
+    __slots__ = ("cipher", "key_id", "secret")
+
+    def __init__(self, secret: bytes) -> None:
+        """Take the key, and prepare to work with it."""
+        self.secret = secret
+        self.key_id = SubjectKeyId(_encoded(sha256(COMMITMENT + secret).digest()))
+        self.cipher = AESGCM(secret)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SubjectKey) and self.key_id == other.key_id
+
+    def __hash__(self) -> int:
+        return hash(self.key_id)
+
+    def __repr__(self) -> str:
+        return f"SubjectKey({self.key_id})"
 
     @classmethod
     def new(cls) -> Self:
         """Make one that nobody has."""
         return cls(secrets.token_bytes(KEY_BYTES))
-
-    @property
-    def key_id(self) -> SubjectKeyId:
-        """Commit to the key: GCM alone lets two keys open one ciphertext to two texts."""
-        return SubjectKeyId(_encoded(sha256(COMMITMENT + self.secret).digest()))
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,16 +103,16 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
         nonce, rest = self.box[:NONCE_BYTES], self.box[NONCE_BYTES:]
         try:
             bound = _bound(self.event, self.field, self.key_id)
-            return AESGCM(key.secret).decrypt(nonce, rest, bound).decode()
+            return key.cipher.decrypt(nonce, rest, bound).decode()
         except (InvalidTag, ValueError):  # the latter: a box that is too short, or no text
             return None
 
 
 def seal(key: SubjectKey, event: EventId, field: str, form: Form, text: str) -> str:
     """Seal a text, or a JSON value that is written as ``text``."""
-    named, key_id, nonce = field_name(field), key.key_id, secrets.token_bytes(NONCE_BYTES)
-    box = nonce + AESGCM(key.secret).encrypt(nonce, text.encode(), _bound(str(event), named, key_id))
-    return Token(key_id=key_id, event=str(event), field=named, form=form, box=box).written()
+    named, of, nonce = field_name(field), str(event), secrets.token_bytes(NONCE_BYTES)
+    box = nonce + key.cipher.encrypt(nonce, text.encode(), _bound(of, named, key.key_id))
+    return Token(key_id=key.key_id, event=of, field=named, form=form, box=box).written()
 
 
 def field_name(field: str) -> str:
