@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.service import HANG_GUARD, Service, ledger, service
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.long]
 
 
 def status(settings: dict[str, str], *arguments: str) -> dict[str, object]:

@@ -241,7 +241,7 @@ def test_logs_are_json_for_machines_and_hold_no_secret(database: Database, tmp_p
         submitted(running, "LOGGED")
         running.stop()
         text = running.output.rest()
-    logged = [line for line in running.output.lines if not line.startswith(("A", "D", "S"))]
+    logged = [line for line in running.output.lines if not line.startswith(("A", "D", "N", "S"))]
     assert [line for line in logged if not line.startswith("{")] == []
     assert token not in text
     assert PASSWORD not in text

@@ -1,12 +1,12 @@
 """A notary that is killed between any two of its steps contradicts itself nowhere, and the next one goes on."""
 
 import asyncio
-import random
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -16,11 +16,10 @@ from ledger.sealing.notes import checkpoint_in
 from ledger.sealing.rows import checkpoints_from, last_checkpoint
 from ledger.store.ledger import LEDGER_ID, Ledger
 from tests.support.databases import Database
-from tests.support.sealing import append_some, guard_in, seal, sealer_in
-
-pytestmark = pytest.mark.processes
+from tests.support.sealing import append_some, guard_in, seal, sealed_in, sealer_in
 
 HANG = 60.0
+Step = Callable[..., Awaitable[object]]
 EVENTS = 35
 POINTS = (
     "before the key",
@@ -77,6 +76,8 @@ async def nothing_contradicts(ledger: Ledger, folder: Path) -> None:
     assert await guard_in(folder).read() == published[-1].note
 
 
+@pytest.mark.processes
+@pytest.mark.long
 @pytest.mark.parametrize("point", POINTS)
 async def test_what_a_killed_notary_left_is_gone_on_from(
     database: Database, ledger: Ledger, tmp_path: Path, point: str
@@ -90,6 +91,8 @@ async def test_what_a_killed_notary_left_is_gone_on_from(
     await nothing_contradicts(ledger, tmp_path)
 
 
+@pytest.mark.processes
+@pytest.mark.long
 async def test_two_notaries_one_of_which_is_killed_again_and_again(
     database: Database, ledger: Ledger, tmp_path: Path
 ) -> None:
@@ -100,8 +103,42 @@ async def test_two_notaries_one_of_which_is_killed_again_and_again(
                 for _ in range(4):
                     await append_some(ledger, 20)
                     size += 20
-                    await asyncio.sleep(random.uniform(0.1, 0.4))  # noqa: S311 - it dies somewhere
+                    await asyncio.sleep(0.17)  # not what the notary waits: it dies somewhere
         await all_sealed(ledger, size)
+    await nothing_contradicts(ledger, tmp_path)
+
+
+class Died(BaseException):
+    """The process ended here."""
+
+
+def ending(step: Step, *, after: bool) -> Step:
+    """A step before or after which the process ends."""
+
+    async def then_end(*arguments: object, **named: object) -> object:
+        if after:
+            await step(*arguments, **named)
+        raise Died
+
+    return then_end
+
+
+async def test_whatever_step_is_the_last_the_next_notary_goes_on(ledger: Ledger, tmp_path: Path) -> None:
+    """The same without processes: quick enough to be run every time."""
+    for number, (step, after) in enumerate(product(("_commit", "_guard_it", "_publish"), (False, True)), 1):
+        await append_some(ledger, 2)
+        dying = sealer_in(ledger, tmp_path)
+        await dying.round() if number == 1 else None
+        await append_some(ledger, 2)
+        setattr(dying, step, ending(getattr(dying, step), after=after))
+        with pytest.raises(Died):
+            await seal(dying)
+        await dying.release()
+        note = (await sealed_in(ledger, tmp_path)).note
+        assert (await guard_in(tmp_path).read(), checkpoint_in(note).size) == (note, number * 4)
+    async with ledger.pool.acquire() as conn:
+        published = await checkpoints_from(conn, LEDGER_ID, 1, 1_000)
+    (tmp_path / "signed").write_bytes(b"".join(one.note.encode() + b"\0" for one in published))
     await nothing_contradicts(ledger, tmp_path)
 
 

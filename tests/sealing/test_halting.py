@@ -278,11 +278,14 @@ async def test_a_checkpoint_that_nobody_known_signed_halts_and_is_not_adopted(
     assert await told(ledger) == []
 
 
-@pytest.mark.parametrize("how", ["hashes = sha256(hashes)", "tile = 7"])
+@pytest.mark.parametrize(
+    "how",
+    ["update work.notary_tiles set hashes = sha256(hashes)", "update work.notary_tiles set tile = 7"],
+)
 async def test_changed_tiles_halt(ledger: Ledger, tmp_path: Path, how: str) -> None:
     await append_some(ledger, 1)
     await sealed_in(ledger, tmp_path)
-    await ledger.pool.execute(f"update work.notary_tiles set {how}")  # noqa: S608 - of this test
+    await ledger.pool.execute(how)
     await halts(sealer_in(ledger, tmp_path), TilesDiffer)
 
 
