@@ -8,6 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from ledger.sealing import kept
 from ledger.sealing.guard import FileGuard, Guard, GuardUnreachable
 from ledger.sealing.guard_elsewhere import DatabaseGuard
 from tests.support.databases import Cluster
@@ -86,6 +87,16 @@ async def test_a_lost_connection_is_opened_again(postgres: Cluster) -> None:
         assert await guard.read() == FIRST
         assert await guard.swap(FIRST, SECOND)
         await guard.close()
+
+
+async def test_a_file_that_somebody_keeps_locked_is_waited_for_and_then_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "LOCK_SECONDS", 0.05)
+    path = tmp_path / "state"
+    with kept.locked(path), pytest.raises(GuardUnreachable):
+        await FileGuard(path).swap(None, FIRST)
+    assert await FileGuard(path).swap(None, FIRST)
 
 
 async def test_what_cannot_be_reached_says_where_it_is_and_no_secret(tmp_path: Path) -> None:

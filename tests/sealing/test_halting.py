@@ -357,6 +357,24 @@ async def test_everybody_can_see_that_and_why_it_is_halted(ledger: Ledger, tmp_p
     assert (await last_of(ledger)).size == 2
 
 
+async def test_a_halted_notary_gives_way_to_one_that_has_the_key(ledger: Ledger, tmp_path: Path) -> None:
+    await append_some(ledger, 1)
+    await sealed_in(ledger, tmp_path)
+    without_key = Sealer(ledger, keyring_in(ledger, tmp_path / "elsewhere"), guard_in(tmp_path), utc_now)
+    async with asyncio.timeout(15):
+        going = [asyncio.create_task(without_key.run_forever())]
+        while (halt := (await status(ledger)).halt) is None:
+            await asyncio.sleep(0.01)
+        assert halt.code == "notary-key-lost"
+        going.append(asyncio.create_task(sealer_in(ledger, tmp_path).run_forever()))
+        await append_some(ledger, 1)
+        while (found := await status(ledger)).halt is not None or found.lag:
+            await asyncio.sleep(0.01)
+        for task in going:
+            task.cancel()
+        await asyncio.gather(*going, return_exceptions=True)
+
+
 async def test_what_is_well_is_not_adopted_and_nothing_without_a_reason(
     ledger: Ledger, tmp_path: Path
 ) -> None:
@@ -412,6 +430,20 @@ async def test_a_key_that_was_rotated_twice_still_goes_on(ledger: Ledger, tmp_pa
     (last,) = keyring.signers()
     assert is_signed_by(sealed, first.vkey)
     assert is_signed_by(sealed, last.vkey)
+
+
+async def test_a_key_that_is_rotated_while_the_last_one_is_forgotten_stays(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    keyring = keyring_in(ledger, tmp_path)
+    keyring.make()
+    (first,) = keyring.signers()
+    second = keyring.rotate()[0]
+    third = keyring.rotate()[0]
+    keyring.forget_before(second)
+    assert [signer.vkey for signer in keyring.signers()] == [third.vkey, second.vkey]
+    keyring.forget_before(first)
+    assert [signer.vkey for signer in keyring.signers()] == [third.vkey, second.vkey]
 
 
 async def test_keys_that_were_given_are_rotated_by_giving_both(ledger: Ledger, tmp_path: Path) -> None:

@@ -1,10 +1,6 @@
 """The guard: the last checkpoint that was signed, kept where no backup of the database brings it back (ADR 0025)."""
 
 import asyncio
-import fcntl
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -82,7 +78,7 @@ class FileGuard:
 
     def _swap(self, expected: str | None, note: str) -> bool:
         try:
-            with _locked(self._path):
+            with kept.locked(self._path):
                 if self._read() != expected:
                     return False
                 if expected is None:
@@ -95,15 +91,3 @@ class FileGuard:
     def _unreachable(self, reason: OSError | UnicodeDecodeError) -> GuardUnreachable:
         told = reason.strerror if isinstance(reason, OSError) else "it holds no text"
         return GuardUnreachable(place=self.place, reason=told)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Keep other processes out; the lock is a file of its own, because the one it protects is exchanged."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    opened = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, kept.PRIVATE)
-    try:
-        fcntl.flock(opened, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(opened)

@@ -3,7 +3,8 @@
 import binascii
 import secrets
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -97,17 +98,31 @@ class Keyring:
         """
         if self.is_given:
             raise NotaryKeyGiven
-        self._write(kept.replace, [new_seed(), *(self._lines() if keeps else ())])
+        with self._alone():
+            self._write(kept.replace, [new_seed(), *(self._lines() if keeps else ())])
         return self.signers()
 
-    def forget_previous(self) -> None:
-        """Keep the current key alone: the others have done what they were kept for.
+    def forget_before(self, known: Signer) -> None:
+        """Forget the keys that were there before ``known``: they have done what they were kept for.
 
         Raises:
-            NotaryKeyUnusable: it cannot be written.
+            NotaryKeyUnusable: it cannot be read or written.
         """
-        if not self.is_given:
-            self._write(kept.replace, self._lines()[:1])
+        if self.is_given:
+            return
+        with self._alone():
+            names = [signer.vkey for signer in self.signers()]
+            if known.vkey in names[:-1]:
+                self._write(kept.replace, self._lines()[: names.index(known.vkey) + 1])
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep everybody else from changing the file: a command and the notary may want to at once."""
+        try:
+            with kept.locked(self.path):
+                yield
+        except OSError as reason:
+            raise NotaryKeyUnusable(path=str(self.path), reason=reason.strerror) from reason
 
     def _lines(self) -> list[str]:
         try:

@@ -159,6 +159,7 @@ class Sealer:
                 await self._guard_it(guarded, sealed.note)
             await self._publish(sealed.size, sealed.note)
             guarded = sealed.note
+        await asyncio.to_thread(self._keyring.forget_before, ground.signed_by[0])
         await self._report(ground.signed_by[0].vkey, None)
         return _Head(ground.edge, guarded, ground.signed_by)
 
@@ -188,7 +189,7 @@ class Sealer:
         if signers != head.signed_by:
             await self._report(signers[0].vkey, None)
         if len(signers) > 1:
-            self._keyring.forget_previous()
+            await asyncio.to_thread(self._keyring.forget_before, signers[0])
         return _Head(head.edge, sealed.note, signers)
 
     def _signers(self, head: _Head) -> tuple[Signer, ...]:
@@ -235,6 +236,8 @@ class Sealer:
         with suppress(*LOST, asyncpg.PostgresError, LedgerError):
             signers = self._keyring.signers()
             await self._report(signers[0].vkey if signers else None, halted)
+            async with reading(self._ledger.pool) as conn:  # another process may have the key, or the guard
+                await standing.release(conn, self._ledger.ledger_id, self.owner)
 
     async def release(self) -> None:
         """Let another process seal at once, and close what is open."""
