@@ -1,21 +1,29 @@
 """Erasing a data subject: what was sealed opens for nobody, their files are gone, and what others have stays."""
 
 import asyncio
+import hashlib
+from pathlib import Path
 
 import httpx
 import pytest_asyncio
 
-from ledger.domain.ids import DecisionId
+from ledger.domain.ids import DecisionId, Position
 from ledger.personal import keys
+from ledger.sealing.proofs import proof_of
+from ledger.store.envelope import open_envelope
+from ledger.verifier.policy import parse_policy
+from ledger.verifier.proofs import check_proof, parse_proof
 from tests.api.answers import assert_refused, together
 from tests.support.desk import Desk
 from tests.support.sealed import Office, attach, corners_with, payload
+from tests.support.sealing import keyring_in, sealed_in
 
 pytestmark = together
 
 SECRET = "Zebulon-Quill"
 BASIS = {"basis": "objection", "reason": "ticket 18"}
 WHY = {"reason": "case 2041"}
+STORED = "select position, envelope, salt, payload from ledger.events where stream = $1 and version = 1"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -62,7 +70,7 @@ async def test_what_was_sealed_opens_for_nobody_and_no_row_says_whose_it_was(off
     assert SECRET not in shown
     assert '"erased"' in shown
     assert await office.log_of("DS-1") == log
-    assert await corners_with(office.ledger, "customer-seven") == []
+    assert await corners_with(office.ledger, "customer-seven") == set()
     now = await told(office, "customer-seven")
     assert (now["state"], now["subject"], now["erasure"]["removed"]) == ("erased", "erased", {"keys": 1})
 
@@ -175,3 +183,30 @@ async def test_a_rejected_submission_takes_no_file_of_anothers_decision_along(of
     await erased(office, "customer-fifteen")
 
     assert (await office.desk.get("admin", f"DS-10/evidence/{file}")).status_code == 200
+
+
+async def test_proofs_of_before_and_after_hold_for_bytes_that_nobody_can_open_any_more(
+    office: Office, tmp_path: Path
+):
+    ledger = office.ledger
+    await office.submit("DS-12", payload(SECRET, "customer-sixteen"))
+    stream = ledger.decision_stream(DecisionId("DS-12"))
+    position, *before = await ledger.pool.fetchrow(STORED, stream)
+    await sealed_in(ledger, tmp_path)
+    first = await proof_of(ledger, Position(position))
+
+    await erased(office, "customer-sixteen")
+
+    await sealed_in(ledger, tmp_path)
+    second = await proof_of(ledger, Position(position))
+    _, *after = await ledger.pool.fetchrow(STORED, stream)
+    assert after == before
+    envelope, salt, stored = after
+    (signer,) = keyring_in(ledger, tmp_path).signers()
+    policy = parse_policy(f"log {signer.vkey}\nquorum none\n".encode())
+    sizes = [
+        check_proof(parse_proof(text.encode()), envelope, policy).checkpoint.size for text in (first, second)
+    ]
+    assert sizes[0] < sizes[1]
+    assert hashlib.sha256(salt + stored).hexdigest() == open_envelope(envelope).data
+    assert SECRET not in await office.opened_log_of("DS-12")
