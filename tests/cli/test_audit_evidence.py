@@ -27,6 +27,7 @@ from ledger.domain.export.events import DecisionExported
 from ledger.domain.ids import DecisionId, LeaseId
 from ledger.identity.identity import SUBJECT_KEY_PURPOSE
 from ledger.identity.keys import Keyring
+from ledger.personal.tokens import MARK
 from ledger.sealing.tree import leaf_hash
 from ledger.store.codec import decode
 from ledger.store.evidence import erase
@@ -38,6 +39,7 @@ from tests.builders.people import ANA, BEN, ENGINE, NOW, SAM
 from tests.support.databases import Cluster
 from tests.support.desk import DECISIONS, Desk
 from tests.support.http import ADMIN, SECRET_KEY, cheap_passwords, serving
+from tests.support.sealed import Office
 from tests.support.sealed_log import ORIGIN, SIGNER, seal
 
 together = pytest.mark.asyncio(loop_scope="module")
@@ -300,6 +302,37 @@ async def test_taking_a_decision_out_is_an_event(desk: Desk, tmp_path: Path):
 async def test_what_nobody_asked_for_has_no_evidence(desk: Desk):
     with pytest.raises(DecisionNotFound):
         await dossier_of(desk, "NOTHING")
+
+
+def all_in(folder: Path) -> str:
+    """Every text in a folder but the events as they are stored."""
+    kept = [path for path in folder.rglob("*.*") if path.suffix in {".html", ".json"}]
+    return "".join(path.read_text("utf-8") for path in kept)
+
+
+@together
+async def test_sealed_text_is_opened_for_people_and_stays_sealed_where_it_is_proven(
+    desk: Desk, tmp_path: Path
+):
+    office, ann = Office(desk), desk.api.ledger.data_subject("ann")
+    await office.open()
+    await office.submit("LOAN")
+    body = {"decision_id": "LOAN", "status": "approved", "approved_actions": ["custom"], "notes": "Zebulon"}
+    await office.done("ana", "LOAN/decide", body)
+    before = await folder_of(desk, "LOAN", tmp_path / "before")
+    assert MARK not in all_in(before)
+    assert {word for word in ("Ann Applicant", "Zebulon") if word in page_in(before)} == {
+        *("Ann Applicant", "Zebulon")
+    }
+    stored = (before / "events.ndjson").read_text("utf-8")
+    assert MARK in stored
+    assert "Zebulon" not in stored
+
+    await office.erase(ann)
+    after = await folder_of(desk, "LOAN", tmp_path / "after")
+    assert "erased" in page_in(after)
+    assert not any(b"Zebulon" in path.read_bytes() for path in after.rglob("*.*"))
+    assert (after / "events.ndjson").read_text("utf-8") == stored
 
 
 @together

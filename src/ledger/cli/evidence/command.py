@@ -88,7 +88,7 @@ async def write_evidence(ledger: Ledger, dossier: Dossier, output: Path) -> None
     """
     with new_folder(output) as folder:
         await _record(ledger, dossier)
-        files = await write_files(ledger, dossier.attached(), folder)
+        files = await write_files(ledger, dossier, folder)
         _write_events(dossier, folder)
         _write_facts(dossier, folder)
         folder.write("index.html", evidence_page(dossier, files))

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from ledger.cli.evidence.dossier import Dossier
 from ledger.cli.exporting.folder import Folder
 from ledger.domain.decision.events import EvidenceAttached
 from ledger.store import evidence
@@ -26,35 +27,40 @@ class Standing(StrEnum):
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
-    """A file, and where it lies in the folder (``None``: it is gone)."""
+    """A file by the ``name`` that people know it by, and where it lies in the folder (``None``: it is gone)."""
 
     event: EvidenceAttached
+    name: str
     path: str | None
     standing: Standing
 
 
-async def write_files(ledger: Ledger, attached: list[EvidenceAttached], folder: Folder) -> list[File]:
-    """Write files, one after the other, at constant memory."""
+async def write_files(ledger: Ledger, dossier: Dossier, folder: Folder) -> list[File]:
+    """Write the files of a decision, one after the other, at constant memory."""
+    attached = dossier.attached()
     ids = [event.evidence for event in attached]
     erased = await evidence.erased_of(ledger.pool, ledger.ledger_id, ids)
-    return [
-        File(event=event, path=None, standing=Standing.ERASED)
-        if event.evidence in erased
-        else await _write(ledger, number, event, folder)
-        for number, event in enumerate(attached, 1)
-    ]
+    files = list[File]()
+    for number, event in enumerate(attached, 1):
+        name = dossier.opener.text(event.name)
+        if event.evidence in erased:
+            files.append(File(event=event, name=name, path=None, standing=Standing.ERASED))
+        else:
+            path = f"files/{number:03}-{UNSAFE.sub('_', name)[-LONGEST_NAME:]}"
+            standing = await _write(ledger, event, folder, path)
+            kept = None if standing is Standing.GONE else path
+            files.append(File(event=event, name=name, path=kept, standing=standing))
+    return files
 
 
-async def _write(ledger: Ledger, number: int, event: EvidenceAttached, folder: Folder) -> File:
+async def _write(ledger: Ledger, event: EvidenceAttached, folder: Folder, path: str) -> Standing:
     content = Content(evidence=event.evidence, size=event.size, sha256=event.sha256)
     chunks = evidence.chunks_of(ledger.pool, ledger.ledger_id, content)
     first = await anext(chunks, None)
     if first is None and event.size:
-        return File(event=event, path=None, standing=Standing.GONE)
-    path = f"files/{number:03}-{UNSAFE.sub('_', event.name)[-LONGEST_NAME:]}"
+        return Standing.GONE
     with folder.open(path) as out:
         out.write(first or b"")
         async for chunk in chunks:
             out.write(chunk)
-    is_right = out.digest.hexdigest() == event.sha256
-    return File(event=event, path=path, standing=Standing.AS_ATTACHED if is_right else Standing.DAMAGED)
+    return Standing.AS_ATTACHED if out.digest.hexdigest() == event.sha256 else Standing.DAMAGED

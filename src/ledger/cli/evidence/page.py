@@ -170,7 +170,7 @@ def _files(dossier: Dossier, files: Sequence[File]) -> Html:
         return section("Attached files", element("p", "None."))
     rows = (
         (
-            said(dossier.opener.text(file.event.name)),
+            said(file.name),
             f"{file.event.size:,} bytes, {file.event.media_type}",
             said(described(file.event.by, dossier.people)),
             element("span", file.event.sha256, class_="hash"),
