@@ -205,6 +205,8 @@ async def test_the_same_content_gives_the_same_bytes(full: Ledger, tmp_path: Pat
         files(await exported(full, tmp_path / name, tier=Tier.DISCLOSED)) for name in ("one", "two")
     ]
     assert one == other
+    heads = {content[:8] for path, content in one.items() if path.endswith(".gz")}
+    assert heads == {b"\x1f\x8b\x08" + bytes(5)}  # no name, no time (RFC 1952, section 2.3)
 
 
 @together
