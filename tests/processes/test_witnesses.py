@@ -125,17 +125,39 @@ def copied(postgres: Cluster, database: Database) -> Iterator[Database]:
 def test_one_of_two_witnesses_is_a_quorum_and_the_other_joins_when_it_is_back(
     site: Site, database: Database, tmp_path: Path
 ):
-    with service(settings=site.settings(database, tmp_path / "data")) as running:
+    settings = site.settings(database, tmp_path / "data")
+    with service(settings=settings) as running:
         running.register("sam", "analyst")
         until(lambda: accepted_by(site, database) is not None)
         assert degraded_of(running) == []
         assert (gauge(running, "ledger_witness_quorum_size") or 0) > 0
         assert (gauge(running, "ledger_witness_failures", witness="south") or 0) > 0
+        with running.client() as client:
+            served = client.get("/tlog/checkpoint").content
+        assert served == newest(database)[1]
 
         with served_witness(site.folder / "south", VKEY, name="south", listen=site.down) as south:
             running.register("ana", "analyst")
             until(lambda: f"log {ORIGIN} {newest(database)[0]}\n" in south.introduction())
             until(lambda: newest(database)[1].count(b"\n\xe2\x80\x94 ") == 3)
+
+
+def test_an_auditor_verifies_an_export_with_the_quorum_that_was_there_and_with_no_other(
+    site: Site, database: Database, tmp_path: Path
+):
+    settings = site.settings(database, tmp_path / "data")
+    with service(settings=settings):
+        until(lambda: accepted_by(site, database) is not None)
+    bundle = tmp_path / "bundle"
+    exported = ledger("audit", "export", "-o", str(bundle), "--tier", "envelope", settings=settings)
+    assert exported.returncode == 0, exported.stderr
+
+    verified = ledger("audit", "verify", str(bundle), "--policy", str(site.policy))
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    stricter = tmp_path / "stricter.txt"
+    stricter.write_text(site.policy.read_text().replace("any-of-two any", "any-of-two all"))
+    refused = ledger("audit", "verify", str(bundle), "--policy", str(stricter))
+    assert refused.returncode == 4, refused.stdout + refused.stderr
 
 
 def test_a_restored_backup_gets_no_cosignature_and_says_so(
