@@ -10,11 +10,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.support.service import ledger
 from tests.support.small_log import SmallLog
-from tests.support.witnesses import ServedWitness, arguments, served_witness
+from tests.support.witnesses import ServedWitness, served_witness
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
@@ -51,18 +50,6 @@ def test_a_conflict_names_the_size_in_a_media_type_of_its_own(served: ServedWitn
         "text/x.tlog.size",
         "5\n",
     )
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [("GET", "/add-checkpoint", 405), ("POST", "/", 405), ("GET", "/elsewhere", 404), ("HEAD", "/", 200)],
-)
-def test_it_answers_nothing_else(served: ServedWitness, method: str, path: str, status: int):
-    assert httpx2.request(method, served.url + path, trust_env=False).status_code == status
-
-
-def test_a_body_that_is_too_long_is_refused(served: ServedWitness, log: SmallLog):
-    assert served.add(log.request(0, 5) + b"x" * 300_000).status_code == 413
 
 
 def test_a_caller_who_hangs_up_in_the_middle_does_no_harm(served: ServedWitness):
@@ -120,38 +107,3 @@ def test_ctrl_c_ends_it_cleanly_and_it_comes_back_as_the_same(tmp_path: Path, lo
     with served_witness(tmp_path, log.vkey) as again:
         assert again.vkey == witness.vkey
         assert again.stop(signal.SIGTERM) == 0
-
-
-def test_two_never_share_a_folder(tmp_path: Path, log: SmallLog):
-    with served_witness(tmp_path, log.vkey):
-        refused = ledger(*arguments(tmp_path, log.vkey))
-    assert (refused.returncode, "Another witness is at work" in refused.stderr) == (1, True)
-
-
-def test_a_key_without_its_memory_is_refused(tmp_path: Path, log: SmallLog):
-    with served_witness(tmp_path, log.vkey):
-        pass
-    (tmp_path / "state").rename(tmp_path / "lost")
-    refused = ledger(*arguments(tmp_path, log.vkey))
-    assert (refused.returncode, "begin anew with a new key" in refused.stderr) == (1, True)
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"--log": "no key"}, "verifier key"),
-        ({"--listen": "8020"}, "no place to listen"),
-        ({"--listen": "127.0.0.1:99999"}, "cannot listen"),
-        ({"--name": "two words"}, "without spaces"),
-    ],
-)
-def test_what_it_cannot_start_with_is_said_in_a_sentence(
-    tmp_path: Path, log: SmallLog, change: dict[str, str], said: str
-):
-    words = list(arguments(tmp_path, log.vkey))
-    for option, value in change.items():
-        words[words.index(option) + 1] = value
-    refused = ledger(*words)
-    assert refused.returncode == 1
-    assert said in refused.stderr
-    assert "Traceback" not in refused.stderr

@@ -20,6 +20,8 @@ from ledger.witness.cosigner import Cosigner, KeyUnusable, is_name, keep_key, ke
 from ledger.witness.memory import Memory
 from ledger.witness.witness import Witness, log_key
 
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+LARGEST_PORT: Final = 65535
 BACKLOG: Final = 256
 MOST_CONNECTIONS: Final = 256
 IDLE_SECONDS: Final = 75
@@ -91,7 +93,7 @@ def _cosigner(path: Path, name: str | None, memory: Memory) -> Cosigner:
 async def _serve(witness: Witness, taken: socket.socket) -> None:
     server = _Server(_config(witness))
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         loop.add_signal_handler(number, server.stop)
     host, port = taken.getsockname()[:2]
     for line in (
@@ -101,7 +103,11 @@ async def _serve(witness: Witness, taken: socket.socket) -> None:
         f"Listening      http://{f'[{host}]' if ':' in host else host}:{port}",
     ):
         print(line, flush=True)
-    await server.serve([taken])
+    try:
+        await server.serve([taken])
+    finally:
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
 
 
 class _Server(uvicorn.Server):
@@ -146,12 +152,12 @@ def _listening(listen: str) -> Iterator[socket.socket]:
     """
     host, _, port = listen.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not host or not (port.isascii() and port.isdigit()):
+    if not host or not (port.isascii() and port.isdigit() and int(port) <= LARGEST_PORT):
         raise ListenMalformed(listen=listen)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         taken = socket.create_server((host, int(port)), family=family, backlog=BACKLOG)
-    except (OSError, OverflowError) as reason:
+    except OSError as reason:
         raise CannotListen(listen=listen, reason=str(reason)) from reason
     with taken:
         yield taken
