@@ -200,6 +200,17 @@ async def test_a_column_that_says_something_else_than_the_envelope_is_located(
     assert report.found[0].facts["column"] == column
 
 
+async def test_events_that_were_put_into_another_ledger_are_located(
+    superuser: DirectConnection, scene: Scene
+):
+    await superuser.execute("update ledger.events set ledger_id = 2")
+
+    report = await verify_ledger(superuser, 2, scene.policy)
+
+    assert place(report)[:2] == ("column-differs", 1)
+    assert report.found[0].facts["column"] == "ledger_id"
+
+
 async def test_a_deleted_tail_is_located(superuser: DirectConnection, scene: Scene):
     await superuser.execute("delete from ledger.events where position > $1", SEALED - 4)
 

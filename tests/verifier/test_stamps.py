@@ -22,6 +22,7 @@ from tests.support.bundles import (
     policy,
     seal,
 )
+from tests.support.noting import Signatory
 
 EVENTS = "abcabbcadeab"
 HISTORY = seal(on(*EVENTS))
@@ -113,6 +114,14 @@ def test_a_stamped_checkpoint_of_another_history_is_a_fork(bundle: Path, authori
     put(bundle, of_5_tsr=authority.stamp(earlier), of_5_checkpoint=earlier)
 
     assert verify(bundle, authority).verdict is Verdict.FORK
+
+
+def test_a_stamped_checkpoint_that_the_log_did_not_sign_is_not_accepted(bundle: Path, authority: Authority):
+    by = Signatory(name="ledger.example/other")
+    earlier = checkpoint(hashes_of(HISTORY[:5]), by=by)
+    put(bundle, of_5_tsr=authority.stamp(earlier), of_5_checkpoint=earlier)
+
+    assert verify(bundle, authority).verdict is Verdict.POLICY_NOT_MET
 
 
 def test_a_file_without_certificates_names_no_authority():
