@@ -1,5 +1,6 @@
 """After the keys of somebody are gone: erased in every place and on every instance, and not one stored byte is another."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -261,6 +262,32 @@ async def test_a_decision_whose_key_cannot_be_read_takes_no_text(office: Office)
     assert answer.json()["code"] == "subject-key-unreadable"
     assert json.loads(await office.told("broken"))["payload"]["age"] == "unreadable"
     await office.done("engine", "broken/withdraw")
+
+
+async def test_text_that_comes_while_somebody_is_erased_is_erased_or_refused(
+    office: Office, instances: tuple[Api, Api]
+) -> None:
+    await office.submit("meanwhile", payload(subject="meanwhile"))
+    headers = await instances[1].login()
+
+    async def say(number: int) -> int:
+        client, sent = instances[number % 2].client, headers | {"Idempotency-Key": f"say-{number}"}
+        answer = await client.post(
+            "/api/decisions/meanwhile/comment", headers=sent, json={"text": f"{SECRET} {number}"}
+        )
+        return answer.status_code
+
+    first = await say(0)
+    said = [asyncio.create_task(say(number)) for number in range(1, 30)]
+    await asyncio.wait(said, return_when=asyncio.FIRST_COMPLETED)
+    await erase(office, "meanwhile")
+    statuses = [first, *await asyncio.gather(*said)]
+
+    assert first == 200
+    assert set(statuses) == {200, 409}
+    told = json.loads(await office.told("meanwhile/comments?limit=500"))
+    assert [one["text"] for one in told] == [ERASED] * statuses.count(200)
+    assert await corners_with(office.ledger, SECRET) == set()
 
 
 class Statements:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from ledger.domain.ids import StreamName, SubjectId
 from ledger.identity.identity import SUBJECT_KEY_PURPOSE, Identity
@@ -13,12 +14,13 @@ from ledger.identity.keys import Keyring
 from ledger.personal import keys
 from ledger.personal.opening import opened_json, opened_text
 from ledger.personal.tokens import Form, SubjectKey, seal
-from ledger.reactions.subject_keys import sweep
+from ledger.reactions.subject_keys import run_forever, sweep
 from ledger.store.ledger import Ledger
 from tests.builders import NOW
 from tests.builders.decision_events import submitted
 from tests.identity.house import SECRET
 from tests.personal.test_tokens import EVENT
+from tests.support.databases import Database
 from tests.support.recorded import happened
 
 NEXT = "the next secret of the settings, as long"
@@ -171,3 +173,41 @@ async def test_an_answer_of_very_many_tokens_is_opened_all_the_same(
     sealed = [seal(key, EVENT, "payload/iocs", Form.TEXT, text) for text in texts]
 
     assert msgspec.json.decode(await opened_json(identity, msgspec.json.encode(sealed))) == texts
+
+
+async def test_a_key_that_is_damaged_stays_as_it_is_and_is_named(ledger: Ledger, identity: Identity) -> None:
+    key = await key_of(identity, ann(ledger))
+    await ledger.pool.execute("update work.subject_keys set wrapped = $1", bytes(60))
+    before = await rows(ledger, "select wrapped, kek_id from work.subject_keys")
+
+    with capture_logs() as logs:
+        await sweep(Identity.of(ledger, secret_keys=[NEXT, SECRET]))
+
+    assert await rows(ledger, "select wrapped, kek_id from work.subject_keys") == before
+    assert [(line["event"], line["key_id"]) for line in logs] == [("subject_key.unreadable", key.key_id)]
+
+
+async def test_keys_are_wrapped_anew_by_themselves_also_after_trouble(
+    ledger: Ledger, identity: Identity, database: Database
+) -> None:
+    token = seal(await key_of(identity, ann(ledger)), EVENT, "notes", Form.TEXT, "Ann")
+    alone = Identity.of(ledger, secret_keys=[NEXT])
+    async with await Ledger.open(database.service_url) as closed:
+        pass
+
+    with capture_logs() as logs:
+        failing = asyncio.create_task(
+            run_forever(Identity.of(closed, secret_keys=[NEXT, SECRET]), every=0.01)
+        )
+        working = asyncio.create_task(
+            run_forever(Identity.of(ledger, secret_keys=[NEXT, SECRET]), every=0.01)
+        )
+        async with asyncio.timeout(20):
+            while await opened_text(alone, token) != "Ann" or len(logs) < 2:
+                await asyncio.sleep(0.01)
+        assert not failing.done()
+        for task in (failing, working):
+            task.cancel()
+        await asyncio.gather(failing, working, return_exceptions=True)
+
+    assert {line["event"] for line in logs} == {"subject_keys.sweep.failed"}
