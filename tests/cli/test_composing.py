@@ -38,6 +38,13 @@ async def test_the_api_alone_feeds_nothing(database: Database, settings: Setting
         assert await level(services)
 
 
+async def test_a_command_needs_no_policy_of_witnesses(database: Database, settings: Settings, tmp_path: Path):
+    without = settings.model_copy(update={"witness_policy": tmp_path / "away"})
+    ledger = await Ledger.open(database.service_url)
+    async with composed(ledger, without, ensure_secret_key(settings), only="api") as services:
+        assert services.watch is None
+
+
 async def test_what_hangs_does_not_keep_it_from_stopping(
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ):

@@ -130,7 +130,8 @@ async def composed(
 
     ``only`` one part leaves the other to another process: ``api`` feeds no projections and reacts to nothing.
     ``tells_webhooks`` is for a service that stays: a command would break off what it had begun to send, and may have
-    been started where other addresses can be reached. So is ``seals``, where the notary seals what is appended.
+    been started where other addresses can be reached. So is ``seals``, where the notary seals what is appended, and
+    witnesses are asked: a command works without their policy.
     """
     services = _prepared(ledger, settings, secret_key, only=only, seals=seals)
     runner, following = services.runner, services.identity.following
@@ -167,7 +168,7 @@ def _prepared(
         identity=identity,
         webhooks=webhooks_of(identity, settings, secret_key),
         notary=notary,
-        watch=watch_of(settings),
+        watch=watch_of(settings) if seals else None,
         clock=utc_now,
         service_name=settings.service_name,
         cors_origins=settings.cors_origins,
