@@ -121,6 +121,20 @@ def test_a_changed_name_is_named_by_its_registration(tmp_path: Path):
     assert found(report) == ("person-differs", 1, f"account-{ANN}")
 
 
+def test_nobody_is_disclosed_twice(tmp_path: Path):
+    report = verify(disclosed([ANNS, BOBS, ANNS | {"full_name": "Ann Other"}]).write(tmp_path / "bundle"))
+
+    assert found(report)[0] == "lines-malformed"
+
+
+def test_a_registration_that_names_nobody_is_named(tmp_path: Path):
+    event = registered(ANNS)
+    event.payload = '{"type":"account-registered"}'
+    folder = Bundle(sealed=seal([event]), tier="disclosed").write(tmp_path / "bundle")
+
+    assert found(verify(folder))[:2] == ("person-differs", 1)
+
+
 def test_names_that_nothing_commits_to_are_not_vouched_for(tmp_path: Path):
     stranger = person("6f1c1c52-6a0e-4a0c-9d3e-0a4f4e7b1d11", "stranger")
 

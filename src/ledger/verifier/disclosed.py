@@ -32,7 +32,7 @@ _SEALED: Final = BEGINS.encode()
 class PersonDiffers(Tampered):
     """A person's name or address is not what the log commits to.
 
-    Context: the ``person``'s id, and the ``position`` and ``stream`` of their registration.
+    Context: the ``person``'s id, where the registration has one, and the ``position`` and ``stream`` of their registration.
     """
 
     code = "person-differs"
@@ -140,7 +140,10 @@ class Disclosed:
         self.counted.unregistered = len(self._unseen)
 
     def _registered(self, position: int, envelope: Envelope, payload: bytes) -> None:
-        said = msgspec.json.decode(payload, type=_Registration)
+        try:
+            said = msgspec.json.decode(payload, type=_Registration)
+        except msgspec.MsgspecError as broken:
+            raise PersonDiffers(position=position, stream=envelope.stream) from broken
         commitment = said.imported.commitment if said.imported and not said.commitment else said.commitment
         there = self._people.get(said.person)
         if there is None:

@@ -12,6 +12,7 @@ from ledger.verifier.verdict import Tampered
 
 T = TypeVar("T")
 
+BROKEN: Final = (EOFError, zlib.error, gzip.BadGzipFile)
 LONGEST: Final = 256 * 1024 * 1024
 
 
@@ -39,5 +40,5 @@ def read_lines(path: Path, form: type[T]) -> Iterator[T]:
                 if not line.endswith(b"\n"):
                     raise LinesMalformed(file=path.name, line=number)
                 yield decoder.decode(line)
-    except (EOFError, zlib.error, gzip.BadGzipFile, msgspec.MsgspecError, UnicodeDecodeError) as broken:
+    except (*BROKEN, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as broken:
         raise LinesMalformed(file=path.name, line=number, reason=str(broken)) from broken

@@ -99,7 +99,7 @@ def parse_manifest(raw: bytes) -> Manifest:
         if msgspec.json.decode(raw, type=_Form).format != FORMAT:
             raise FormatUnknown
         return msgspec.json.decode(raw, type=Manifest)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as broken:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as broken:
         raise ManifestWrong(reason=str(broken)) from broken
 
 

@@ -69,7 +69,7 @@ def check_payload(position: int, envelope: Envelope, salt: bytes, payload: bytes
         raise PayloadDiffers(position=position, stream=envelope.stream)
     try:
         is_of_type = _TAG.decode(payload).type == envelope.type
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         is_of_type = False
     if not is_of_type:
         raise TypeDiffers(position=position, stream=envelope.stream, type=envelope.type)

@@ -61,7 +61,7 @@ class Report(msgspec.Struct, kw_only=True):
         """Write down what is wrong; the first such thing is the verdict."""
         if not self.found:
             self.verdict = wrong.verdict
-        facts = dict(wrong.context)
+        facts = {name: _readable(fact) for name, fact in wrong.context.items()}
         self.found.append(Finding(code=wrong.code, verdict=wrong.verdict, title=wrong.title(), facts=facts))
 
     def lacks(self, what: str) -> None:
@@ -79,6 +79,17 @@ def attested_by(accepted: Accepted, quorum: str) -> Attested:
         size=checkpoint.size,
         root=checkpoint.root.hex(),
         log_key=accepted.log.key_id.hex(),
-        quorum=quorum,
-        cosigned=dict(accepted.cosigned),
+        quorum=_text(quorum),
+        cosigned={_text(name): seen for name, seen in accepted.cosigned.items()},
     )
+
+
+def _readable(fact: object) -> object:
+    if isinstance(fact, str):
+        return _text(fact)
+    return [_readable(one) for one in fact] if isinstance(fact, list | tuple) else fact
+
+
+def _text(text: str) -> str:
+    """Make text of what may have been any octets: file names, and names in policies."""
+    return text.encode(errors="replace").decode()
