@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 from cyclopts import Parameter
 
-from ledger.cli.audit_report import print_checked, print_report
+from ledger.cli.audit_report import print_checked, print_evidence, print_report
 from ledger.verifier.report import Report
 from ledger.verifier.verdict import Unusable, Unverified
 
@@ -47,6 +47,12 @@ class OneOrTheOther(Unusable):
     """Name a bundle, or say --database: what is to be verified is one of them."""
 
     code = "one-or-the-other"
+
+
+class ProofOrEvidence(Unusable):
+    """Name a proof and its --entry, or a folder with --evidence: what is to be checked is one of them."""
+
+    code = "proof-or-evidence"
 
 
 class TierUnknown(Unusable):
@@ -98,22 +104,31 @@ def verify(
 
 
 def check(
-    proof: Annotated[Path, Parameter(help="The file of a proof, e.tlog-proof.")],
+    proof: Annotated[Path | None, Parameter(help="The file of a proof, e.tlog-proof.")] = None,
     *,
-    entry: Annotated[Path, Parameter(help="The file of the entry: the envelope, byte for byte.")],
+    entry: Annotated[
+        Path | None, Parameter(help="The file of the entry: the envelope, byte for byte.")
+    ] = None,
+    evidence: Annotated[
+        Path | None, Parameter(help="Instead of both: a folder of evidence of one decision.")
+    ] = None,
     policy: PolicyFile = None,
     json: Json = False,
 ) -> int:
-    """Check that a log of the policy has sealed exactly the bytes of an entry.
+    """Check that a log of the policy has sealed exactly the bytes of an entry; or of all about one decision.
 
-    Exit codes: 0 it has, 1 not usable, 2 tampered, 4 the policy is not met.
+    Exit codes: 0 it has, 1 not usable, 2 tampered, 4 the policy is not met, 5 verified as far as it goes.
     """
+    if evidence is not None:
+        return _check_evidence(evidence, policy, has_more=bool(proof or entry), json=json)
     from ledger.verifier.policy import parse_policy
     from ledger.verifier.proofs import check_proof, parse_proof
     from ledger.verifier.report import attested_by
 
     report, event = Report(), b""
     try:
+        if proof is None or entry is None:
+            raise ProofOrEvidence
         believed = parse_policy(read_file(_needed(policy)))
         event = read_file(entry)
         claim = parse_proof(read_file(proof))
@@ -122,6 +137,23 @@ def check(
     except Unverified as wrong:
         report.found_wrong(wrong)
     print_checked(report, event, as_json=json)
+    return report.verdict
+
+
+def _check_evidence(folder: Path, policy: Path | None, *, has_more: bool, json: bool) -> int:
+    from ledger.verifier.evidence import verify_evidence
+    from ledger.verifier.policy import parse_policy
+
+    report = Report()
+    try:
+        if has_more:
+            raise ProofOrEvidence
+        report = verify_evidence(folder, parse_policy(read_file(_needed(policy))))
+    except Unverified as wrong:
+        report.found_wrong(wrong)
+    except OSError as lost:
+        report.found_wrong(FileUnreadable(file=str(lost.filename), reason=lost.strerror))
+    print_evidence(report, as_json=json)
     return report.verdict
 
 

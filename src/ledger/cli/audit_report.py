@@ -26,6 +26,11 @@ It does not mean that what was logged is true, that everything that happened was
 log: for the last, compare checkpoints with others, or ask for witnesses in the policy."""
 
 
+OF_EVIDENCE: Final = """\
+That means: these are all events of this decision up to the last one here, as they were sealed; names and files are those
+that the log commits to. index.html and state.json tell of them in the words of whoever made the folder."""
+
+
 def print_report(report: Report, *, as_json: bool) -> None:
     """Print a report about a bundle or a database."""
     if as_json:
@@ -36,6 +41,21 @@ def print_report(report: Report, *, as_json: bool) -> None:
         print(line)
     if report.last and report.verdict in {Verdict.VERIFIED, Verdict.INCOMPLETE}:
         print(MEANING.format(first=report.first, last=report.last))
+
+
+def print_evidence(report: Report, *, as_json: bool) -> None:
+    """Print a report about a folder of evidence."""
+    if as_json:
+        print_json(report)
+        return
+    print(VERDICTS[report.verdict])
+    for line in (*_found(report), *(f"  missing: {what}" for what in report.missing)):
+        print(line)
+    if report.last and report.verdict in {Verdict.VERIFIED, Verdict.INCOMPLETE}:
+        print(f"  a decision from position {report.first} to {report.last}; {report.payloads} events in all")
+        for line in () if report.attested is None else _attested(report.attested):
+            print(line)
+        print(OF_EVIDENCE)
 
 
 def print_checked(report: Report, entry: bytes, *, as_json: bool) -> None:

@@ -20,7 +20,10 @@ from ledger.history.timeline import Entry
 HOW: Final = """# the policy file: the log's public key, from somebody you trust, by another way than this folder
 cp policy.txt my-policy.txt     # then write the line "log …" into it
 
-# nothing was damaged on the way
+# everything at once: files, events, their order, proofs, names
+ledger audit check --evidence . --policy my-policy.txt
+
+# or by parts: nothing was damaged on the way
 sha256sum -c SHA256SUMS
 
 # each event is in the log, as it stands here

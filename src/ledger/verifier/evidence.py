@@ -1,0 +1,222 @@
+"""Verifies the folder of evidence of one decision: every event in it, and what is told beside them.
+
+What is for people, ``index.html`` and ``state.json``, is told from those events by whoever made the folder: it is
+guarded against damage and nothing else, and can be compared with what was verified.
+"""
+
+from hashlib import file_digest, sha256
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from ledger.verifier.checkpoint import parse_checkpoint
+from ledger.verifier.envelope import Envelope, parse_envelope
+from ledger.verifier.files import Folder, check_sums
+from ledger.verifier.lines import LinesMalformed
+from ledger.verifier.merkle import leaf_hash
+from ledger.verifier.payloads import SALT, PayloadDiffers, check_payload
+from ledger.verifier.policy import Policy, accepted
+from ledger.verifier.proofs import ProofMalformed, check_proof, parse_proof
+from ledger.verifier.report import Report, attested_by
+from ledger.verifier.verdict import Tampered, Unverified
+
+EVENTS: Final = "events.ndjson"
+SUPPORTING: Final = "supporting.ndjson"
+PEOPLE: Final = "people.json"
+ATTACHED: Final = "evidence-attached"
+REGISTERED: Final = "account-registered"
+
+
+class DecisionNotWhole(Tampered):
+    """The events are not all those of one decision, from its first one on.
+
+    Context: ``position``, ``stream``.
+    """
+
+    code = "decision-not-whole"
+
+
+class NameDiffers(Tampered):
+    """A person's name or address is not what the log commits to.
+
+    Context: the ``person``'s id.
+    """
+
+    code = "name-differs"
+
+
+class AttachedDiffers(Tampered):
+    """A file is not what was attached.
+
+    Context: the ``file``, and the ``position`` of the event.
+    """
+
+    code = "attached-differs"
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One event of the folder, as far as it is verified."""
+
+    position: int
+    envelope: str
+    salt: str
+    payload: str
+
+
+class Event(msgspec.Struct, frozen=True):
+    """An event that is what was sealed, or will be."""
+
+    position: int
+    entry: bytes
+    envelope: Envelope
+    payload: bytes
+
+
+class _Person(msgspec.Struct, frozen=True):
+    person: str
+    username: str | None = None
+    email: str | None = None
+    full_name: str | None = None
+    salt: str = ""
+
+
+class _Record(msgspec.Struct, frozen=True):
+    email: str | None
+    full_name: str | None
+    username: str | None
+
+
+class _Commitment(msgspec.Struct, frozen=True):
+    commitment: str = ""
+
+
+class _Registration(msgspec.Struct, frozen=True):
+    person: str
+    commitment: str = ""
+    imported: _Commitment | None = None  # where records of another system keep theirs
+
+    def committed(self) -> str:
+        return self.commitment or (self.imported.commitment if self.imported else "")
+
+
+class _Attached(msgspec.Struct, frozen=True):
+    sha256: str
+
+
+def verify_evidence(root: Path, policy: Policy) -> Report:
+    """Verify the folder ``root``; what is wrong is in the report, never raised.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    report = Report()
+    try:
+        folder = Folder(root)
+        check_sums(folder, lambda _done, _of: None)
+        _Evidence(folder, policy, report).verify()
+    except Unverified as wrong:
+        report.found_wrong(wrong)
+    return report
+
+
+class _Evidence:
+    def __init__(self, folder: Folder, policy: Policy, report: Report) -> None:
+        self._folder, self._policy, self._report = folder, policy, report
+
+    def verify(self) -> None:
+        if "checkpoint" in self._folder.names:
+            checkpoint = parse_checkpoint(self._folder.read("checkpoint"))
+            by = accepted(self._policy, checkpoint)
+            self._report.attested = attested_by(by, self._policy.quorum)
+        own, others = (self._events(name) for name in (EVENTS, SUPPORTING))
+        self._check_stream(own)
+        self._check_files(own)
+        self._check_people(others)
+        self._report.first, self._report.last = own[0].position, own[-1].position
+        self._report.streams = len({event.envelope.stream for event in (*own, *others)})
+        self._report.payloads = len(own) + len(others)
+
+    def _events(self, name: str) -> list[Event]:
+        events = list[Event]()
+        with self._folder.path(name).open("rb") as file:
+            for number, raw in enumerate(file, 1):
+                try:
+                    line = msgspec.json.decode(raw, type=Line)
+                    events.append(self._event(line))
+                except (msgspec.MsgspecError, UnicodeError) as broken:
+                    raise LinesMalformed(file=name, line=number, reason=str(broken)) from broken
+        return events
+
+    def _event(self, line: Line) -> Event:
+        entry, payload = line.envelope.encode(), line.payload.encode()
+        envelope = parse_envelope(entry, line.position)
+        if self._folder.read(f"entries/{line.position}.json") != entry:
+            raise DecisionNotWhole(position=line.position, stream=envelope.stream)
+        if SALT.fullmatch(line.salt) is None:
+            raise PayloadDiffers(position=line.position, stream=envelope.stream)
+        check_payload(line.position, envelope, bytes.fromhex(line.salt), payload)
+        self._check_proof(line.position, entry)
+        return Event(line.position, entry, envelope, payload)
+
+    def _check_proof(self, position: int, entry: bytes) -> None:
+        name = f"proofs/{position}.tlog-proof"
+        if name not in self._folder.names:
+            self._report.lacks(f"a proof of position {position}: it was not sealed yet")
+            return
+        proof = parse_proof(self._folder.read(name))
+        if proof.index != position - 1:
+            raise ProofMalformed(position=position)
+        check_proof(proof, entry, self._policy)
+
+    def _check_stream(self, events: list[Event]) -> None:
+        """Check that they are the events of one stream, each behind the one before, from the first."""
+        before, stream = "", events[0].envelope.stream if events else None
+        if not events:
+            raise DecisionNotWhole
+        for version, event in enumerate(events, 1):
+            envelope = event.envelope
+            if (envelope.stream, envelope.version, envelope.prev) != (stream, version, before):
+                raise DecisionNotWhole(position=event.position, stream=envelope.stream)
+            before = leaf_hash(event.entry).hex()
+
+    def _check_files(self, events: list[Event]) -> None:
+        attached = [event for event in events if event.envelope.type == ATTACHED]
+        for number, event in enumerate(attached, 1):
+            found = self._folder.below(f"files/{number:03}-")
+            if not found:
+                self._report.lacks(f"the file that was attached at position {event.position}")
+                continue
+            wanted = msgspec.json.decode(event.payload, type=_Attached).sha256
+            with self._folder.path(found[0]).open("rb") as file:
+                if file_digest(file, "sha256").hexdigest() != wanted:
+                    raise AttachedDiffers(file=found[0], position=event.position)
+
+    def _check_people(self, events: list[Event]) -> None:
+        """Check each name that is told against the registration that commits to it."""
+        registrations = (
+            msgspec.json.decode(event.payload, type=_Registration)
+            for event in events
+            if event.envelope.type == REGISTERED
+        )
+        committed = {one.person: one.committed() for one in registrations}
+        for person in self._people():
+            if person.username is None:
+                continue
+            record = _Record(person.email, person.full_name, person.username)
+            told = sha256(_salt(person) + msgspec.json.encode(record)).hexdigest()
+            if committed.get(person.person) != told:
+                raise NameDiffers(person=person.person)
+
+    def _people(self) -> list[_Person]:
+        try:
+            return msgspec.json.decode(self._folder.read(PEOPLE), type=list[_Person])
+        except (msgspec.MsgspecError, UnicodeError) as broken:
+            raise LinesMalformed(file=PEOPLE, reason=str(broken)) from broken
+
+
+def _salt(person: _Person) -> bytes:
+    try:
+        return bytes.fromhex(person.salt)
+    except ValueError as broken:
+        raise NameDiffers(person=person.person) from broken

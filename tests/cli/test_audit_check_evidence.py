@@ -1,0 +1,148 @@
+"""``ledger audit check --evidence``: an honest folder is accepted, and every change of what it shows is found."""
+
+import hashlib
+import shutil
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from ledger.cli.audit import check
+from ledger.sealing.notes import Signer
+from ledger.verifier.evidence import verify_evidence
+from ledger.verifier.policy import Policy, parse_policy
+from ledger.verifier.verdict import Verdict
+from tests.cli.test_audit_evidence import desk, folder_of
+from tests.support.desk import Desk
+from tests.support.sealed_log import ORIGIN, SIGNER
+
+together = pytest.mark.asyncio(loop_scope="module")
+__all__ = ["desk"]
+
+
+def policy_of(signer: Signer) -> Policy:
+    return parse_policy(f"log {signer.vkey}\nquorum none\n".encode())
+
+
+BELIEVED = policy_of(SIGNER)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def honest(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path]:
+    yield await folder_of(desk, "CASE-1", tmp_path_factory.mktemp("honest") / "case")
+
+
+def summed_up(folder: Path) -> None:
+    """List the files anew, as whoever changes one would."""
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    names.remove("SHA256SUMS")
+    lines = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
+    (folder / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
+
+
+def replaced(file: Path, old: bytes, new: bytes) -> None:
+    content = file.read_bytes()
+    assert old in content
+    file.write_bytes(content.replace(old, new))
+
+
+def without_line(file: Path, number: int) -> None:
+    lines = file.read_bytes().splitlines(keepends=True)
+    del lines[number]
+    file.write_bytes(b"".join(lines))
+
+
+def another_proof(folder: Path) -> None:
+    first, second = sorted((folder / "proofs").iterdir())[:2]
+    shutil.copy(first, second)
+
+
+CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "words": (lambda it: replaced(it / "events.ndjson", b"Quiet Heron", b"Loud Heron"), "payload-differs"),
+    "vote": (lambda it: replaced(it / "events.ndjson", b'approve\\"', b'reject\\"'), "payload-differs"),
+    "salt": (lambda it: replaced(it / "events.ndjson", b'"salt":"', b'"salt":"00'), "payload-differs"),
+    "entry": (lambda it: next((it / "entries").iterdir()).write_bytes(b"{}"), "decision-not-whole"),
+    "middle": (lambda it: without_line(it / "events.ndjson", 2), "decision-not-whole"),
+    "first": (lambda it: without_line(it / "events.ndjson", 0), "decision-not-whole"),
+    "all": (lambda it: (it / "events.ndjson").write_bytes(b""), "decision-not-whole"),
+    "proof": (another_proof, "proof-malformed"),
+    "file": (lambda it: next((it / "files").iterdir()).write_bytes(b"sewn"), "attached-differs"),
+    "name": (lambda it: replaced(it / "people.json", b"ben of", b"Ben of"), "name-differs"),
+    "person": (lambda it: replaced(it / "people.json", b'"person": "', b'"person": "0'), "name-differs"),
+    "no JSON": (lambda it: (it / "people.json").write_bytes(b"{"), "lines-malformed"),
+    "checkpoint": (
+        lambda it: replaced(it / "checkpoint", ORIGIN.encode(), b"another.example/log"),
+        "no-log-signature",
+    ),
+}
+
+
+@together
+async def test_an_honest_folder_is_verified(honest: Path):
+    report = verify_evidence(honest, BELIEVED)
+    assert (report.verdict, report.found, report.missing) == (Verdict.VERIFIED, [], [])
+    events = [msgspec.json.decode(line) for line in (honest / "events.ndjson").read_bytes().splitlines()]
+    assert (report.first, report.last) == (events[0]["position"], events[-1]["position"])
+
+
+@together
+@pytest.mark.parametrize("change", CHANGES)
+async def test_what_was_changed_is_found_whatever_the_list_of_files_says(
+    honest: Path, tmp_path: Path, change: str
+):
+    act, code = CHANGES[change]
+    shutil.copytree(honest, tmp_path / "changed")
+    act(tmp_path / "changed")
+    assert verify_evidence(tmp_path / "changed", BELIEVED).found[0].code == "files-differ"
+    summed_up(tmp_path / "changed")
+    report = verify_evidence(tmp_path / "changed", BELIEVED)
+    assert report.verdict in {Verdict.TAMPERED, Verdict.POLICY_NOT_MET}
+    assert report.found[0].code == code
+
+
+@together
+async def test_a_log_that_nobody_believes_is_not_accepted(honest: Path):
+    report = verify_evidence(honest, policy_of(Signer(ORIGIN, bytes(32))))
+    assert (report.verdict, report.found[0].code) == (Verdict.POLICY_NOT_MET, "no-log-signature")
+
+
+@together
+async def test_what_is_not_there_is_told(desk: Desk, honest: Path, tmp_path: Path):
+    report = verify_evidence(await folder_of(desk, "OPEN", tmp_path / "open"), BELIEVED)
+    assert report.verdict is Verdict.INCOMPLETE
+    assert report.missing == [f"a proof of position {report.last}: it was not sealed yet"]
+    shutil.copytree(honest, tmp_path / "changed")
+    shutil.rmtree(tmp_path / "changed/files")
+    summed_up(tmp_path / "changed")
+    report = verify_evidence(tmp_path / "changed", BELIEVED)
+    assert (report.verdict, len(report.missing)) == (Verdict.INCOMPLETE, 1)
+
+
+@together
+async def test_the_command_says_what_it_means(
+    honest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    policy = tmp_path / "policy.txt"
+    policy.write_text(f"log {SIGNER.vkey}\nquorum none\n", encoding="utf-8")
+    assert check(evidence=honest, policy=policy) == Verdict.VERIFIED
+    told = capsys.readouterr().out
+    assert told.startswith("Verified.\n  a decision from position ")
+    assert "in the words of whoever made the folder" in told
+    assert check(evidence=honest, policy=policy, json=True) == Verdict.VERIFIED
+    assert msgspec.json.decode(capsys.readouterr().out)["verdict"] == 0
+
+
+def test_a_proof_or_a_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for arguments in (
+        {},
+        {"proof": tmp_path},
+        {"entry": tmp_path},
+        {"evidence": tmp_path, "entry": tmp_path},
+    ):
+        assert check(**arguments) == Verdict.UNUSABLE
+        assert "[proof-or-evidence]" in capsys.readouterr().out
+    policy = tmp_path / "policy.txt"
+    policy.write_text(f"log {SIGNER.vkey}\nquorum none\n", encoding="utf-8")
+    assert check(evidence=tmp_path / "none", policy=policy) == Verdict.UNUSABLE
