@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ledger.cli import composing
-from ledger.cli.composing import check_event_types, composed, level
+from ledger.cli.composing import Part, check_event_types, composed, level
 from ledger.settings import Settings, ensure_secret_key
 from ledger.store.ledger import Ledger
 from tests.support.databases import Database
@@ -62,6 +62,28 @@ async def test_a_view_that_is_not_level_is_not_waited_for_for_ever(
     ledger = await Ledger.open(database.service_url)
     async with composed(ledger, settings, ensure_secret_key(settings)) as services:
         assert not await level(services)
+
+
+@pytest.mark.parametrize(
+    ("only", "is_on", "seals"),
+    [(None, "true", True), ("workers", "true", True), ("api", "true", False), (None, "false", False)],
+)
+async def test_a_service_seals_unless_it_only_serves_or_is_told_not_to(
+    database: Database, tmp_path: Path, only: Part | None, is_on: str, *, seals: bool
+):
+    settings = Settings.load({"LEDGER_DATA_DIR": str(tmp_path), "LEDGER_NOTARY": is_on})
+    ledger = await Ledger.open(database.service_url)
+    async with composed(ledger, settings, ensure_secret_key(settings), only=only, seals=True) as services:
+        running = {task.get_name() for task in asyncio.all_tasks()}
+        assert services.notary.origin.startswith("ledger.invalid/")
+
+    assert ("sealing" in running) is seals
+
+
+async def test_a_command_seals_nothing(database: Database, settings: Settings):
+    ledger = await Ledger.open(database.service_url)
+    async with composed(ledger, settings, ensure_secret_key(settings)):
+        assert "sealing" not in {task.get_name() for task in asyncio.all_tasks()}
 
 
 @pytest.mark.parametrize("stays", ["for a while", "for good"])

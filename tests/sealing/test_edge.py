@@ -24,7 +24,7 @@ def stored(edge: Edge, batches: list[int]) -> dict[tuple[int, int], bytes]:
     return tiles
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @example([65_536 - 1, 1, 1])
 @example([65_536, 256, 1])
 @example([256, 0, 65_280, 300])
@@ -41,7 +41,7 @@ def test_tiles_and_root_are_those_of_the_definition(batches: list[int]) -> None:
     assert all(tiles[tile.level, tile.index] == hashes_of(tile) for tile in wanted)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @example(65_536, 1)
 @example(256, 256)
 @given(SIZES, st.integers(0, 600))
@@ -60,7 +60,7 @@ def test_the_edge_of_any_tree_is_a_few_tiles() -> None:
     assert len(edge_tiles(2**40 - 1)) == 5
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(SIZES, SIZES)
 def test_a_proof_of_the_definition_shows_that_one_tree_begins_with_the_other(one: int, other: int) -> None:
     old, new = sorted((one, other))

@@ -37,6 +37,8 @@ log = structlog.get_logger()
 SEAL_EVERY: Final = 0.25
 LOOK_EVERY: Final = 1.0
 """Seconds: how often the lease is renewed, and how soon what failed or halted is looked at again."""
+RELEASE_SECONDS: Final = 2.0
+"""A stop does not wait longer: the lease ends by itself soon after."""
 BATCH: Final = 16_384
 
 
@@ -242,7 +244,7 @@ class Sealer:
     async def release(self) -> None:
         """Let another process seal at once, and close what is open."""
         with suppress(*LOST, asyncpg.PostgresError, LedgerError):
-            async with reading(self._ledger.pool) as conn:
+            async with asyncio.timeout(RELEASE_SECONDS), reading(self._ledger.pool) as conn:
                 await standing.release(conn, self._ledger.ledger_id, self.owner)
         await self._guard.close()
 
