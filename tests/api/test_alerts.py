@@ -7,12 +7,17 @@ from pathlib import Path
 
 import pytest
 from litestar import WebSocket
+from msgspec.structs import force_setattr
 
 from ledger.api import alerts as alerts_api
 from ledger.domain.ids import Position
 from ledger.limiting.rates import Rates
 from ledger.projections.checkpoints import Checkpoint
+from ledger.sealing import partners
+from ledger.sealing.notes import COSIGNATURE, Signer
+from ledger.sealing.witnesses import Watch, Witness
 from tests.api.answers import decide, submit
+from tests.builders.people import NOW
 from tests.support.databases import Database
 from tests.support.http import Api
 from tests.support.listening import HANG_GUARD, Alerts, Reached, alerts, reachable
@@ -310,6 +315,28 @@ async def test_administrators_are_told_when_sealing_halts_and_when_it_goes_on(
     assert (halted["title"], halted["data"]) == ("Sealing: halted", {"halted": ["guard-missing"]})
     assert str(tmp_path) in str(halted["message"])
     assert (goes_on["title"], goes_on["data"]) == ("Sealing: goes on", {"halted": []})
+
+
+async def test_administrators_are_told_when_a_witness_reports_a_fork_and_when_none_does_any_more(
+    reached: Reached, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alerts_api, "LOOK_SECONDS", 0.02)
+    services, ledger = reached.api.services, reached.api.ledger
+    north = Witness(name="north", key=Signer("north.example/w", bytes(32), COSIGNATURE).verifier, url=None)
+    force_setattr(services, "watch", Watch(witnesses=(north,), quorum_met=bool))
+    async with alerts(reached.port, "admin", await reached.api.login()) as admins:
+        await admins.next()
+        await partners.failed(ledger.pool, 1, north.partner, NOW, problem="fork", forked_size=9)
+        services.notary.sealed.ring()
+        (forked,) = await admins.take(1)
+        async with ledger.pool.acquire() as conn:
+            await partners.succeeded(conn, 1, north.partner, NOW)
+        services.notary.sealed.ring()
+        (well,) = await admins.take(1)
+
+    assert (forked["title"], forked["data"]) == ("Witnesses: a fork is reported", {"forked": ["north"]})
+    assert (forked["alert_type"], forked["requires_action"]) == ("system_alert", True)
+    assert (well["title"], well["data"]) == ("Witnesses: no fork is reported any more", {"forked": []})
 
 
 async def test_administrators_alone_are_told_when_read_models_lack_events_and_when_no_more(

@@ -93,6 +93,7 @@ class _Connection:
         self._has_chosen = False
         self._degraded: tuple[str, ...] = ()
         self._halted: str | None = None
+        self._forked: tuple[str, ...] = ()
         self._position = START
         self._refusal: LedgerError | None = None
 
@@ -196,7 +197,7 @@ class _Connection:
         return page.is_last
 
     def _of_system(self, principal: Principal) -> Iterator[say.Alerted]:
-        """Tell an administrator when read models begin or cease to lack events, when sealing halts and goes on."""
+        """Tell an administrator when read models begin or cease to lack events, when sealing halts and goes on, of forks."""
         if principal.role is not Role.ADMIN:
             return
         progress, halt = self._services.progress, self._services.notary.halt
@@ -204,6 +205,10 @@ class _Connection:
         if halted != self._halted:
             self._halted = halted
             yield say.alert_of_sealing(halt, now=self._services.clock(), position=self._position)
+        forked = self._services.forked()
+        if forked != self._forked:
+            self._forked = forked
+            yield say.alert_of_witnesses(forked, now=self._services.clock(), position=self._position)
         degraded = tuple(name for name in VIEWS if progress.parked(name))
         if degraded != self._degraded:
             self._degraded = degraded

@@ -178,6 +178,18 @@ def alert_of_sealing(halt: Halt | None, *, now: Utc, position: Position) -> Aler
     )
 
 
+def alert_of_witnesses(forked: tuple[str, ...], *, now: Utc, position: Position) -> Alerted:
+    """Write what administrators are told when witnesses report another history, or none does any more."""
+    names = ", ".join(forked)
+    return _system_alert(
+        f"Witnesses: {'a fork is reported' if forked else 'no fork is reported any more'}",
+        f"{names}: seen a history that is not this one." if forked else "All cosign what is sealed here.",
+        {"forked": forked},
+        now=now,
+        position=position,
+    )
+
+
 def _system_alert(
     title: str, message: str, trouble: Mapping[str, tuple[str, ...]], *, now: Utc, position: Position
 ) -> Alerted:

@@ -56,3 +56,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     exports: Exports = msgspec.field(default_factory=Exports)
     seal_wait_seconds: float = 5.0
     tlog_public: bool = False
+
+    def forked(self) -> tuple[str, ...]:
+        """Name the witnesses that have seen a history which this ledger does not hold, as it was last heard of."""
+        asked = () if self.watch is None else self.watch.witnesses
+        return tuple(one.name for one in asked if one.partner in self.notary.forked)

@@ -8,6 +8,7 @@ import msgspec
 import structlog
 
 from ledger.domain.errors import Unavailable
+from ledger.sealing.partners import forked
 from ledger.sealing.rows import SEALED_CHANNEL, Sealed, last_checkpoint
 from ledger.sealing.sealer import Sealer
 from ledger.sealing.standing import Halt, Standing, read_standing
@@ -54,6 +55,8 @@ class Notary:
         self.sealer = sealer
         self.halt: Halt | None = None
         """Why nothing is sealed, as it was last heard of; ``None``: all is well, as far as is known."""
+        self.forked = frozenset[str]()
+        """Which witnesses have seen a history that this database does not hold, by the names of their rows."""
         self._ledger = ledger
         ledger.signals.on(SEALED_CHANNEL, self.sealed.ring)
 
@@ -67,12 +70,13 @@ class Notary:
             return await status_of(conn, self._ledger.ledger_id, self.origin)
 
     async def run_forever(self) -> None:
-        """Keep ``halt`` as it is, until cancelled; a database that is away delays."""
+        """Keep ``halt`` and ``forked`` as they are, until cancelled; a database that is away delays."""
         while True:
             rings = self.sealed.rings()
             try:
                 async with reading(self._ledger.pool) as conn:
                     found = await read_standing(conn, self._ledger.ledger_id)
+                    self.forked = await forked(conn, self._ledger.ledger_id)
             except (*LOST, asyncpg.PostgresError, Unavailable) as lost:
                 log.warning("notary.standing.lost", error=type(lost).__name__)
             else:

@@ -39,6 +39,8 @@ STANDINGS: Final = """
 select partner, tried_at, failures, problem, forked_at, forked_size from work.notary_partners
 where ledger_id = $1 and partner = any($2::text[])
 """
+# $1 ledger
+FORKED: Final = "select partner from work.notary_partners where ledger_id = $1 and forked_at is not null"
 
 
 class Partner(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,3 +101,8 @@ async def standings(conn: Connection, ledger_id: int, names: list[str]) -> dict[
         for row in rows
     )
     return {partner.partner: partner for partner in found}
+
+
+async def forked(conn: Connection, ledger_id: int) -> frozenset[str]:
+    """Name those who have seen a history that this database does not hold."""
+    return frozenset(row["partner"] for row in await conn.fetch(FORKED, ledger_id))
