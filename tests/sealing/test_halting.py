@@ -135,6 +135,20 @@ async def test_a_restored_backup_is_not_signed_until_it_is_adopted(postgres: Clu
         assert event.root == adopted.checkpoint.root.hex()
 
 
+async def test_a_database_that_is_restored_beneath_a_running_notary_is_noticed_at_once(
+    ledger: Ledger, database: Database, tmp_path: Path
+) -> None:
+    sealer = sealer_in(ledger, tmp_path)
+    for _ in range(2):
+        await append_some(ledger, 3)
+        await seal(sealer)
+    await owner_does(database, "delete from ledger.events where position > 3")
+    await ledger.pool.execute("delete from work.notary_checkpoints where size > 3")
+    await append_some(ledger, 1)  # at a position that was sealed already
+    assert await sealer.round() is False
+    assert await halts(sealer, GuardAhead) == {"guard": 6, "database": 3}
+
+
 async def test_a_key_that_was_given_is_changed_before_a_restored_backup_is_adopted(
     postgres: Cluster, tmp_path: Path
 ) -> None:

@@ -30,7 +30,7 @@ from ledger.sealing.notes import Checkpoint, Signer
 from ledger.sealing.rows import Sealed, last_sealed, publish, write_checkpoint, write_tiles
 from ledger.sealing.tree import NO_LEAVES
 from ledger.store.ledger import Ledger
-from ledger.store.pool import LOST, reading
+from ledger.store.pool import LOST, Connection, reading
 
 log = structlog.get_logger()
 
@@ -136,10 +136,17 @@ class Sealer:
             entries = await read_entries(
                 conn, self._ledger.ledger_id, after=head.edge.size, limit=self._batch
             )
+            if not entries and not await self._is_where(conn, head):
+                return False
         if entries:
             head = await self._seal(head, entries)
         self._head = head
         return len(entries) < self._batch
+
+    async def _is_where(self, conn: Connection, head: _Head) -> bool:
+        """Say whether the database stands where this process believes: it may have been restored beneath it."""
+        last = await last_sealed(conn, self._ledger.ledger_id)
+        return head.edge.size == 0 if last is None else head.guarded == last.note
 
     async def _lead(self) -> bool:
         async with self._ledger.pool.acquire() as conn, conn.transaction():
