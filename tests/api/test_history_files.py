@@ -4,9 +4,11 @@ import asyncio
 import csv
 import io
 import json
+import tracemalloc
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
+import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
@@ -240,6 +242,53 @@ async def test_the_head_of_a_file_is_a_head(told: Desk) -> None:
 async def reached(postgres: Cluster) -> AsyncIterator[Reached]:
     async with postgres.fresh() as database, reachable(database) as found:
         yield found
+
+
+# $1 so many
+FILL = """
+insert into ledger.events (
+    ledger_id, position, stream, version, type, schema_version, event_id, recorded_at, actor, command_id,
+    correlation_id, envelope, salt, payload)
+select 1, head.position + n, 'x-' || gen_random_uuid(), 1, 'x', 1, gen_random_uuid(), now(), 'system',
+       gen_random_uuid(), '', convert_to(repeat('e', 500), 'UTF8'), decode(repeat('00', 16), 'hex'),
+       convert_to('{"notes":"' || repeat('y', 500) || '"}', 'UTF8')
+from (select max(position) as position from ledger.events) head, generate_series(1, $1) n
+"""
+
+
+async def taken(port: int, by: dict[str, str], query: str) -> tuple[int, int]:
+    """Take a file and keep nothing of it: how many lines it had, and the most memory that was in use meanwhile."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(
+        f"GET {EVENTS}?{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        f"Authorization: {by['Authorization']}\r\n\r\n".encode()
+    )
+    await reader.readuntil(b"\r\n\r\n")
+    tracemalloc.start()
+    lines = 0
+    while chunk := await reader.read(65_536):
+        lines += chunk.count(b'{"position":')
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    writer.close()
+    return lines, most
+
+
+@together
+@pytest.mark.long
+@pytest.mark.parametrize(("kind", "size"), [("ndjson", 100_000), ("csv", 20_000)])
+async def test_a_long_file_takes_the_memory_of_a_short_one(postgres: Cluster, kind: str, size: int) -> None:
+    async with postgres.fresh() as database, reachable(database) as served:
+        admin = await served.api.login()
+        owner = await asyncpg.connect(database.owner_url)
+        await owner.execute(FILL, size)
+        await owner.close()
+        _, of_few = await taken(served.port, admin, f"format={kind}&limit=2000&type=x")
+        lines, of_many = await taken(served.port, admin, f"format={kind}&type=x")
+
+    if kind == "ndjson":
+        assert lines == size
+    assert of_many < 2 * of_few
 
 
 @together

@@ -7,8 +7,14 @@ import pytest
 
 from ledger.cli import composing
 from ledger.cli.composing import Part, check_event_types, composed, level
+from ledger.domain.ids import Position
+from ledger.domain.reading.decide import READING
+from ledger.domain.reading.events import Query
+from ledger.history.readings import extent_of
 from ledger.settings import Settings, ensure_secret_key
-from ledger.store.ledger import Ledger
+from ledger.store.ledger import Ledger, reading_stream
+from ledger.store.streams import read_stream, recorded
+from tests.builders import AUDREY, session_of
 from tests.support.databases import Database
 from tests.support.service import HANG_GUARD
 
@@ -94,3 +100,18 @@ async def test_only_a_service_that_stays_tells_webhooks(database: Database, sett
         running = {task.get_name() for task in asyncio.all_tasks()}
 
     assert ("webhook-sending" in running) is tells
+
+
+async def test_what_was_read_of_the_history_is_written_down_before_it_stops(
+    database: Database, settings: Settings
+):
+    session = session_of(AUDREY)
+    ledger = await Ledger.open(database.service_url)
+    async with composed(ledger, settings, ensure_secret_key(settings), only="api") as services:
+        query, now = Query(call="events"), services.clock()
+        services.readings.count(session, query, AUDREY, extent_of([Position(3)]), now)
+
+    async with await Ledger.open(database.service_url) as again:
+        (stored,) = (await read_stream(again, reading_stream(session))).events
+    read = recorded(stored, READING.event_types).event
+    assert (read.person, read.query, read.extent.events) == (AUDREY, query, 1)
