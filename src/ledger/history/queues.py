@@ -20,6 +20,7 @@ from ledger.projections.queue_row import QueueRow, evolve
 from ledger.projections.submission import RANKS
 from ledger.projections.views.queue import Cursor, QueueItem
 from ledger.store.excerpts import read_log_of
+from ledger.store.findings import looking
 from ledger.store.ledger import Ledger
 from ledger.store.pool import reading
 from ledger.store.streams import recorded
@@ -70,7 +71,7 @@ async def queue_at(ledger: Ledger, moment: Moment, *, after: Cursor | None, limi
 async def _open_items(ledger: Ledger, moment: Moment) -> AsyncIterator[list[QueueItem]]:
     for start in range(START, moment.position, WINDOW):
         upto = min(start + WINDOW, moment.position)
-        async with reading(ledger.pool) as conn:
+        async with reading(ledger.pool) as conn, looking(conn):
             rows = await conn.fetch(NOT_ENDED, ledger.ledger_id, start, upto, moment.position, list(ENDS))
         streams = [StreamName(row["stream"]) for row in rows]
         for first in range(0, len(streams), AT_ONCE):

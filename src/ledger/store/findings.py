@@ -268,7 +268,7 @@ def _rest(aimed: Aim, behind: Position | None) -> Bounds:
 
 
 @asynccontextmanager
-async def reading_json(conn: Connection) -> AsyncIterator[None]:
+async def looking(conn: Connection) -> AsyncIterator[None]:
     """Open a short transaction for one look at events, whose statement is planned for what it asks.
 
     Raises:
@@ -285,7 +285,7 @@ async def reading_json(conn: Connection) -> AsyncIterator[None]:
 async def _look(
     conn: Connection, ledger_id: int, sought: Sought, window: Bounds, *, limit: int, most: int
 ) -> tuple[Stored, ...]:
-    async with reading_json(conn):
+    async with looking(conn):
         rows = await conn.fetch(
             DESCENDING if sought.is_descending else ASCENDING,
             ledger_id,

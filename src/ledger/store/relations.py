@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ledger.domain.ids import DecisionId, EventId, Position
-from ledger.store.findings import reading_json
+from ledger.store.findings import looking
 from ledger.store.pool import Connection
 from ledger.store.streams import Stored, stored_in
 
@@ -51,7 +51,7 @@ async def of_traces(
     conn: Connection, ledger_id: int, traces: Sequence[str], *, upto: Position, limit: int
 ) -> tuple[Stored, ...]:
     """Read the events of some traces."""
-    async with reading_json(conn):
+    async with looking(conn):
         rows = await conn.fetch(OF_TRACES, ledger_id, upto, list(traces), limit)
     return tuple(stored_in(row) for row in rows)
 
@@ -60,7 +60,7 @@ async def caused_by(
     conn: Connection, ledger_id: int, causes: Sequence[EventId], *, upto: Position, limit: int
 ) -> tuple[Stored, ...]:
     """Read what came of some events."""
-    async with reading_json(conn):
+    async with looking(conn):
         rows = await conn.fetch(CAUSED_BY, ledger_id, upto, list(causes), limit)
     return tuple(stored_in(row) for row in rows)
 
@@ -75,6 +75,6 @@ async def superseded_by(
     conn: Connection, ledger_id: int, successor: DecisionId, *, upto: Position, limit: int
 ) -> tuple[Stored, ...]:
     """Read which decisions were superseded by this one."""
-    async with reading_json(conn):
+    async with looking(conn):
         rows = await conn.fetch(SUPERSEDED_BY, ledger_id, upto, successor, limit)
     return tuple(stored_in(row) for row in rows)
