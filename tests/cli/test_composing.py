@@ -11,6 +11,7 @@ from ledger.domain.ids import Position
 from ledger.domain.reading.decide import READING
 from ledger.domain.reading.events import Query
 from ledger.history.readings import extent_of
+from ledger.sealing.notes import Signer
 from ledger.settings import Settings, ensure_secret_key
 from ledger.store.ledger import Ledger, reading_stream
 from ledger.store.streams import read_stream, recorded
@@ -49,6 +50,20 @@ async def test_a_command_needs_no_policy_of_witnesses(database: Database, settin
     ledger = await Ledger.open(database.service_url)
     async with composed(ledger, without, ensure_secret_key(settings), only="api") as services:
         assert services.watch is None
+
+
+async def test_who_seals_asks_witnesses_and_authorities(
+    database: Database, settings: Settings, tmp_path: Path
+):
+    policy = tmp_path / "policy.txt"
+    policy.write_text(f"log {Signer('log.example/1', bytes(32)).vkey}\nquorum none\n")
+    asking = settings.model_copy(
+        update={"witness_policy": policy, "timestamp_url": "http://127.0.0.1:9/", "data_dir": tmp_path}
+    )
+    ledger = await Ledger.open(database.service_url)
+    async with composed(ledger, asking, ensure_secret_key(settings), seals=True) as services:
+        assert services.watch is not None
+        assert {"sealing", "witnesses", "timestamps"} <= {task.get_name() for task in asyncio.all_tasks()}
 
 
 async def test_what_hangs_does_not_keep_it_from_stopping(

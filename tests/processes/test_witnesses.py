@@ -1,6 +1,7 @@
 """A service and its witnesses, all of them processes: one may be away, and a restored backup gets no cosignature."""
 
 import asyncio
+import json
 import re
 import shutil
 import time
@@ -18,8 +19,10 @@ from ledger.sealing.rows import last_checkpoint
 from ledger.sealing.witnesses import cosigned_note
 from ledger.verifier.checkpoint import Checkpoint, parse_checkpoint
 from ledger.verifier.policy import accepted, parse_policy
+from tests.support.authority import authority_in
 from tests.support.databases import Cluster, Database
 from tests.support.service import HANG_GUARD, Service, ledger, on_database, service
+from tests.support.stamping import stamping
 from tests.support.witnesses import ServedWitness, served_witness
 
 pytestmark = [pytest.mark.processes, pytest.mark.long]
@@ -142,22 +145,33 @@ def test_one_of_two_witnesses_is_a_quorum_and_the_other_joins_when_it_is_back(
             until(lambda: newest(database)[1].count(b"\n\xe2\x80\x94 ") == 3)
 
 
-def test_an_auditor_verifies_an_export_with_the_quorum_that_was_there_and_with_no_other(
+def test_an_auditor_verifies_an_export_with_the_quorum_and_the_stamps_that_were_there(
     site: Site, database: Database, tmp_path: Path
 ):
+    authority = authority_in(tmp_path / "authority")
     settings = site.settings(database, tmp_path / "data")
-    with service(settings=settings):
+    with stamping(authority) as url, service(settings={**settings, "LEDGER_TIMESTAMP_URL": url}) as running:
         until(lambda: accepted_by(site, database) is not None)
+        until(lambda: (gauge(running, "ledger_timestamp_last_size", authority="127.0.0.1") or 0) > 0)
     bundle = tmp_path / "bundle"
     exported = ledger("audit", "export", "-o", str(bundle), "--tier", "envelope", settings=settings)
     assert exported.returncode == 0, exported.stderr
 
-    verified = ledger("audit", "verify", str(bundle), "--policy", str(site.policy))
+    certificate = ("--tsa", str(authority.certificate))
+    verified = ledger("audit", "verify", str(bundle), "--policy", str(site.policy), "--json", *certificate)
     assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert len(json.loads(verified.stdout)["stamps"]) == 1
+
     stricter = tmp_path / "stricter.txt"
     stricter.write_text(site.policy.read_text().replace("any-of-two any", "any-of-two all"))
     refused = ledger("audit", "verify", str(bundle), "--policy", str(stricter))
     assert refused.returncode == 4, refused.stdout + refused.stderr
+
+    other = authority_in(tmp_path / "another")
+    doubted = ledger(
+        "audit", "verify", str(bundle), "--policy", str(site.policy), "--tsa", str(other.certificate)
+    )
+    assert doubted.returncode == 2, doubted.stdout + doubted.stderr
 
 
 def test_a_restored_backup_gets_no_cosignature_and_says_so(
