@@ -14,6 +14,7 @@ h1 { font-size: 17pt; margin: 0 0 .2em; overflow-wrap: anywhere; }
 h2 { font-size: 12.5pt; margin: 1.6em 0 .4em; border-bottom: .5pt solid #888; break-after: avoid; }
 table { border-collapse: collapse; width: 100%; margin: .5em 0; }
 th, td { text-align: left; vertical-align: top; padding: .25em .7em .25em 0; border-bottom: .5pt solid #ccc; overflow-wrap: anywhere; }
+thead th { overflow-wrap: normal; }
 thead { display: table-header-group; }
 tr { break-inside: avoid; }
 .facts th { width: 30%; font-weight: normal; color: #444; }

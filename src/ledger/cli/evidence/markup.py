@@ -6,8 +6,13 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-UNSHOWN: Final = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160)), "�")
-"""Control characters that no HTML may have (HTML, section 3.2.5)."""
+TURNING: Final = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+"""Characters that turn the direction of text, so that it reads otherwise than it is (Unicode, annex 9)."""
+SHOWN_AS: Final = {
+    **dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160)), "�"),
+    **{code: f"[U+{code:04X}]" for code in TURNING},
+}
+"""No HTML may have control characters (HTML, section 3.2.5)."""
 
 
 class Html(msgspec.Struct, frozen=True):
@@ -56,4 +61,4 @@ def section(title: str, *content: Content) -> Html:
 def _escaped(text: str) -> str:
     # Halves of surrogate pairs cannot be written as UTF-8.
     whole = text.encode("utf-8", "replace").decode()
-    return escape(whole.translate(UNSHOWN), quote=True)
+    return escape(whole.translate(SHOWN_AS), quote=True)
