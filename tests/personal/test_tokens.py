@@ -133,7 +133,7 @@ def test_a_key_is_named_by_a_commitment() -> None:
 def test_no_other_key_opens_a_token_whatever_its_ciphertext() -> None:
     """GCM commits to no key: without the id, a ciphertext can be made that two keys open to two texts."""
     token = taken_apart(sealed("Ann"))
-    bound = f"{token.event}|{token.field}|{OTHER.key_id}".encode()
+    bound = f"{token.event}|{token.field}|{token.key_id}".encode()
     forged = replace(token, box=bytes(12) + AESGCM(OTHER.secret).encrypt(bytes(12), b"Bob", bound))
 
     assert forged.opened(OTHER) is None
