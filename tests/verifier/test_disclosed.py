@@ -107,12 +107,29 @@ def test_names_are_those_that_the_log_commits_to(tmp_path: Path):
     assert (report.disclosed.names, report.disclosed.names_erased) == (2, 0)
 
 
+def erased(subject: str, *, keys: int = 0) -> Happened:
+    payload = {
+        "type": "subject-erased",
+        "kind": "person",
+        "subject": subject,
+        "removed": {"names": 1, "keys": keys},
+    }
+    return Happened(stream=f"subject-{subject}", type="subject-erased", payload=json.dumps(payload))
+
+
 def test_an_erased_name_is_counted_and_nothing_is_tampered_with(tmp_path: Path):
-    report = verify(disclosed([BOBS]).write(tmp_path / "bundle"))
+    report = verify(disclosed([BOBS], [erased(ANN)]).write(tmp_path / "bundle"))
 
     assert report.verdict is Verdict.VERIFIED
     assert report.disclosed is not None
     assert (report.disclosed.names, report.disclosed.names_erased) == (1, 1)
+
+
+def test_a_name_that_is_missing_without_an_erasure_in_the_log_is_withheld(tmp_path: Path):
+    report = verify(disclosed([BOBS]).write(tmp_path / "bundle"))
+
+    assert report.verdict is Verdict.INCOMPLETE
+    assert report.missing == ["names of 1 people: nothing in the log says that they were erased"]
 
 
 def test_a_changed_name_is_named_by_its_registration(tmp_path: Path):
@@ -132,7 +149,7 @@ def test_a_registration_that_names_nobody_is_named(tmp_path: Path):
     event.payload = '{"type":"account-registered"}'
     folder = Bundle(sealed=seal([event]), tier="disclosed").write(tmp_path / "bundle")
 
-    assert found(verify(folder))[:2] == ("person-differs", 1)
+    assert found(verify(folder))[:2] == ("telling-malformed", 1)
 
 
 def test_names_that_nothing_commits_to_are_not_vouched_for(tmp_path: Path):
@@ -161,17 +178,26 @@ def test_sealed_values_open_with_the_keys_that_were_disclosed(tmp_path: Path):
 
     assert report.verdict is Verdict.VERIFIED
     assert report.disclosed is not None
-    assert (report.disclosed.opened, report.disclosed.erased) == (1, 0)
+    assert (report.disclosed.opened, report.disclosed.unopened) == (1, 0)
 
 
 def test_a_sealed_value_without_its_key_is_erased_not_tampered_with(tmp_path: Path):
-    said = saying(sealed_token("it hurts", event_id=EVENT))
+    said = [*saying(sealed_token("it hurts", event_id=EVENT)), erased(BOB, keys=1)]
 
     report = verify(disclosed([ANNS, BOBS], said).write(tmp_path / "bundle"))
 
     assert report.verdict is Verdict.VERIFIED
     assert report.disclosed is not None
-    assert (report.disclosed.opened, report.disclosed.erased) == (0, 1)
+    assert (report.disclosed.opened, report.disclosed.unopened) == (0, 1)
+
+
+def test_a_key_that_is_missing_without_an_erasure_in_the_log_is_withheld(tmp_path: Path):
+    said = saying(sealed_token("it hurts", event_id=EVENT))
+
+    report = verify(disclosed([ANNS, BOBS], said).write(tmp_path / "bundle"))
+
+    assert report.verdict is Verdict.INCOMPLETE
+    assert report.missing == ["1 keys of sealed values: nothing in the log says that they were erased"]
 
 
 def test_a_value_that_was_sealed_for_another_event_is_named(tmp_path: Path):

@@ -123,8 +123,8 @@ def _verified(report: Report) -> Iterator[str]:
         yield f"  events from {report.unsealed_from} on are not sealed yet: nothing but their chain was looked at"
     told = report.disclosed
     if told is not None:
-        yield f"  {told.names} names as the log commits to them; {told.names_erased} erased, or withheld"
-        yield f"  {told.opened} sealed values opened; {told.erased} erased, or their keys withheld"
+        yield f"  {told.names} names as the log commits to them; {told.names_erased} erased, as it says"
+        yield f"  {told.opened} sealed values opened; {told.unopened} without a key"
 
 
 def _attested(by: Attested) -> Iterator[str]:

@@ -217,8 +217,12 @@ class _Beside:
         if self._disclosed is None:
             return
         self._disclosed.finish()
-        self._report.disclosed = self._disclosed.counted
-        if self._disclosed.counted.unregistered:
-            where = "the log" if self._is_whole else "this range"
-            count = self._disclosed.counted.unregistered
-            self._report.lacks(f"registrations of {count} people: nothing in {where} commits to their names")
+        told = self._report.disclosed = self._disclosed.counted
+        where = "the log" if self._is_whole else "this range"
+        for count, what in (
+            (told.unregistered, "registrations of {} people: nothing in {} commits to their names"),
+            (told.names_withheld, "names of {} people: nothing in {} says that they were erased"),
+            (told.keys_withheld, "{} keys of sealed values: nothing in {} says that they were erased"),
+        ):
+            if count:
+                self._report.lacks(what.format(count, where))

@@ -4,7 +4,7 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Wrong
 from hashlib import sha256
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -17,7 +17,10 @@ from ledger.verifier.manifest import KEYS, PEOPLE
 from ledger.verifier.notes import exact_base64
 from ledger.verifier.verdict import Tampered
 
+T = TypeVar("T")
+
 REGISTERED: Final = "account-registered"
+ERASED: Final = "subject-erased"
 KEY_COMMITMENT: Final = b"ledger-kc/v1"
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
@@ -32,7 +35,7 @@ _SEALED: Final = BEGINS.encode()
 class PersonDiffers(Tampered):
     """A person's name or address is not what the log commits to.
 
-    Context: the ``person``'s id, where the registration has one, and the ``position`` and ``stream`` of their registration.
+    Context: the ``person``'s id, and the ``position`` and ``stream`` of their registration.
     """
 
     code = "person-differs"
@@ -54,6 +57,15 @@ class SealedWrong(Tampered):
     """
 
     code = "sealed-wrong"
+
+
+class TellingMalformed(Tampered):
+    """An event that tells of people has not the form of its type: another wrote it, or a newer release did.
+
+    Context: ``position``, ``stream``, ``type``.
+    """
+
+    code = "telling-malformed"
 
 
 class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,24 +104,37 @@ class _Registration(msgspec.Struct, frozen=True):
     imported: _Commitment | None = None  # where records of another system keep theirs
 
 
-class Counted(msgspec.Struct, kw_only=True):
-    """What was disclosed and what was not, so far.
+class _Removed(msgspec.Struct, frozen=True):
+    keys: int = 0
 
-    ``unregistered``: names in the bundle to which no registration in it commits.
+
+class _Erasure(msgspec.Struct, frozen=True):
+    subject: str
+    removed: _Removed
+
+
+class Counted(msgspec.Struct, kw_only=True):
+    """What was disclosed and what was not.
+
+    ``names_erased``: the log says so; ``names_withheld``: it does not. ``unregistered``: names in the bundle to which no
+    registration in it commits. ``opened`` and ``unopened`` count sealed values; ``keys_withheld``, how many keys are missing
+    beyond those that the log says were erased.
     """
 
     names: int = 0
     names_erased: int = 0
+    names_withheld: int = 0
     unregistered: int = 0
     opened: int = 0
-    erased: int = 0
+    unopened: int = 0
+    keys_withheld: int = 0
 
 
 class Disclosed:
     """The names and keys of a bundle, and what each payload shows about them."""
 
     def __init__(self, folder: Folder) -> None:
-        """Read both files; where one is missing, everything of its kind counts as erased.
+        """Read both files; where one is missing, so is everything of its kind.
 
         Raises:
             KeyDiffers, LinesMalformed: a line is wrong whatever the log says.
@@ -119,6 +144,10 @@ class Disclosed:
         self._keys = dict(_keys(folder))
         self._unseen = set(self._people)
         self._brought = set[int]()
+        self._unnamed = set[str]()
+        self._erased = set[str]()
+        self._keys_missing = set[str]()
+        self._keys_erased = 0
 
     def take(self, position: int, envelope: Envelope, payload: bytes, began: str) -> None:
         """Check what a payload, already checked itself, says about names and sealed values.
@@ -131,23 +160,27 @@ class Disclosed:
         """
         if envelope.type == REGISTERED:
             self._registered(position, envelope, payload)
+        elif envelope.type == ERASED:
+            erasure = _decoded(payload, _Erasure, position, envelope)
+            self._erased.add(erasure.subject)
+            self._keys_erased += erasure.removed.keys
         if _SEALED in payload:
             for token in TOKEN.finditer(payload.decode()):
                 self._open(position, envelope, token, began)
 
     def finish(self) -> None:
-        """Count the names to which nothing committed."""
+        """Count what is missing, and tell what the log says was erased from what it does not."""
         self.counted.unregistered = len(self._unseen)
+        self.counted.names_erased = len(self._unnamed & self._erased)
+        self.counted.names_withheld = len(self._unnamed - self._erased)
+        self.counted.keys_withheld = max(0, len(self._keys_missing) - self._keys_erased)
 
     def _registered(self, position: int, envelope: Envelope, payload: bytes) -> None:
-        try:
-            said = msgspec.json.decode(payload, type=_Registration)
-        except msgspec.MsgspecError as broken:
-            raise PersonDiffers(position=position, stream=envelope.stream) from broken
+        said = _decoded(payload, _Registration, position, envelope)
         commitment = said.imported.commitment if said.imported and not said.commitment else said.commitment
         there = self._people.get(said.person)
         if there is None:
-            self.counted.names_erased += 1
+            self._unnamed.add(said.person)
         elif there != commitment:
             raise PersonDiffers(person=said.person, position=position, stream=envelope.stream)
         else:
@@ -162,15 +195,19 @@ class Disclosed:
         if hash(token[0]) in self._brought and (
             key is None or _opens(key, sealed, f"{event_id}|{field}|{key_id}")
         ):
-            self.counted.erased += key is None
+            if key is None:
+                self._keys_missing.add(key_id)
+            self.counted.unopened += key is None
             self.counted.opened += key is not None
             return
         raise SealedWrong(position=position, stream=envelope.stream, field=field)
 
 
-def holds_sealed(payload: bytes) -> bool:
-    """Tell whether a payload holds sealed values."""
-    return _SEALED in payload
+def _decoded(payload: bytes, form: type[T], position: int, envelope: Envelope) -> T:
+    try:
+        return msgspec.json.decode(payload, type=form)
+    except msgspec.MsgspecError as broken:
+        raise TellingMalformed(position=position, stream=envelope.stream, type=envelope.type) from broken
 
 
 def _opens(key: bytes, sealed: str, context: str) -> bool:
