@@ -137,6 +137,19 @@ def test_a_log_that_no_witness_saw_lately_is_complained_about(log: Log, tmp_path
     assert monitor(log.url, max_age="9999d", **asked) == 0
 
 
+def test_a_fork_is_found_out_though_too_few_witnesses_have_seen_it(log: Log, tmp_path: Path):
+    """The newest checkpoint of a busy log is seldom cosigned yet when it is fetched."""
+    (tmp_path / "policy").write_text(policy(quorum="A", witnesses=WITNESSES))
+    asked = {"state": tmp_path / "state", "policy": tmp_path / "policy", "once": True}
+    log.tells(HISTORY[:300])
+    assert monitor(log.url, **asked) == 4
+    log.tells(HISTORY[:400], witnesses=WITNESSES[:1])
+    assert monitor(log.url, **asked) == 0
+
+    log.tells(FORKED[:600])
+    assert monitor(log.url, **asked) == 3
+
+
 def test_a_log_that_does_not_answer_is_not_reachable(
     log: Log, believed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from ledger.cli.audit import PolicyFile, read_file, seconds
 from ledger.cli.refusals import printable
 from ledger.verifier.checkpoint import Checkpoint, parse_checkpoint
-from ledger.verifier.policy import Policy, accepted, check_age, parse_policy
+from ledger.verifier.policy import Policy, accepted, check_age, check_quorum, parse_policy
 from ledger.verifier.verdict import Forked, Tampered, Unusable, Unverified, Verdict
 from ledger.verifier.watch import Fetch, Shown, check_goes_on, shown
 
@@ -90,14 +90,15 @@ class _Watch:
         return self._verdict(seen)
 
     def _verdict(self, seen: Shown) -> Verdict:
-        if seen.by is None:
+        if seen.by is None or self._policy is None:
             return Verdict.INCOMPLETE
-        if self._max_age is not None:
-            try:
+        try:
+            check_quorum(self._policy, seen.by)
+            if self._max_age is not None:
                 check_age(seen.by.newest(), now=int(time.time()), max_age=self._max_age)
-            except Unverified as wrong:
-                _say(_sentence(wrong))
-                return wrong.verdict
+        except Unverified as wrong:
+            _say(_sentence(wrong))
+            return wrong.verdict
         return Verdict.VERIFIED
 
     def _last(self) -> Checkpoint | None:

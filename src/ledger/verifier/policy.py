@@ -120,10 +120,20 @@ def accepted(policy: Policy, checkpoint: Checkpoint, *, with_quorum: bool = True
     by_log = next((one.key for one in signed if one.key.kind == SIGNATURE), None)
     if by_log is None:
         raise NoLogSignature(origin=origin, logs=sorted({key.name for key in policy.logs}))
-    cosigned = _cosigned(policy, signed)
-    if with_quorum and not quorum_met(policy, cosigned.keys()):
-        raise NoQuorum(quorum=policy.quorum, cosigned=sorted(cosigned) or "nobody")
-    return Accepted(checkpoint=checkpoint, log=by_log, cosigned=cosigned)
+    found = Accepted(checkpoint=checkpoint, log=by_log, cosigned=_cosigned(policy, signed))
+    if with_quorum:
+        check_quorum(policy, found)
+    return found
+
+
+def check_quorum(policy: Policy, found: Accepted) -> None:
+    """Check that as many witnesses have cosigned as the policy asks for.
+
+    Raises:
+        NoQuorum: too few did.
+    """
+    if not quorum_met(policy, found.cosigned.keys()):
+        raise NoQuorum(quorum=policy.quorum, cosigned=sorted(found.cosigned) or "nobody")
 
 
 def quorum_met(policy: Policy, cosigned: AbstractSet[str]) -> bool:

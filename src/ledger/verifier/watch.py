@@ -27,7 +27,7 @@ class OtherOrigin(Forked):
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """A checkpoint as it was shown, and what was thought of it; ``by`` is ``None`` where there is no policy."""
+    """A checkpoint as it was shown, and who stands for it, enough or not; ``by`` is ``None`` where there is no policy."""
 
     raw: bytes
     checkpoint: Checkpoint
@@ -35,14 +35,16 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def shown(fetch: Fetch, policy: Policy | None) -> Shown:
-    """Fetch the latest checkpoint.
+    """Fetch the latest checkpoint, whether as many witnesses as the policy asks for have cosigned it or not.
+
+    What the log has signed has to go on from what it signed before, before any witness saw it as well.
 
     Raises:
-        Tampered, PolicyNotMet: it is none, or not one that the policy accepts.
+        Tampered, PolicyNotMet: it is none, or none of a log of the policy.
     """
     raw = fetch(CHECKPOINT, MOST_BYTES)
     checkpoint = parse_checkpoint(raw)
-    by = None if policy is None else accepted(policy, checkpoint)
+    by = None if policy is None else accepted(policy, checkpoint, with_quorum=False)
     return Shown(raw=raw, checkpoint=checkpoint, by=by)
 
 
