@@ -213,3 +213,21 @@ def test_rows_are_verified_beside_the_service_and_what_nobody_sealed_is_said(
     assert verify(database=True) == 5
 
     assert "missing: a checkpoint: nothing was sealed yet" in capsys.readouterr().out
+
+
+def test_what_is_asked_of_bundles_is_not_passed_over_for_a_database(
+    believed: Path, capsys: pytest.CaptureFixture[str]
+):
+    for asked in ({"max_age": "1h"}, {"tsa": believed}, {"tier": "payload"}):
+        assert verify(database=True, **asked) == 1
+        assert "[about-bundles]" in capsys.readouterr().out
+
+
+def test_rows_that_do_not_go_on_from_an_earlier_checkpoint_are_a_fork(
+    installed: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "last.checkpoint").write_bytes(checkpoint(LEAVES))
+
+    assert verify(database=True, since=tmp_path / "last.checkpoint") == 3
+
+    assert "[log-shrunk]" in capsys.readouterr().out

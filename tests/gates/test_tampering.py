@@ -17,6 +17,7 @@ from ledger.sealing.rows import Sealed
 from ledger.store.ledger import Ledger
 from ledger.store.pool import DirectConnection
 from ledger.store.streams import StreamName, append, draft, read_stream
+from ledger.verifier.checkpoint import Checkpoint, parse_checkpoint
 from ledger.verifier.policy import Policy, parse_policy
 from ledger.verifier.report import Report
 from ledger.verifier.verdict import Verdict
@@ -283,6 +284,65 @@ async def test_a_rewrite_of_everything_but_the_signature_is_narrowed_down_by_ear
     assert (report.found[0].facts["first"], report.found[0].facts["last"]) == (EARLIER + 1, SEALED)
 
 
+async def test_a_rewrite_is_found_where_the_policy_knows_no_earlier_checkpoints_key(
+    superuser: DirectConnection, scene: Scene
+):
+    """As after a rotation whose old key was taken out of the policy."""
+    await _rewrite_all(superuser, EARLIER + 5)
+    await superuser.execute(
+        "update work.notary_checkpoints set note = replace(note, '— ', '— another.') where size = $1", EARLIER
+    )
+
+    report = await verified(superuser, scene)
+
+    assert (report.verdict, report.found[0].code) == (Verdict.TAMPERED, "root-differs")
+
+
+@pytest.mark.parametrize("size", [EARLIER, SEALED])
+async def test_a_database_goes_on_from_an_earlier_checkpoint(
+    size: int, superuser: DirectConnection, scene: Scene
+):
+    since = await earlier(superuser, size)
+
+    report = await verify_ledger(superuser, 1, scene.policy, since)
+
+    assert (report.verdict, report.since) == (Verdict.VERIFIED, size)
+
+
+async def test_a_database_that_was_set_back_as_a_whole_is_a_fork_of_an_earlier_checkpoint(
+    superuser: DirectConnection, scene: Scene
+):
+    """Rows, tiles and checkpoints agree with each other then: whoever holds the later checkpoint knows better."""
+    since = await earlier(superuser, SEALED)
+    await _set_back(superuser)
+
+    assert (await verified(superuser, scene)).verdict is Verdict.VERIFIED
+    report = await verify_ledger(superuser, 1, scene.policy, since)
+
+    assert (report.verdict, report.found[0].code) == (Verdict.FORK, "log-shrunk")
+
+
+async def test_a_database_whose_checkpoints_are_gone_is_a_fork_of_an_earlier_one(
+    superuser: DirectConnection, scene: Scene
+):
+    since = await earlier(superuser, EARLIER)
+    await superuser.execute("delete from work.notary_checkpoints")
+
+    report = await verify_ledger(superuser, 1, scene.policy, since)
+
+    assert (report.verdict, report.found[0].code) == (Verdict.FORK, "log-shrunk")
+
+
+async def test_a_rewrite_is_a_fork_of_an_earlier_checkpoint(superuser: DirectConnection, scene: Scene):
+    since = await earlier(superuser, EARLIER)
+    await _rewrite_all(superuser, VICTIM)
+
+    report = await verify_ledger(superuser, 1, scene.policy, since)
+
+    assert (report.verdict, report.found[0].code) == (Verdict.FORK, "history-differs")
+    assert report.found[1].code == "rewritten-between"
+
+
 async def test_a_checkpoint_that_was_changed_to_fit_does_not_bear_the_signature(
     superuser: DirectConnection, scene: Scene
 ):
@@ -306,6 +366,21 @@ async def test_json_that_the_database_wrote_anew_is_not_what_was_sealed(
 
     assert equal == 0
     assert place(await verified(superuser, scene))[:2] == ("payload-differs", 1)
+
+
+async def earlier(superuser: DirectConnection, size: int) -> Checkpoint:
+    note = await superuser.fetchval("select note from work.notary_checkpoints where size = $1", size)
+    return parse_checkpoint(note.encode())
+
+
+async def _set_back(superuser: DirectConnection) -> None:
+    """Leave what there was at the first checkpoint, tiles as wide as they were."""
+    await superuser.execute("delete from ledger.events where position > $1", EARLIER)
+    await superuser.execute("delete from work.notary_checkpoints where size > $1", EARLIER)
+    await superuser.execute(
+        "update work.notary_tiles set hashes = substring(hashes for $1) where level = 0 and tile = 1",
+        (EARLIER - 256) * 32,
+    )
 
 
 async def _rewrite_all(superuser: DirectConnection, position: int) -> None:

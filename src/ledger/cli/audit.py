@@ -55,6 +55,12 @@ class ProofOrEvidence(Unusable):
     code = "proof-or-evidence"
 
 
+class AboutBundles(Unusable):
+    """--max-age, --tsa and --tier ask something of a bundle, and not of a database."""
+
+    code = "about-bundles"
+
+
 class TierUnknown(Unusable):
     """There is no such tier: they are envelope, payload and disclosed."""
 
@@ -94,7 +100,9 @@ def verify(
         if bundle is None:
             from ledger.cli.audit_database import verify_rows
 
-            report = verify_rows(None if policy is None else read_file(policy))
+            if max_age is not None or tsa is not None or tier != "envelope":
+                raise AboutBundles
+            report = verify_rows(*(None if file is None else read_file(file) for file in (policy, since)))
         else:
             report = _verify_bundle(bundle, _asked(policy, since, max_age, tsa, tier))
     except Unverified as wrong:

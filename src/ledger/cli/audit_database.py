@@ -15,34 +15,40 @@ from ledger.verifier.policy import Policy, accepted, parse_policy
 from ledger.verifier.report import Report, attested_by
 from ledger.verifier.rows import RewrittenBetween, Row, Rows
 from ledger.verifier.tiles import Tile, TileBroken, edge_of, root, tiles_of
-from ledger.verifier.tree import RootDiffers, Upper
-from ledger.verifier.verdict import Unverified
+from ledger.verifier.tree import LogShrunk, RootDiffers, Upper, check_history
+from ledger.verifier.verdict import Forked, Unverified
 
 PAGE = 256
 TILES = 256
 
 
-def verify_rows(policy: bytes | None) -> Report:
+def verify_rows(policy: bytes | None, since: bytes | None = None) -> Report:
     """Verify the rows of this installation's database; without a policy, not whose the checkpoint is.
+
+    ``since`` is an earlier checkpoint, which the log has to go on from: a database that was set back as a whole agrees
+    with itself.
 
     Raises:
         PolicyMalformed, KeyMalformed: the policy cannot be read.
+        NoteMalformed, CheckpointMalformed: the earlier checkpoint cannot.
         SettingsRefused: as for every command that needs the database.
     """
     believed = None if policy is None else parse_policy(policy)
-    return asyncio.run(_verified(believed))
+    return asyncio.run(_verified(believed, None if since is None else parse_checkpoint(since)))
 
 
-async def _verified(policy: Policy | None) -> Report:
+async def _verified(policy: Policy | None, since: Checkpoint | None) -> Report:
     async with overseeing() as ledger, reading(ledger.pool) as conn:
-        return await verify_ledger(conn, ledger.ledger_id, policy)
+        return await verify_ledger(conn, ledger.ledger_id, policy, since)
 
 
-async def verify_ledger(conn: Connection, ledger_id: int, policy: Policy | None) -> Report:
+async def verify_ledger(
+    conn: Connection, ledger_id: int, policy: Policy | None, since: Checkpoint | None = None
+) -> Report:
     """Verify every row that there is now against the last checkpoint that was published."""
     report = Report(tier="payload")
     try:
-        await _Audit(conn, ledger_id, policy, report).verify()
+        await _Audit(conn, ledger_id, policy, report).verify(since)
     except Unverified as wrong:
         report.found_wrong(wrong)
     return report
@@ -55,11 +61,16 @@ class _Audit:
         self._policy = policy
         self._report = report
 
-    async def verify(self) -> None:
+    async def verify(self, since: Checkpoint | None) -> None:
         sealed = await last_checkpoint(self._conn, self._ledger_id)
         checkpoint = None if sealed is None else self._believed(sealed)
         size = 0 if checkpoint is None else checkpoint.size
         upper = Upper(size, (await self._tiles([tile for tile in tiles_of(size) if tile.level])).__getitem__)
+        if since is not None:
+            try:
+                await self._check_history(since, checkpoint, upper)
+            except Forked as forked:  # the rows may say where
+                self._report.found_wrong(forked)
         rows = Rows(checkpoint, upper, ledger=self._ledger_id)
         try:
             await self._take_all(rows, size)
@@ -79,6 +90,19 @@ class _Audit:
             by = accepted(self._policy, checkpoint, with_quorum=False)
             self._report.attested = attested_by(by, self._policy.quorum)
         return checkpoint
+
+    async def _check_history(self, since: Checkpoint, checkpoint: Checkpoint | None, upper: Upper) -> None:
+        """Check that the log goes on from an earlier checkpoint."""
+        if self._policy is not None:
+            accepted(self._policy, since, with_quorum=False)
+        size = 0 if checkpoint is None else checkpoint.size
+        if checkpoint is None or since.size > size:
+            raise LogShrunk(older=since.size, newer=size)
+        lowest = await self._tiles([tile for tile in edge_of(since.size, within=size) if not tile.level])
+        for tile, hashes in lowest.items():
+            upper.check(tile, hashes)
+        check_history(since, checkpoint, upper, lowest.__getitem__)
+        self._report.since = since.size
 
     async def _take_all(self, rows: Rows, size: int) -> None:
         with Bar("Verifying") as bar:
@@ -111,7 +135,13 @@ class _Audit:
         return found
 
     async def _located(self, differs: RootDiffers, size: int) -> Unverified:
-        """Narrow down what was rewritten with all that depends on it, by the checkpoints of before."""
+        """Narrow down what was rewritten with all that depends on it, if the checkpoints of before are the log's own."""
+        try:
+            return await self._narrowed(differs, size)
+        except Unverified:  # by a key that the policy does not know any more, or by nobody's
+            return differs
+
+    async def _narrowed(self, differs: RootDiffers, size: int) -> RewrittenBetween:
         good, bad, end = 0, size, size
         while end - good > 1:
             middle = (good + end) // 2
