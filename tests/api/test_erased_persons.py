@@ -13,9 +13,9 @@ from ledger.domain.ids import START, PersonId
 from ledger.erasing import persons
 from ledger.operations.rebuilder import Rebuilder
 from ledger.projections.catalog import ALL
-from ledger.reactions import sessions, webhook_following
+from ledger.reactions import releases, sessions, webhook_following
 from ledger.webhooks.naming import named_still
-from tests.api.answers import decide, submit, together
+from tests.api.answers import assert_refused, decide, submit, together
 from tests.projections.given import until
 from tests.support.databases import Cluster, Database
 from tests.support.http import PASSWORD, Api, cheap_passwords, registration, serving
@@ -147,10 +147,13 @@ async def test_what_they_did_is_told_without_their_name(story: Story):
 @together
 async def test_sessions_and_claims_are_over(story: Story):
     await sessions.sweep(story.api.services.identity)
+    await releases.release_on(story.api.ledger, story.api.services.clock, START)
     await until(story.api.services.runner.is_ready)
     open_sessions = "select count(*) from views.sessions_v1 where person_id = $1 and state = 'open'"
 
     assert await story.api.ledger.pool.fetchval(open_sessions, story.person) == 0
+    told = await story.api.client.get("/api/decisions/CASE-2", headers=story.admin)
+    assert (told.json()["status"], "lease" in told.json()) == ("pending", False)
     rows = await story.api.ledger.pool.fetch("select * from work.sessions where person_id = $1", story.person)
     assert {(row["address"], row["user_agent"], row["salt"]) for row in rows} <= {("", "", b"")}
 
@@ -208,6 +211,25 @@ async def test_a_message_that_is_being_written_names_nobody_who_is_erased_meanwh
     assert kept == page.notices
     assert not done
     assert {notice.told.by for notice in gone} & {NAME, "erased"} == {"erased"}
+
+
+async def test_who_is_just_being_erased_is_not_let_in_again(api: Api):
+    admin = await api.login()
+    person = await let_in(api, admin)
+    await called(api, admin, f"auth/users/{NAME}/deactivate", {"reason": "left"})
+    async with api.ledger.pool.acquire() as conn:
+        async with conn.transaction():
+            await persons.erase(conn, api.ledger.ledger_id, person)
+            letting_in = asyncio.create_task(
+                api.client.post(f"/api/auth/users/{NAME}/reactivate", headers=admin, json={"reason": "back"})
+            )
+            done, _ = await asyncio.wait([letting_in], timeout=0.5)
+        answer = await letting_in
+
+    assert not done
+    assert_refused(answer, 404)
+    types = await api.ledger.pool.fetch("select type from ledger.events")
+    assert "account-reactivated" not in {row["type"] for row in types}
 
 
 async def test_what_is_refused_under_the_lock_deletes_nothing(api: Api, database: Database):

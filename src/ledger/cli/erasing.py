@@ -7,6 +7,7 @@ typed here stands for another person's word.
 import asyncio
 import time
 from typing import Annotated, Final, Literal, TypeAlias, assert_never
+from urllib.parse import quote
 from uuid import UUID, uuid4
 
 from cyclopts import Parameter
@@ -145,7 +146,8 @@ def _say(named: Named, state: SubjectState, approver: PersonId, approved_by: str
             return OTHERWISE
         case Requested():
             print(f"Asked for, on the ground of {state.basis.value}; its id is {kind}/{subject}.")
-            print(f"It waits for {approved_by}: POST /api/subjects/{kind}/…/erasure/approve")
+            path = quote((named.label or str(subject)).replace("~", "~0").replace("/", "~1"), safe="~")
+            print(f"It waits for {approved_by}: POST /api/subjects/{kind}/{path}/erasure/approve")
             return WAITING
         case Erased():
             by = approved_by if state.approved_by == approver else "another administrator"

@@ -68,7 +68,8 @@ async def _by_id(ledger: Ledger, name: str) -> PersonId | None:
         person = PersonId(UUID(name))
     except ValueError:
         return None
-    return person if (await read_stream(ledger, account_stream(person))).events else None
+    streams = await read_streams(ledger, [account_stream(person), subject_stream(SubjectId(person))])
+    return person if any(stream.events for stream in streams.values()) else None
 
 
 async def _data_subject(ledger: Ledger, name: str) -> Named:

@@ -113,9 +113,10 @@ async def verify(pool: Pool, ledger_id: int, content: Content) -> None:
     async for chunk in chunks_of(pool, ledger_id, content):
         digest.update(chunk)
         size += len(chunk)
-    if (size, digest.hexdigest()) != (content.size, content.sha256):
-        if await erased_of(pool, ledger_id, [content.evidence]):
-            raise EvidenceErased(evidence=content.evidence)
+    is_whole = (size, digest.hexdigest()) == (content.size, content.sha256)
+    if not (is_whole and size) and await erased_of(pool, ledger_id, [content.evidence]):
+        raise EvidenceErased(evidence=content.evidence)
+    if not is_whole:
         raise EvidenceDamaged(evidence=content.evidence)
 
 
