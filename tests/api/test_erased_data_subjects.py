@@ -2,18 +2,25 @@
 
 import asyncio
 import hashlib
+import json
 from pathlib import Path
 
 import httpx
+import pytest
 import pytest_asyncio
 
+from ledger.command_handler import rehearse
+from ledger.domain.decision.decide import DECISION
 from ledger.domain.ids import DecisionId, Position
+from ledger.erasing import data_subjects
 from ledger.personal import keys
+from ledger.personal.covering import Covering, SubjectErased
 from ledger.sealing.proofs import proof_of
 from ledger.store.envelope import open_envelope
 from ledger.verifier.policy import parse_policy
 from ledger.verifier.proofs import check_proof, parse_proof
 from tests.api.answers import assert_refused, together
+from tests.builders.workflow_commands import attach_evidence
 from tests.support.desk import Desk
 from tests.support.sealed import Office, attach, corners_with, payload
 from tests.support.sealing import keyring_in, sealed_in
@@ -119,6 +126,16 @@ async def test_nothing_is_attached_to_a_decision_about_somebody_erased(office: O
     refused = await attach(office.desk, "engine", "DS-5", "note.txt")
 
     assert (refused.status_code, refused.json()["code"]) == (409, "subject-erased")
+    stream = office.ledger.decision_stream(DecisionId("DS-5"))
+    with pytest.raises(SubjectErased):  # before a file is read
+        await rehearse(
+            office.ledger,
+            DECISION,
+            stream,
+            lambda facts: attach_evidence(now=facts.now),
+            clock=office.desk.now,
+            cover=Covering(office.desk.api.services.identity, stream),
+        )
 
 
 async def test_a_file_that_is_just_attached_is_erased_with_the_rest(office: Office):
@@ -142,6 +159,22 @@ async def test_a_file_that_is_just_attached_is_erased_with_the_rest(office: Offi
         assert not await keys.hold(conn, office.ledger.ledger_id, key_id)
 
     assert (await told(office, "customer-eleven"))["erasure"]["removed"] == {"keys": 1, "files": 1}
+
+
+async def test_a_file_that_comes_while_its_subject_is_erased_waits_and_is_refused(office: Office):
+    await office.submit("DS-13", payload(SECRET, "customer-seventeen"))
+    ledger = office.ledger
+    subject = ledger.data_subject("customer-seventeen")
+    async with ledger.pool.acquire() as conn:
+        async with conn.transaction():
+            await data_subjects.erase(conn, ledger.ledger_id, subject, office.desk.now())
+            attaching = asyncio.create_task(attach(office.desk, "engine", "DS-13", "note.txt"))
+            done, _ = await asyncio.wait([attaching], timeout=0.5)
+        refused = await attaching
+
+    assert not done
+    assert (refused.status_code, refused.json()["code"]) == (409, "subject-erased")
+    assert json.loads(await office.told("DS-13/evidence")) == []
 
 
 async def test_items_may_tell_of_them_again_and_that_is_erased_again(office: Office):
