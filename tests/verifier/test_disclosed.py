@@ -219,6 +219,26 @@ def test_a_value_may_be_carried_on_by_later_events(tmp_path: Path):
     assert report.disclosed.opened == 2
 
 
+@pytest.mark.parametrize("gap", ["before the range", "before the entries", "withheld"])
+def test_a_value_that_came_with_what_is_not_in_the_bundle_may_be_carried_on(tmp_path: Path, gap: str):
+    token = sealed_token("it hurts", event_id=EVENT)
+    between = on(*(["b"] * (300 if gap == "before the entries" else 1)))
+    later = saying(token, event_id="01890000-0000-7000-8000-000000000009")
+    bundle = disclosed([ANNS, BOBS], [*saying(token), *between, *later], [SUBJECT_KEY])
+    bundle.first = 1 if gap == "withheld" else len(bundle.sealed)
+    folder = bundle.write(tmp_path / "bundle")
+    if gap == "withheld":
+        lines = [line for line in lines_of(bundle.sealed) if line["position"] != 3]
+        (folder / "payloads/000000000001.ndjson.gz").write_bytes(ndjson(lines))
+        add_up(folder)
+
+    report = verify(folder)
+
+    assert report.verdict is Verdict.INCOMPLETE
+    assert report.disclosed is not None
+    assert report.disclosed.opened == 1
+
+
 def test_a_value_that_does_not_open_with_its_key_is_named(tmp_path: Path):
     token = sealed_token("it hurts", event_id=EVENT)
     said = saying(token.replace(":reason:", ":notes:"))

@@ -193,20 +193,27 @@ class _Beside:
         self._report = report
         self._absent = list[int]()
         self._absent_count = 0
+        self._with_gaps = set[str]()
+        """Streams of which a payload is not here: what one of theirs carries on may have come with that."""
 
     def take(self, chain: Chain, entry: bytes, leaf: bytes) -> None:
         position = chain.next
         envelope = chain.take(entry, leaf)
-        if self._payloads is None or position not in self._range:
+        if self._payloads is None:
+            return
+        if position not in self._range:
+            self._with_gaps.add(envelope.stream)
             return
         payload = self._payloads.take(position, envelope)
         if payload is None:
             self._absent_count += 1
+            self._with_gaps.add(envelope.stream)
             self._absent += [position] if len(self._absent) < MOST_NAMED else []
             return
         self._report.payloads += 1
         if self._disclosed is not None:
-            self._disclosed.take(position, envelope, payload, chain.command_began)
+            has_gaps = envelope.stream in chain.joined or envelope.stream in self._with_gaps
+            self._disclosed.take(position, envelope, payload, "" if has_gaps else chain.command_began)
 
     def finish(self) -> None:
         if self._payloads is not None:

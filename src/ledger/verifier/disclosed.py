@@ -152,7 +152,8 @@ class Disclosed:
     def take(self, position: int, envelope: Envelope, payload: bytes, began: str) -> None:
         """Check what a payload, already checked itself, says about names and sealed values.
 
-        ``began`` is the id of the first event of its command; empty: not known. A sealed value names the command that
+        ``began`` is the id of the first event of its command; empty: not known, or earlier events of its stream are not
+        in the bundle. A sealed value names the command that
         brought it; later events may carry it on, as it was.
 
         Raises:
