@@ -85,6 +85,13 @@ def test_a_file_of_payloads_that_cannot_be_read_is_refused(written: Path, conten
     assert found(verify(written))[0] == "lines-malformed"
 
 
+def test_a_file_of_payloads_is_named_by_its_first_position(written: Path):
+    (written / "payloads/000000000001.ndjson.gz").rename(written / "payloads/000000000002.ndjson.gz")
+    add_up(written)
+
+    assert found(verify(written))[0] == "lines-malformed"
+
+
 ANNS, BOBS = person(ANN, "ann"), person(BOB, "bob")
 
 

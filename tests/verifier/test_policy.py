@@ -2,7 +2,7 @@
 
 import pytest
 
-from ledger.verifier.checkpoint import parse_checkpoint
+from ledger.verifier.checkpoint import CheckpointMalformed, parse_checkpoint
 from ledger.verifier.notes import KeyMalformed, NoteMalformed, SignatureWrong, parse_key, parse_note
 from ledger.verifier.policy import (
     NoLogSignature,
@@ -203,3 +203,36 @@ def test_a_rotated_key_is_one_more_line_of_the_policy():
 def test_what_is_no_note_is_refused(raw: bytes):
     with pytest.raises(NoteMalformed):
         parse_note(raw)
+
+
+ROOT = TEXT.splitlines()[2]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"log\n3\n{ROOT}\n\nmore\n",
+        f"\n3\n{ROOT}\n",
+        "log\n3\n",
+        f"log\n03\n{ROOT}\n",
+        f"log\n-3\n{ROOT}\n",
+        f"log\n٣\n{ROOT}\n",
+        f"log\n3\n{ROOT[:-1]}\n",
+        "log\n3\nAAAA\n",
+        f"log\n3\n{ROOT[:-2]}B=\n",
+    ],
+)
+def test_what_is_no_checkpoint_is_refused(text: str):
+    with pytest.raises(CheckpointMalformed):
+        parse_checkpoint(note(text, THE_LOG.line(text)))
+
+
+def test_lines_behind_the_root_are_signed_and_let_be():
+    text = f"{TEXT}more\n"
+
+    assert (
+        accepted(
+            parsed(f"{L}\nquorum none"), parse_checkpoint(note(text, THE_LOG.line(text)))
+        ).checkpoint.size
+        == 3
+    )
