@@ -65,14 +65,14 @@ def _guard_url(url: SecretStr) -> SecretStr:
     return url
 
 
-def _http_url(url: str) -> str:
-    split = urlsplit(url)
+def _http_url(url: SecretStr) -> SecretStr:
+    split = urlsplit(url.get_secret_value())
     if split.scheme not in {"http", "https"} or not split.hostname:
         raise ValueError("must be a URL like https://tsa.example.org/timestamp")
     return url
 
 
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
+HttpUrl = Annotated[SecretStr, AfterValidator(_http_url)]
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 GuardUrl = Annotated[SecretStr, AfterValidator(_guard_url)]

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from ledger.cli import composing
 from ledger.cli.composing import Part, check_event_types, composed, level
@@ -58,7 +59,11 @@ async def test_who_seals_asks_witnesses_and_authorities(
     policy = tmp_path / "policy.txt"
     policy.write_text(f"log {Signer('log.example/1', bytes(32)).vkey}\nquorum none\n")
     asking = settings.model_copy(
-        update={"witness_policy": policy, "timestamp_url": "http://127.0.0.1:9/", "data_dir": tmp_path}
+        update={
+            "witness_policy": policy,
+            "timestamp_url": SecretStr("http://127.0.0.1:9/"),
+            "data_dir": tmp_path,
+        }
     )
     ledger = await Ledger.open(database.service_url)
     async with composed(ledger, asking, ensure_secret_key(settings), seals=True) as services:

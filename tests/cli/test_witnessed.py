@@ -12,7 +12,7 @@ from ledger.cli.doctor import doctor
 from ledger.cli.watching import watch_of
 from ledger.sealing import partners, timestamps, witnesses
 from ledger.sealing.notes import COSIGNATURE, Signer
-from ledger.sealing.timestamps import Token
+from ledger.sealing.timestamps import Token, authority_of
 from ledger.sealing.witnesses import Cosignature
 from ledger.settings import Settings
 from ledger.store.ledger import Ledger
@@ -58,8 +58,10 @@ async def _attested(ledger: Ledger, settings: Settings) -> None:
             conn, ledger.ledger_id, 3, north.key, Cosignature(line="— north", cosigned_at=AT)
         )
         await partners.succeeded(conn, ledger.ledger_id, north.partner, AT)
-        await timestamps.keep(conn, ledger.ledger_id, 3, TSA, Token(content=b"token", stamped_at=AT))
-        await partners.succeeded(conn, ledger.ledger_id, TSA, AT)
+        await timestamps.keep(
+            conn, ledger.ledger_id, 3, authority_of(TSA), Token(content=b"token", stamped_at=AT)
+        )
+        await partners.succeeded(conn, ledger.ledger_id, authority_of(TSA), AT)
 
 
 async def _failed(ledger: Ledger, settings: Settings, problem: str, forked_size: int | None) -> None:

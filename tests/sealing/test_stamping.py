@@ -12,7 +12,7 @@ from rfc3161_client import HashAlgorithm, TimestampRequestBuilder
 from ledger.sealing.asking import Answer, Outbound, PartnerFailed
 from ledger.sealing.rows import Sealed
 from ledger.sealing.stamping import Stamping
-from ledger.sealing.timestamps import Timestamp, checked, timestamps_upto
+from ledger.sealing.timestamps import Timestamp, authority_of, checked, timestamps_upto
 from ledger.store.ledger import Ledger
 from tests.support.authority import Authority, authority_in
 from tests.support.receiver import HANG, Receiver, receiving
@@ -135,6 +135,13 @@ async def test_the_loop_stamps_by_itself_and_gives_its_errand_back(
     loop.cancel()
     await asyncio.gather(loop, return_exceptions=True)
     assert await ledger.pool.fetchval("select count(*) from work.notary_errands") == 0
+
+
+def test_an_authority_is_named_without_what_we_show_it():
+    assert (
+        authority_of("https://user:secret@tsa.example.org:8443/stamp?key=1#x")
+        == "https://tsa.example.org:8443/stamp"
+    )
 
 
 def asked_and_answered(authority: Authority, note: str = NOTE) -> tuple:

@@ -7,6 +7,7 @@ from typing import Final
 from ledger.cli.checks import Finding, bad, good, warning
 from ledger.cli.watching import watch_of
 from ledger.sealing import partners
+from ledger.sealing.timestamps import authority_of
 from ledger.sealing.witnesses import Watch, Witnessed, witnessed
 from ledger.settings import Settings, SettingsRefused
 from ledger.store.ledger import Ledger
@@ -28,7 +29,7 @@ async def check_witnesses(ledger: Ledger, settings: Settings) -> AsyncIterator[F
             found = await witnessed(conn, ledger.ledger_id, watch)
         yield _witnesses(found, watch)
     if settings.timestamp_url is not None:
-        yield await _authority(ledger, settings.timestamp_url)
+        yield await _authority(ledger, authority_of(settings.timestamp_url.get_secret_value()))
 
 
 def _witnesses(found: Witnessed, watch: Watch) -> Finding:
@@ -50,9 +51,9 @@ def _witnesses(found: Witnessed, watch: Watch) -> Finding:
     )
 
 
-async def _authority(ledger: Ledger, url: str) -> Finding:
+async def _authority(ledger: Ledger, name: str) -> Finding:
     async with reading(ledger.pool) as conn:
-        partner = (await partners.standings(conn, ledger.ledger_id, [url])).get(url)
+        partner = (await partners.standings(conn, ledger.ledger_id, [name])).get(name)
     if partner is not None and partner.problem is not None:
         return warning("time stamps", f"{partner.problem}, {partner.failures} times since the last one", SEE)
     return good("time stamps", "nothing was asked for yet" if partner is None else "all that was asked for")

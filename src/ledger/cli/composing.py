@@ -220,11 +220,8 @@ def _attesting(
         interval = settings.witness_interval
         yield "witnesses", Rounds(ledger, watch, sealed, services.clock, interval=interval).run_forever
     if settings.timestamp_url is not None:
-        every = timedelta(seconds=settings.timestamp_interval)
-        yield (
-            "timestamps",
-            Stamping(ledger, settings.timestamp_url, services.clock, interval=every).run_forever,
-        )
+        url, every = settings.timestamp_url.get_secret_value(), timedelta(seconds=settings.timestamp_interval)
+        yield "timestamps", Stamping(ledger, url, services.clock, interval=every).run_forever
 
 
 async def _stop(services: Services) -> None:

@@ -38,6 +38,7 @@ class Stamping:
     ) -> None:
         """Prepare to ask the authority at ``url`` once in an ``interval``."""
         self._ledger, self._url, self._clock, self._interval = ledger, url, clock, interval
+        self._authority = timestamps.authority_of(url)
         self._owner: UUID = uuid7()
         self._problem: str | None = None
 
@@ -73,8 +74,8 @@ class Stamping:
             await self._failed(failed)
             return False
         async with writing(self._ledger.pool) as conn:
-            await timestamps.keep(conn, ledger_id, newest.size, self._url, token)
-            await partners.succeeded(conn, ledger_id, self._url, self._clock())
+            await timestamps.keep(conn, ledger_id, newest.size, self._authority, token)
+            await partners.succeeded(conn, ledger_id, self._authority, self._clock())
         log.info("timestamp.kept", size=newest.size, stamped_at=token.stamped_at.isoformat())
         self._problem = None
         return True
@@ -84,8 +85,8 @@ class Stamping:
         ledger_id = self._ledger.ledger_id
         async with reading(self._ledger.pool) as conn:
             newest = await last_checkpoint(conn, ledger_id)
-            stamped = await timestamps.last_stamped(conn, ledger_id, self._url)
-            partner = (await partners.standings(conn, ledger_id, [self._url])).get(self._url)
+            stamped = await timestamps.last_stamped(conn, ledger_id, self._authority)
+            partner = (await partners.standings(conn, ledger_id, [self._authority])).get(self._authority)
         if newest is None or (stamped is not None and stamped.size >= newest.size):
             return None
         is_time = partner is None or self._clock() - partner.tried_at >= self._rest_of(partner)
@@ -102,5 +103,5 @@ class Stamping:
             self._problem = failed.problem
             log.warning("timestamp.failed", problem=failed.problem)
         await partners.failed(
-            self._ledger.pool, self._ledger.ledger_id, self._url, self._clock(), problem=failed.problem
+            self._ledger.pool, self._ledger.ledger_id, self._authority, self._clock(), problem=failed.problem
         )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Final
+from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 from rfc3161_client import (
@@ -74,6 +75,12 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 
     content: bytes
     stamped_at: datetime
+
+
+def authority_of(url: str) -> str:
+    """Name an authority by its address, without what proves who we are there."""
+    split = urlsplit(url)
+    return urlunsplit((split.scheme, split.netloc.rpartition("@")[2], split.path, "", ""))
 
 
 async def ask(outbound: Outbound, url: str, note: str) -> Token:
