@@ -218,14 +218,14 @@ async def test_a_session_that_ends_ends_the_file(told: Desk, monkeypatch: pytest
 
 @together
 async def test_there_are_not_more_files_at_once_than_there_may_be(told: Desk) -> None:
-    exports = told.api.services.exports
-    with exports.one(), exports.one(), exports.one(), exports.one():
+    places = told.api.services.file_places
+    with places.one(), places.one(), places.one(), places.one():
         refused = await file(told, format="ndjson")
         with pytest.raises(Overloaded):
-            exports.check()
+            places.check()
 
     assert_refused(refused, 503)
-    assert refused.json()["code"] == "too-many-exports"
+    assert refused.json()["code"] == "too-many-files"
     assert (await file(told, format="ndjson", limit=1)).status_code == 200
 
 
@@ -301,16 +301,28 @@ async def test_whoever_hangs_up_or_does_not_read_ends_the_file(
     ledger = reached.api.ledger
     for _ in range(20):
         await append(ledger, a_lot())
-    exports = reached.api.services.exports
+    places = reached.api.services.file_places
     reader, writer = await asyncio.open_connection("127.0.0.1", reached.port)
     writer.write(
         f"GET {EVENTS}?format=ndjson HTTP/1.1\r\nHost: x\r\nAuthorization: {admin['Authorization']}\r\n\r\n".encode()
     )
     await reader.readline()
-    assert exports._open == 1
+    assert places.taken() == 1
     writer.transport.pause_reading()
 
     async with asyncio.timeout(HANG_GUARD):
-        while exports._open:
+        while places.taken():
             await asyncio.sleep(0.01)
     writer.close()
+
+
+@together
+async def test_a_service_that_stops_ends_the_file_and_says_so(reached: Reached) -> None:
+    admin = await reached.api.login()
+    reached.api.services.live.close()
+
+    answer = await reached.api.client.get(EVENTS, headers=admin, params={"format": "ndjson"})
+
+    assert json.loads(answer.text) == {
+        "error": {"code": "stopping", "title": "The service stops: the file ends here.", "complete_up_to": 0}
+    }

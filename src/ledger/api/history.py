@@ -166,6 +166,6 @@ async def _page(call: Call, wanted: Wanted, head: Position) -> Response[bytes]:
 
 
 async def _file(call: Call, wanted: Wanted) -> ASGIApp:
-    call.services.exports.check()
+    call.services.file_places.check()
     await record(call, wanted.query, extent_of([]))
     return HistoryFile(call, wanted)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from ledger.api.exports import Exports
+from ledger.api.file_places import FilePlaces
 from ledger.api.uploads import Uploads
 from ledger.delivery.live import Live
 from ledger.history.readings import Readings
@@ -27,7 +27,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     ``runner`` is ``None`` in a process that only serves HTTP; ``max_body_bytes`` and
     ``max_in_flight`` bound what is let in at once, ``body_seconds`` how long a body may take to arrive,
     ``limiter`` and ``rates`` how often somebody may ask, ``uploads`` the files that arrive,
-    ``readings`` adds up who reads the history, ``exports`` counts files of it that are being written,
+    ``readings`` adds up who reads the history, ``file_places`` counts files of it that are being written,
     ``max_claims`` how many items one person may hold (``None``: any number), ``seal_wait_seconds`` how long a command
     waits until it is sealed where that is asked for; ``tlog_public`` opens the log's entries and proofs to everybody.
     ``max_claims`` how many items one person may hold (``None``: any number), ``watch`` the witnesses that are asked.
@@ -53,7 +53,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     max_claims: int | None = None
     watch: Watch | None = None
     readings: Readings = msgspec.field(default_factory=Readings)
-    exports: Exports = msgspec.field(default_factory=Exports)
+    file_places: FilePlaces = msgspec.field(default_factory=FilePlaces)
     seal_wait_seconds: float = 5.0
     tlog_public: bool = False
 
