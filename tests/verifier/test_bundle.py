@@ -202,6 +202,14 @@ def test_a_file_of_entries_holds_as_many_as_it_says(change: Callable[[bytes], by
     assert found(verify(written))[0] == "entries-malformed"
 
 
+@pytest.mark.parametrize("change", [lambda raw: raw + bytes(32), lambda raw: raw[:-32], lambda raw: raw[:-1]])
+def test_a_tile_holds_as_many_hashes_as_it_says(change: Callable[[bytes], bytes], written: Path):
+    changed(written / "tile/0/000.p/12", change)
+    add_up(written)
+
+    assert found(verify(written))[0] == "tile-broken"
+
+
 def test_sha256sum_agrees(written: Path):
     subprocess.run(["sha256sum", "--check", "--quiet", "--strict", "SHA256SUMS"], cwd=written, check=True)
 

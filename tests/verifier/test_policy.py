@@ -165,6 +165,15 @@ def test_a_wrong_signature_of_somebody_known_spoils_the_note():
         accepted(parsed(f"{L}\n{W}\nquorum none"), parse_checkpoint(signed(wrong)))
 
 
+def test_a_witness_that_signed_beyond_all_time_signed_nothing():
+    """C2SP tlog-cosignature: a time must not exceed 2**63 - 1."""
+    text = f"{L}\n{W}\nquorum w"
+
+    assert accepted(parsed(text), parse_checkpoint(signed(X1.line(TEXT, at=2**63 - 1)))).newest() == 2**63 - 1
+    with pytest.raises(SignatureWrong):
+        accepted(parsed(text), parse_checkpoint(signed(X1.line(TEXT, at=2**63))))
+
+
 def test_the_key_of_another_log_of_the_policy_does_not_stand_for_this_one():
     other = Signatory(name="ledger.example/other")
 
