@@ -99,6 +99,24 @@ async def test_while_it_is_asked_for_administrators_see_whom_it_is_about(office:
     assert (await post(office, "ada", "customer-eight/erasure/approve")).status_code == 200
 
 
+async def test_what_they_are_called_is_noted_for_as_long_as_somebody_asks_or_holds(office: Office):
+    path, noted = "customer-twenty", "select count(*) from work.subjects where label = 'customer-twenty'"
+    await office.submit("DS-20", payload(SECRET, path))
+    hold = (await post(office, "ada", f"{path}/holds", WHY)).json()["hold_id"]
+    await post(office, "admin", f"{path}/erasure", BASIS)
+    await post(office, "admin", f"{path}/erasure/withdraw", WHY)
+    assert await office.ledger.pool.fetchval(noted) == 1
+    await post(office, "ada", f"{path}/holds/{hold}/lift", WHY)
+    assert await office.ledger.pool.fetchval(noted) == 0
+    await post(office, "admin", f"{path}/erasure", BASIS)
+    assert await office.ledger.pool.fetchval(noted) == 1
+
+    await post(office, "ada", f"{path}/erasure/refuse", WHY)
+
+    assert await office.ledger.pool.fetchval(noted) == 0
+    assert (await told(office, path))["state"] == "kept"
+
+
 async def test_files_of_their_decisions_are_gone_and_say_so(office: Office):
     await office.submit("DS-3", payload(SECRET, "customer-nine"))
     await office.submit("DS-4", payload(SECRET, "customer-ten"))

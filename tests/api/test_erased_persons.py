@@ -136,6 +136,17 @@ async def test_the_log_goes_on_and_is_what_it_was(story: Story):
 
 
 @together
+async def test_the_history_shows_them_by_an_id_that_leads_to_nobody(story: Story):
+    found = await story.api.client.get(
+        "/api/audit/events", headers=story.admin, params={"actor": str(story.person), "limit": 100}
+    )
+
+    assert found.status_code == 200, found.text
+    assert str(story.person) in found.text
+    assert NAME not in found.text.lower()
+
+
+@together
 async def test_what_they_did_is_told_without_their_name(story: Story):
     answer = await story.api.client.get("/api/decisions/CASE-1/response", headers=story.admin)
     talk = await story.api.client.get("/api/decisions/CASE-1/comments", headers=story.admin)

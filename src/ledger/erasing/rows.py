@@ -27,6 +27,11 @@ on conflict on constraint subjects_pkey do update set holds = s.holds + 1
 """
 # $1 ledger, $2 subject
 NOTE_LIFT: Final = "update work.subjects set holds = holds - 1 where ledger_id = $1 and subject = $2"
+# What a data subject is called is kept for no longer than somebody has to be told it.
+# $1 ledger, $2 subject
+TIDY: Final = """
+delete from work.subjects where ledger_id = $1 and subject = $2 and not is_requested and holds = 0
+"""
 # $1 ledger, $2 subject
 FORGET: Final = "delete from work.subjects where ledger_id = $1 and subject = $2"
 # $1 ledger, $2 at most this many
@@ -55,6 +60,7 @@ async def note_request(conn: Connection, ledger_id: int, named: Named) -> None:
 async def note_end(conn: Connection, ledger_id: int, subject: SubjectId) -> None:
     """Note that nobody does any more."""
     await conn.execute(NOTE_END, ledger_id, subject)
+    await conn.execute(TIDY, ledger_id, subject)
 
 
 async def note_hold(conn: Connection, ledger_id: int, named: Named) -> None:
@@ -66,6 +72,7 @@ async def note_hold(conn: Connection, ledger_id: int, named: Named) -> None:
 async def note_lift(conn: Connection, ledger_id: int, subject: SubjectId) -> None:
     """Note one hold less."""
     await conn.execute(NOTE_LIFT, ledger_id, subject)
+    await conn.execute(TIDY, ledger_id, subject)
 
 
 async def forget(conn: Connection, ledger_id: int, subject: SubjectId) -> None:
