@@ -12,8 +12,9 @@ from ledger.domain.errors import ReasonMissing
 from ledger.domain.notary.decide import NOTARY
 from ledger.domain.notary.events import NotaryAdopted, NotaryEvent, NotaryKeyRotated
 from ledger.identity.identity import OPERATOR
+from ledger.sealing import adopting
 from ledger.sealing.adopting import Adopted, NothingToAdopt, Operator, adopt, rotate_key
-from ledger.sealing.guard import GuardUnreachable
+from ledger.sealing.guard import GUARD_FILE, GuardUnreachable
 from ledger.sealing.halting import (
     CheckpointForged,
     GuardAhead,
@@ -39,6 +40,14 @@ from tests.support.databases import Cluster, Database
 from tests.support.sealing import append_some, guard_in, keyring_in, seal, sealed_in, sealer_in, utc_now
 
 WHY = "the disk of the night"
+
+
+class KilledHere(BaseException):
+    """The command ended here."""
+
+
+async def never_returns(*_: object) -> None:
+    raise KilledHere
 
 
 async def halts(sealer: Sealer, reason: type[SealingHalted]) -> dict[str, object]:
@@ -147,6 +156,41 @@ async def test_a_database_that_is_restored_beneath_a_running_notary_is_noticed_a
     await append_some(ledger, 1)  # at a position that was sealed already
     assert await sealer.round() is False
     assert await halts(sealer, GuardAhead) == {"guard": 6, "database": 3}
+
+
+async def test_an_adoption_that_ends_between_any_two_of_its_steps_is_done_again(
+    postgres: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with restored(postgres, tmp_path) as ledger:
+        ahead = (tmp_path / GUARD_FILE).read_text()
+        for step in ("_write_down", "sign_anew", "publish"):
+            (tmp_path / GUARD_FILE).write_text(ahead)
+            with monkeypatch.context() as patched:
+                patched.setattr(adopting, step, never_returns)
+                with pytest.raises(KilledHere):
+                    await adopts(ledger, tmp_path)
+            try:
+                adopted = await adopts(ledger, tmp_path)
+            except NothingToAdopt:
+                assert step == "publish"  # the guard had it: what is left to do the notary does
+            else:
+                assert adopted.checkpoint.size == 5
+        assert checkpoint_in((await sealed_in(ledger, tmp_path)).note).size > 5
+
+
+async def test_a_key_of_long_ago_does_not_sign_what_is_adopted(postgres: Cluster, tmp_path: Path) -> None:
+    """It signed a history that this one contradicts, and the guard has forgotten that by then."""
+    async with restored(postgres, tmp_path) as ledger:
+        of_long_ago = (tmp_path / KEY_FILE).read_text()
+        await adopts(ledger, tmp_path)
+        await append_some(ledger, 6)
+        await sealed_in(ledger, tmp_path)
+        (tmp_path / KEY_FILE).write_text(of_long_ago)
+        (put_back,) = keyring_in(ledger, tmp_path).signers()
+        await halts(sealer_in(ledger, tmp_path), KeyLost)
+
+        assert (await adopts(ledger, tmp_path)).vkey != put_back.vkey
+        assert not is_signed_by(await sealed_in(ledger, tmp_path), put_back.vkey)
 
 
 async def test_a_key_that_was_given_is_changed_before_a_restored_backup_is_adopted(

@@ -1,6 +1,6 @@
 """What an operator does to the notary: another key, or going on after a halt; both are events of the log they seal."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import msgspec
@@ -15,7 +15,7 @@ from ledger.sealing.guard import Guard
 from ledger.sealing.halting import SealingHalted
 from ledger.sealing.keyring import Keyring, NoNotaryKey, NotaryKeyGiven
 from ledger.sealing.notes import Checkpoint, Signer, checkpoint_in
-from ledger.sealing.rows import last_sealed, publish
+from ledger.sealing.rows import last_sealed, publish, sign_anew
 from ledger.store.envelope import Provenance
 from ledger.store.ledger import Ledger
 from ledger.store.pool import reading
@@ -88,7 +88,8 @@ async def rotate_key(ledger: Ledger, keyring: Keyring, operator: Operator) -> Ro
 async def adopt(ledger: Ledger, keyring: Keyring, guard: Guard, operator: Operator) -> Adopted:
     """Take what the database holds as the log, write down that this was done, and let the guard know.
 
-    A key that would contradict what it signed is replaced. Whoever is interrupted may do it again.
+    A key that would contradict what it signed is replaced, or may: one that signed neither the last checkpoint nor what
+    the guard knows. Whoever is interrupted may do it again.
 
     Raises:
         ReasonMissing: somebody will ask for it.
@@ -106,14 +107,15 @@ async def adopt(ledger: Ledger, keyring: Keyring, guard: Guard, operator: Operat
     async with reading(ledger.pool) as conn:
         sealed = await last_sealed(conn, ledger.ledger_id)
         edge = await edge_of(conn, ledger.ledger_id, sealed)
-    signer = _key_for(halted, keyring, guarded)
+    notes = [note for note in (guarded, sealed and sealed.note) if note]
+    signer = _key_for(halted, keyring, guarded, notes)
     checkpoint = Checkpoint(origin=keyring.origin, size=edge.size, root=edge.root())
     adopted = Adopted(
         cause=halted.code,
         checkpoint=checkpoint,
         guarded=_readable(guarded),
         vkey=signer.vkey,
-        is_new_key=not any(who_signed(note, (signer,)) for note in (guarded, sealed and sealed.note) if note),
+        is_new_key=not any(who_signed(note, (signer,)) for note in notes),
     )
     await _write_down(ledger, lambda now: _command(adopted, operator.reason, now), operator)
     await _put(ledger, guard, guarded, checkpoint.size, checkpoint.signed_by([signer]))
@@ -121,7 +123,9 @@ async def adopt(ledger: Ledger, keyring: Keyring, guard: Guard, operator: Operat
 
 
 async def _put(ledger: Ledger, guard: Guard, guarded: str | None, size: int, note: str) -> None:
-    """Let database and guard hold the adopted checkpoint under its new note."""
+    """Let database and guard hold the adopted checkpoint under its new note: in the notary's order, for its reasons."""
+    async with reading(ledger.pool) as conn:
+        await sign_anew(conn, ledger.ledger_id, size, note)
     if not await guard.swap(guarded, note):
         raise VersionConflict(place=guard.place)
     async with reading(ledger.pool) as conn:
@@ -137,11 +141,16 @@ async def _halt_of(ledger: Ledger, keyring: Keyring, guard: Guard) -> SealingHal
     raise NothingToAdopt
 
 
-def _key_for(halted: SealingHalted, keyring: Keyring, guarded: str | None) -> Signer:
-    """Choose the key that signs what is adopted: another one where this one would contradict itself."""
-    signers = keyring.signers()[:1]
-    would_contradict = halted.contradicts and guarded is not None and who_signed(guarded, signers)
-    if would_contradict or not signers:
+def _key_for(halted: SealingHalted, keyring: Keyring, guarded: str | None, notes: Sequence[str]) -> Signer:
+    """Choose the key that signs what is adopted: another one where this one would contradict itself.
+
+    What a key in the file has signed that is in none of ``notes``, nobody knows: it may be one of long ago that was put
+    back, and may have signed what was rewritten since. A key that was given was chosen by somebody.
+    """
+    signers = keyring.signers()
+    would_contradict = halted.contradicts and guarded is not None and who_signed(guarded, signers[:1])
+    is_known = keyring.is_given or any(who_signed(note, signers) for note in notes)
+    if would_contradict or not signers or not is_known:
         return keyring.rotate(keeps=False)[0]
     return signers[0]
 

@@ -57,6 +57,8 @@ on conflict (ledger_id, level, tile) do update set hashes = excluded.hashes
 WRITE_CHECKPOINT: Final = """
 insert into work.notary_checkpoints (ledger_id, size, root, note, sealed_at) values ($1, $2, $3, $4, $5)
 """
+# $1 ledger, $2 size, $3 note
+SIGN_ANEW: Final = "update work.notary_checkpoints set note = $3 where ledger_id = $1 and size = $2"
 # $1 ledger, $2 size, $3 note, $4 channel
 PUBLISH: Final = """
 with published as (
@@ -135,6 +137,11 @@ async def write_tiles(conn: Connection, ledger_id: int, tiles: Mapping[tuple[int
 async def write_checkpoint(conn: Connection, ledger_id: int, sealed: Sealed) -> None:
     """Write a checkpoint that nobody is told of yet."""
     await conn.execute(WRITE_CHECKPOINT, ledger_id, sealed.size, sealed.root, sealed.note, sealed.sealed_at)
+
+
+async def sign_anew(conn: Connection, ledger_id: int, size: int, note: str) -> None:
+    """Put another note, over the same tree, in the place of a checkpoint's."""
+    await conn.execute(SIGN_ANEW, ledger_id, size, note)
 
 
 async def publish(conn: Connection, ledger_id: int, size: int, note: str) -> None:
