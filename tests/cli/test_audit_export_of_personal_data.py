@@ -1,0 +1,82 @@
+"""What a policy marks leaves sealed; its keys leave with the bundles that disclose, until somebody is erased."""
+
+from pathlib import Path
+
+import pytest_asyncio
+
+from ledger.cli.exporting.bundle import write_bundle
+from ledger.cli.exporting.from_database import FromDatabase
+from ledger.cli.exporting.source import Wanted
+from ledger.domain.export.events import Tier
+from ledger.verifier import manifest
+from ledger.verifier.bundle import Asked, verify_bundle
+from ledger.verifier.policy import parse_policy
+from ledger.verifier.report import Report
+from ledger.verifier.verdict import Verdict
+from tests.api.answers import together
+from tests.api.conftest import desk, shared
+from tests.builders.people import NOW
+from tests.support.desk import Desk
+from tests.support.sealed import Office, attach, payload
+from tests.support.sealed_log import SIGNER, seal
+
+__all__ = ["desk", "shared"]
+
+pytestmark = together
+
+BASIS = {"basis": "objection", "reason": "ticket 18"}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def office(desk: Desk) -> Office:
+    """Text of every sort about Ann, an item that came again as it was, and one about Ben."""
+    found = Office(desk)
+    await found.open()
+    await found.submit("ANN-1")
+    lease = (await found.claimed("ANN-1"))["lease"]["lease_id"]
+    await found.done("ana", "ANN-1/request-information", {"lease_id": lease, "question": "Is that all?"})
+    await found.done("engine", "ANN-1/provide-information", {"answer": "it is", "payload": payload()})
+    assert (await attach(desk, "ana", "ANN-1", "a “note”.txt")).status_code == 200
+    verdict = {"decision_id": "ANN-1", "status": "approved", "approved_actions": ["custom"], "notes": "fine"}
+    await found.done("ana", "ANN-1/decide", verdict)
+    await found.submit("BEN-1", payload("Ben", subject="ben"))
+    return found
+
+
+async def verified(office: Office, target: Path, *, first: int = 1) -> Report:
+    last = await office.ledger.head()
+    await seal(office.ledger)
+    source = FromDatabase(office.ledger, office.desk.api.services.identity.subject_keys)
+    await write_bundle(source, Wanted(tier=Tier.DISCLOSED, first=first, last=last), target, now=NOW)
+    policy = parse_policy(f"log {SIGNER.vkey}\nquorum none\n".encode())
+    return verify_bundle(target, Asked(policy=policy, now=NOW, tier=manifest.Tier.DISCLOSED))
+
+
+async def test_every_token_opens_with_its_key_and_reads_erased_without_it(
+    office: Office, tmp_path: Path
+) -> None:
+    before = await verified(office, tmp_path / "before")
+    for who, act, body in (("admin", "erasure", BASIS), ("ada", "erasure/approve", None)):
+        answer = await office.desk.api.client.post(
+            f"/api/subjects/data_subject/ann/{act}", headers=office.desk.people[who].headers, json=body
+        )
+        assert answer.status_code == 200, answer.text
+    after = await verified(office, tmp_path / "after")
+
+    assert (before.verdict, after.verdict) == (Verdict.VERIFIED, Verdict.VERIFIED)
+    assert before.disclosed is not None
+    assert after.disclosed is not None
+    assert (before.disclosed.opened, after.disclosed.opened) == (11, 2)  # of Ben two
+
+
+async def test_a_bundle_that_begins_between_an_item_and_its_repetition_verifies(
+    office: Office, tmp_path: Path
+) -> None:
+    events = await office.ledger.pool.fetch(
+        "select position from ledger.events where type = 'information-provided' order by position"
+    )
+
+    report = await verified(office, tmp_path / "bundle", first=events[0]["position"])
+
+    assert report.verdict is Verdict.INCOMPLETE
+    assert report.found == []
