@@ -7,7 +7,7 @@ import pytest
 
 from ledger.cli.watching import problems_with_policy, watch_of
 from ledger.sealing.notes import COSIGNATURE, Signer
-from ledger.settings import Settings
+from ledger.settings import Settings, SettingsRefused
 
 LOG = Signer("log.example/1", bytes(32)).vkey
 NORTH = Signer("north.example/w", bytes([1]) * 32, COSIGNATURE).vkey
@@ -69,3 +69,10 @@ def test_what_is_wrong_is_said_of_the_variable(tmp_path: Path, text: str | None,
     (problem,) = problems_with_policy(settings_with(tmp_path, text))
     assert problem.about == "LEDGER_WITNESS_POLICY"
     assert said in problem.advice
+
+
+def test_an_authority_is_named_by_a_url_that_is_not_shown():
+    with pytest.raises(SettingsRefused) as refused:
+        Settings.load({"LEDGER_TIMESTAMP_URL": "user:secret@tsa.example.org"})
+    (line,) = (str(problem) for problem in refused.value.problems)
+    assert line == "LEDGER_TIMESTAMP_URL: must be a URL like https://tsa.example.org/timestamp."
