@@ -281,7 +281,10 @@ async def test_auditors_look_and_analysts_do_not(office: Office):
         assert_refused(await office.post("audrey", f"person/subject-of-talk/{act}", BASIS), 403)
 
 
-@pytest.mark.parametrize("path", ["person/nobody", f"person/{uuid4()}", "data_subject/nobody", "machine/sam"])
+@pytest.mark.parametrize(
+    "path",
+    ["person/nobody", "person/3f1c2d4e-5b6a-4c7d-8e9f-0a1b2c3d4e5f", "data_subject/nobody", "machine/sam"],
+)
 @together
 async def test_what_is_not_known_is_not_found(office: Office, path: str):
     assert_refused(await office.get(path), 404)

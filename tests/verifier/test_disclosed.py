@@ -77,7 +77,11 @@ def test_payloads_in_another_order_or_too_many_are_refused(written: Path):
         assert found(verify(written))[0] == "payloads-misplaced"
 
 
-@pytest.mark.parametrize("content", [b"", b"no gzip", ndjson([])[:-6], ndjson([{"position": 1}]), ndjson([])])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no gzip", ndjson([])[:-6], ndjson([{"position": 1}]), ndjson([])],
+    ids=["nothing", "no gzip", "cut short", "a line that lacks what it needs", "no line"],
+)
 def test_a_file_of_payloads_that_cannot_be_read_is_refused(written: Path, content: bytes):
     (written / "payloads/000000000001.ndjson.gz").write_bytes(content)
     add_up(written)
