@@ -14,6 +14,7 @@ import pytest
 from ledger.sealing.edge import Edge
 from ledger.sealing.notes import checkpoint_in
 from ledger.sealing.rows import checkpoints_from, last_checkpoint
+from ledger.sealing.sealer import LeadLost
 from ledger.store.ledger import LEDGER_ID, Ledger
 from tests.support.databases import Database
 from tests.support.sealing import append_some, guard_in, seal, sealed_in, sealer_in
@@ -140,6 +141,23 @@ async def test_whatever_step_is_the_last_the_next_notary_goes_on(ledger: Ledger,
         published = await checkpoints_from(conn, LEDGER_ID, 1, 1_000)
     (tmp_path / "signed").write_bytes(b"".join(one.note.encode() + b"\0" for one in published))
     await nothing_contradicts(ledger, tmp_path)
+
+
+async def test_one_that_leads_again_does_not_go_on_from_where_it_was(ledger: Ledger, tmp_path: Path) -> None:
+    sealer = sealer_in(ledger, tmp_path, batch=2)
+    await append_some(ledger, 2)
+    assert not await sealer.round()
+    await sealer.release()
+    await append_some(ledger, 3)
+    await sealed_in(ledger, tmp_path)  # by another one
+
+    with pytest.raises(LeadLost):
+        await sealer.round()
+    await append_some(ledger, 1)
+    await seal(sealer)
+    async with ledger.pool.acquire() as conn:
+        published = await checkpoints_from(conn, LEDGER_ID, 1, 1_000)
+    assert [one.size for one in published] == [2, 5, 6]
 
 
 async def test_two_that_both_believe_to_lead_contradict_nothing(
