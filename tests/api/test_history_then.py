@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from ledger.domain.reading.decide import READING
 from ledger.domain.terms import THREAT_ANALYSIS_POLICY
-from ledger.reactions import releases
+from ledger.reactions import releases, webhook_following
 from ledger.store.ledger import reading_stream
 from ledger.store.streams import read_stream, recorded
 from tests.api.answers import assert_refused, decide, pending, submit, together, wrong_fields
@@ -252,6 +252,27 @@ async def test_a_chain_leads_to_the_replacement_and_back(told: Desk) -> None:
         ("SECOND", ["own"]),
         ("FIRST", ["supersedes"]),
     ]
+
+
+@together
+async def test_a_chain_tells_what_webhooks_were_told(told: Desk) -> None:
+    hooks, admin = told.api.services.webhooks, told.people["admin"].headers
+    made = await told.api.client.post(
+        "/api/webhooks",
+        headers=admin,
+        json={"url": "https://127.0.0.1/hook", "topics": ["decision.submitted"]},
+    )
+    assert made.status_code == 200, made.text
+    await submit(told.api, told.people["engine"].headers, "TOLD")
+    await decide(told.api, told.people["ana"].headers, "TOLD")
+    while await webhook_following.follow(hooks):
+        pass
+
+    body = (await get(told, "decisions/TOLD/chain")).json()
+
+    (sent,) = body["deliveries"]
+    assert (sent["webhook_id"], sent["position"]) == (made.json()["webhook_id"], body["links"][0]["position"])
+    assert (sent["topic"], sent["state"], sent["tried"]) == ("decision.submitted", "waiting", 0)
 
 
 @together

@@ -35,6 +35,7 @@ from ledger.history.queues import queue_at
 from ledger.history.readings import extent_of
 from ledger.history.states import DecisionThen, decision_at, reviewers_at
 from ledger.store.envelope import timestamp
+from ledger.webhooks import deliveries
 
 AT: Final = "is version:N, position:N, or a time like 2026-11-30T09:00:00Z"
 AtText = Annotated[
@@ -162,10 +163,14 @@ async def _chain_told(call: Call, chain: Chain, query: Query) -> Response[bytes]
     events = [link.stored for link in chain.links]
     persons = persons_in(events)
     names = await call.names(list(persons)) if persons else {}
-    await record(call, query, extent_of([event.position for event in events]))
+    positions = [event.position for event in events]
+    ledger = call.services.ledger
+    sent = await deliveries.of_events(ledger.pool, ledger.ledger_id, positions)
+    await record(call, query, extent_of(positions))
     return await call.shown(
         ChainTold(
             links=tuple(map(link_told, chain.links)),
+            deliveries=sent,
             is_complete=chain.is_complete,
             people=people_told(persons, names),
         )

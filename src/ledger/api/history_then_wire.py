@@ -12,6 +12,7 @@ from ledger.domain.terms import Policy
 from ledger.history.chains import Link, Relation
 from ledger.history.states import Reviewer
 from ledger.store.envelope import timestamp
+from ledger.webhooks.deliveries import Sent
 
 
 class MomentTold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -90,9 +91,13 @@ class LinkTold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChainTold(msgspec.Struct, frozen=True, kw_only=True):
-    """What hangs together, in the order of the ledger; a thousand events of one relation are told at most."""
+    """What hangs together, in the order of the ledger; a thousand events of one relation are told at most.
+
+    ``deliveries`` are what webhooks were told of these events, while that is remembered.
+    """
 
     links: tuple[LinkTold, ...]
+    deliveries: tuple[Sent, ...]
     is_complete: bool
     people: dict[str, str]
 

@@ -10,7 +10,8 @@ import msgspec
 
 from ledger.domain.ids import MessageId, Position, WebhookId
 from ledger.store.pool import Connection, Pool, reading
-from ledger.webhooks.queue import State, give_up_at
+from ledger.webhooks.queue import State, give_up_at, message_id
+from ledger.webhooks.rows import every
 
 KEEP_DELIVERED_DAYS: Final = 7
 KEEP_DEAD_DAYS: Final = 30
@@ -26,6 +27,13 @@ where m.ledger_id = $1 and m.webhook_id = $2 and m.state = any($3)
       select b.created_at, b.message_id from work.webhook_messages b where b.ledger_id = $1 and b.message_id = $4))
 order by m.created_at desc, m.message_id desc
 limit $5
+"""
+# $1 ledger, $2 messages
+NAMED: Final = """
+select message_id, webhook_id, position, topic, state, tried, last_attempt_at, last_status, last_error, ended_at
+from work.webhook_messages
+where ledger_id = $1 and message_id = any($2)
+order by position, webhook_id
 """
 # $1 ledger, $2 messages
 ATTEMPTS: Final = """
@@ -98,6 +106,21 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     tries: tuple[Try, ...]
 
 
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
+    """What one webhook was told of one event, and what came of it."""
+
+    webhook_id: WebhookId
+    message_id: MessageId
+    position: Position
+    topic: str
+    state: State
+    tried: int
+    last_attempt_at: datetime | None
+    last_status: int | None
+    last_error: str | None
+    ended_at: datetime | None
+
+
 class GivenUp(msgspec.Struct, frozen=True):
     """A message that will not be tried again by itself."""
 
@@ -120,6 +143,31 @@ async def list_of(
         tries = await conn.fetch(ATTEMPTS, ledger_id, [row["message_id"] for row in rows])
     return tuple(
         _delivery(row, [one for one in tries if one["message_id"] == row["message_id"]]) for row in rows
+    )
+
+
+async def of_events(pool: Pool, ledger_id: int, positions: Sequence[Position]) -> tuple[Sent, ...]:
+    """Say which of the webhooks that there are were told of events, while that is remembered."""
+    webhooks = await every(pool, ledger_id)
+    messages = [message_id(one.webhook, position) for one in webhooks for position in positions]
+    if not messages:
+        return ()
+    async with reading(pool) as conn:
+        found = await conn.fetch(NAMED, ledger_id, messages)
+    return tuple(
+        Sent(
+            webhook_id=row["webhook_id"],
+            message_id=row["message_id"],
+            position=row["position"],
+            topic=row["topic"],
+            state=State(row["state"]),
+            tried=row["tried"],
+            last_attempt_at=row["last_attempt_at"],
+            last_status=row["last_status"],
+            last_error=row["last_error"],
+            ended_at=row["ended_at"],
+        )
+        for row in found
     )
 
 
