@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, get_args
 from uuid import uuid4
 
 import msgspec
@@ -11,12 +11,13 @@ import pytest
 
 from ledger.api.services import Services
 from ledger.cli import erasing
-from ledger.cli.erasing import NoApprover
+from ledger.cli.erasing import BasisName, NoApprover
 from ledger.cli.operating import by_operator, operating
 from ledger.domain.account.decide import AccountNotFound
 from ledger.domain.authority import Role
 from ledger.domain.errors import ReasonMissing
 from ledger.domain.subject.decide import HoldNotFound, LegalHold, SubjectNotFound
+from ledger.domain.subject.events import LegalBasis
 from ledger.erasing import acting, finding
 from ledger.identity import administering, people, registering
 from ledger.identity.login import login
@@ -91,6 +92,10 @@ def person_of(name: str) -> str:
 
 def erase(subject: str, by: str = "ada", *, reason: str = "ticket 17", wait: float = 0) -> int:
     return erasing.erase(subject, basis="consent_withdrawn", approved_by=by, reason=reason, wait=wait)
+
+
+def test_every_ground_can_be_typed():
+    assert set(get_args(BasisName)) == {basis.value for basis in LegalBasis}
 
 
 def test_it_waits_until_the_administrator_who_is_named_has_approved(

@@ -66,7 +66,7 @@ def erase(
     approved_by: Annotated[
         str, Parameter(help="Which administrator approves it, over HTTP, in their own name.")
     ],
-    reason: Why = "",
+    reason: Why = "asked for on the machine",
     wait: Annotated[float, Parameter(help="Seconds to wait for the approval.")] = 0,
 ) -> int:
     """Ask for the erasure of SUBJECT (person/NAME or data_subject/NAME), which an administrator approves.
