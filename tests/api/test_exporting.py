@@ -1,12 +1,14 @@
 """Taking the ledger out over HTTP: an event before anything goes, then lines that open what was hashed."""
 
 import hashlib
+from contextlib import ExitStack
 from uuid import uuid4
 
 import msgspec
 import pytest
 import pytest_asyncio
 from httpx import Response
+from ledger.api.exports import MOST
 
 from ledger.domain.export.events import LedgerExported, Tier
 from ledger.domain.ids import CommandId
@@ -129,6 +131,26 @@ async def test_no_more_than_what_was_asked_for_is_fetched(
     export = await begun(shared, auditor, **{"from": 2, "to": 4})
     refused = await fetched(shared, auditor, export, f"payloads?{query}")
     assert_refused(refused, 409, "is of less than that")
+
+
+@together
+async def test_asking_for_the_head_alone_reads_nothing(shared: Api, auditor: dict[str, str]) -> None:
+    export = await begun(shared, auditor, tier="disclosed")
+    for what in ("payloads", "people", "keys"):
+        answer = await shared.client.head(f"{EXPORTS}/{export}/{what}", headers=auditor)
+        assert (answer.status_code, answer.content) == (200, b"")
+
+
+@together
+async def test_as_many_are_sent_at_once_as_there_may_be(shared: Api, auditor: dict[str, str]) -> None:
+    export, exports = await begun(shared, auditor), shared.services.exports
+    with ExitStack() as busy:
+        for _ in range(MOST):
+            busy.enter_context(exports.one())
+        refused = await fetched(shared, auditor, export)
+    assert_refused(refused, 503)
+    assert refused.headers["retry-after"]
+    assert (await fetched(shared, auditor, export)).status_code == 200
 
 
 @together

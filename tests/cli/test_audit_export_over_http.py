@@ -18,10 +18,12 @@ from ledger.cli.exporting.source import Wanted
 from ledger.domain.export.events import LedgerExported, Tier
 from ledger.identity.identity import SUBJECT_KEY_PURPOSE
 from ledger.identity.keys import Keyring
+from ledger.store.streams import append
 from tests.api.answers import decide, submit
 from tests.builders.people import NOW
 from tests.cli.test_audit_export import files
-from tests.support.databases import Cluster
+from tests.support.databases import Cluster, Database
+from tests.support.events import a_large_append
 from tests.support.http import SECRET_KEY
 from tests.support.listening import Reached, reachable
 from tests.support.sealed_log import seal
@@ -177,3 +179,32 @@ async def test_a_proof_is_the_same_from_the_service_and_from_its_database(reache
         proven = await from_the_service(service, row["event_id"])
     assert proven == await from_database(reached.api.ledger, row["event_id"])
     assert (proven.entry, proven.position) == (row["envelope"], 7)
+
+
+async def test_whoever_is_out_gets_no_more(database: Database, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("ledger.store.openings.PAGE", 1)
+    async with reachable(database) as found:
+        for _ in range(200):  # more than what lies between a service and a client that does not read
+            await append(found.api.ledger, a_large_append(100_000))
+        headers = await found.api.newcomer("audrey", "auditor")
+        await seal(found.api.ledger)
+        async with as_(found, "audrey") as service:
+            source = FromService(service)
+            wish = await source.begin(Wanted(tier=Tier.PAYLOAD))
+            pieces = source.payloads(wish)
+            await anext(pieces)
+            await out(found, headers)
+            with pytest.raises(ServiceRefused) as refused:
+                async for _ in pieces:
+                    pass
+    assert refused.value.context["status"] == 401
+
+
+async def out(found: Reached, audrey: dict[str, str]) -> None:
+    """Take an auditor's sessions away."""
+    admin = await found.api.login()
+    answer = await found.api.client.post(
+        "/api/auth/users/audrey/deactivate", headers=admin, json={"reason": "left"}
+    )
+    assert answer.status_code == 200, answer.text
+    assert (await found.api.client.get("/api/auth/me", headers=audrey)).status_code == 401

@@ -9,10 +9,11 @@ from uuid import UUID
 
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
-from litestar.response import Stream
+from litestar.types import ASGIApp
 
 from ledger.api import export_wire as wire
 from ledger.api.call import Call
+from ledger.api.export_lines import MEDIA, Lines
 from ledger.api.types import HttpRequest
 from ledger.command_handler import Facts, state_of
 from ledger.domain.export.commands import ExportLedger
@@ -21,7 +22,7 @@ from ledger.domain.export.events import LedgerExported, Tier
 from ledger.domain.export.state import LedgerLeft
 from ledger.domain.ids import CommandId, Position
 from ledger.identity.people import list_people
-from ledger.identity.sessions import authority, still_in
+from ledger.identity.sessions import authority
 from ledger.personal.keys import count_unreadable_with, keys_after
 from ledger.sealing.proofs import checkpoint_over
 from ledger.sealing.rows import checkpoint_of
@@ -31,7 +32,6 @@ from ledger.store.openings import Opening, lines_of, openings
 from ledger.store.pool import reading
 from ledger.store.streams import read_stream
 
-LINES: Final = "application/x-ndjson"
 PEOPLE_AT_ONCE: Final = 500
 TOO_MUCH: Final = {409: "Less was asked for, or longer than a day ago"}
 
@@ -68,31 +68,31 @@ class ExportController(Controller):
         note = await _note(call, event.size)
         return await call.answer(wire.export_told(provenance.command_id, event, note), handled=handled)
 
-    @get("/{export_id:str}/payloads", opt={"answer": Opening, "media": LINES, "also": TOO_MUCH})
+    @get("/{export_id:str}/payloads", opt={"answer": Opening, "media": MEDIA, "also": TOO_MUCH})
     async def payloads(
         self,
         request: HttpRequest,
         export_id: FromPath[str],
         from_: Annotated[int | None, QueryParameter(name="from", ge=1, le=wire.BIGGEST)] = None,
         to: Annotated[int | None, QueryParameter(ge=1, le=wire.BIGGEST)] = None,
-    ) -> Stream:
+    ) -> ASGIApp:
         """Give salts and payloads, one line a position: all that were asked for, or a part of them."""
         call = Call(request)
         left = await _left(call, export_id, Tier.PAYLOAD)
         first, last = Position(from_ or left.first), Position(to or left.last)
         if not left.first <= first <= last <= left.last:
             raise NotInExport(tier=left.tier.value, first=left.first, last=left.last)
-        return Stream(_payloads(call, first, last), media_type=LINES)
+        return Lines(call, _payloads(call, first, last))
 
-    @get("/{export_id:str}/people", opt={"answer": wire.ExportedPerson, "media": LINES, "also": TOO_MUCH})
-    async def people(self, request: HttpRequest, export_id: FromPath[str]) -> Stream:
+    @get("/{export_id:str}/people", opt={"answer": wire.ExportedPerson, "media": MEDIA, "also": TOO_MUCH})
+    async def people(self, request: HttpRequest, export_id: FromPath[str]) -> ASGIApp:
         """Give who the people in the ledger are, one line a person; whoever was erased is missing."""
         call = Call(request)
         await _left(call, export_id, Tier.DISCLOSED)
-        return Stream(_people(call), media_type=LINES)
+        return Lines(call, _people(call))
 
-    @get("/{export_id:str}/keys", opt={"answer": wire.ExportedKey, "media": LINES, "also": TOO_MUCH})
-    async def exported_keys(self, request: HttpRequest, export_id: FromPath[str]) -> Stream:
+    @get("/{export_id:str}/keys", opt={"answer": wire.ExportedKey, "media": MEDIA, "also": TOO_MUCH})
+    async def exported_keys(self, request: HttpRequest, export_id: FromPath[str]) -> ASGIApp:
         """Give the keys of data subjects, one line a key; what was erased has none."""
         call = Call(request)
         await _left(call, export_id, Tier.DISCLOSED)
@@ -101,7 +101,7 @@ class ExportController(Controller):
             unreadable = await count_unreadable_with(conn, ledger.ledger_id, keyring)
         if unreadable:
             raise wire.KeysUnreadable(keys=unreadable)
-        return Stream(_keys(call), media_type=LINES)
+        return Lines(call, _keys(call))
 
 
 async def _chosen(call: Call, given: wire.NewExport) -> int:
@@ -123,6 +123,13 @@ async def _note(call: Call, size: int) -> str:
 
 
 async def _left(call: Call, export: str, tier: Tier) -> LedgerLeft:
+    """Find what this caller asked for, before it is sent.
+
+    Raises:
+        ExportNotFound, ExportOver, NotInExport: it is not theirs to fetch, or not any more.
+        TooManyExports: too much is being sent already.
+    """
+    call.services.exports.check()
     try:
         name = export_stream(CommandId(UUID(export)))
     except ValueError as no_id:
@@ -135,14 +142,12 @@ async def _left(call: Call, export: str, tier: Tier) -> LedgerLeft:
 async def _payloads(call: Call, first: Position, last: Position) -> AsyncIterator[bytes]:
     ledger = call.services.ledger
     async for page in openings(ledger.pool, ledger.ledger_id, first=first, last=last):
-        await still_in(call.services.identity, call.principal)  # it lasts: whoever is out gets no more
         yield lines_of(page)
 
 
 async def _people(call: Call) -> AsyncIterator[bytes]:
     ledger, after = call.services.ledger, ""
     while page := await list_people(ledger.pool, ledger.ledger_id, after=after, limit=PEOPLE_AT_ONCE):
-        await still_in(call.services.identity, call.principal)
         yield lines_of(tuple(map(wire.person_told, page)))
         after = page[-1].record.username
 
@@ -154,6 +159,5 @@ async def _keys(call: Call) -> AsyncIterator[bytes]:
             page = await keys_after(conn, ledger.ledger_id, keyring, after)
         if not page:
             return
-        await still_in(call.services.identity, call.principal)
         yield lines_of(wire.keys_told(page))
         after = page[-1].key_id

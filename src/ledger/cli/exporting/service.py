@@ -78,29 +78,32 @@ class Service:
             ServiceRefused: as the service says.
             ServiceAway: it breaks off.
         """
-        rest = b""
+        rest, answer = b"", await self._patiently(self._client.build_request("GET", path), stream=True)
         try:
-            async with self._client.stream("GET", path) as answer:
-                if not answer.is_success:
-                    await answer.aread()
-                    raise _refused(answer)
-                async for piece in answer.aiter_bytes():
-                    whole, newline, rest = (rest + piece).rpartition(b"\n")
-                    if newline:
-                        yield whole + newline
+            async for piece in answer.aiter_bytes():
+                whole, newline, rest = (rest + piece).rpartition(b"\n")
+                if newline:
+                    yield whole + newline
         except httpx2.TransportError as lost:
             raise ServiceAway(call=f"GET {path}", reason=_words(lost)) from lost
+        finally:
+            await answer.aclose()
 
-    async def _patiently(self, request: httpx2.Request, *, missing: bool = False) -> httpx2.Response:
+    async def _patiently(
+        self, request: httpx2.Request, *, missing: bool = False, stream: bool = False
+    ) -> httpx2.Response:
         clock = asyncio.get_running_loop().time
         deadline = clock() + PATIENCE
         while True:
             try:
-                answer = await self._client.send(request)
+                answer = await self._client.send(request, stream=stream)
+                if answer.is_success:
+                    return answer
+                await answer.aread()
             except httpx2.TransportError as lost:
                 reason, wait = _words(lost), WAIT
             else:
-                if answer.is_success or (missing and answer.status_code == HTTPStatus.NOT_FOUND):
+                if missing and answer.status_code == HTTPStatus.NOT_FOUND:
                     return answer
                 if answer.status_code not in AWAY:
                     raise _refused(answer)
