@@ -8,8 +8,8 @@ import msgspec
 import pytest
 import pytest_asyncio
 from httpx import Response
-from ledger.api.exports import MOST
 
+from ledger.api.file_places import MOST
 from ledger.domain.export.events import LedgerExported, Tier
 from ledger.domain.ids import CommandId
 from ledger.identity.people import Record, commitment
@@ -143,10 +143,10 @@ async def test_asking_for_the_head_alone_reads_nothing(shared: Api, auditor: dic
 
 @together
 async def test_as_many_are_sent_at_once_as_there_may_be(shared: Api, auditor: dict[str, str]) -> None:
-    export, exports = await begun(shared, auditor), shared.services.exports
+    export, places = await begun(shared, auditor), shared.services.file_places
     with ExitStack() as busy:
         for _ in range(MOST):
-            busy.enter_context(exports.one())
+            busy.enter_context(places.one())
         refused = await fetched(shared, auditor, export)
     assert_refused(refused, 503)
     assert refused.headers["retry-after"]

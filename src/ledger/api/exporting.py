@@ -127,9 +127,9 @@ async def _left(call: Call, export: str, tier: Tier) -> LedgerLeft:
 
     Raises:
         ExportNotFound, ExportOver, NotInExport: it is not theirs to fetch, or not any more.
-        TooManyExports: too much is being sent already.
+        TooManyFiles: too much is being sent already.
     """
-    call.services.exports.check()
+    call.services.file_places.check()
     try:
         name = export_stream(CommandId(UUID(export)))
     except ValueError as no_id:

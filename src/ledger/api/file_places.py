@@ -10,7 +10,7 @@ MOST: Final = 4
 
 
 class TooManyFiles(Overloaded):
-    """As many files of the history are being written as this service lets."""
+    """As many files of the ledger are being written as this service lets."""
 
     code = "too-many-files"
     advice = "Come again after the time in Retry-After, or ask page by page."
