@@ -276,6 +276,20 @@ async def test_an_item_says_whom_it_is_about(office: Office, subject: str | None
     )
 
 
+async def test_a_simulation_tells_whether_an_item_says_whom_it_is_about(office: Office) -> None:
+    client, headers = office.desk.api.client, office.desk.people["admin"].headers
+
+    async def errors(sent: dict[str, object]) -> list[dict[str, str]]:
+        body = {"kind": "loan", "payload": sent}
+        answer = await client.post("/api/policies/simulate", headers=headers, json=body)
+        assert answer.json()["is_valid"] is not bool(answer.json()["errors"])
+        return answer.json()["errors"]
+
+    assert await errors(payload()) == []
+    message = "does not say whom it is about"
+    assert await errors(payload(subject="")) == [{"pointer": "/applicant/id", "message": message}]
+
+
 async def test_a_subject_may_be_called_by_a_number(office: Office) -> None:
     await office.submit("numbered", payload(subject=4711))
 

@@ -14,7 +14,9 @@ from ledger.api.services import Services
 from ledger.command_handler import state_of
 from ledger.domain.decision.events import EscalationCause, Priority
 from ledger.domain.decision.item import Item, payload_of
+from ledger.domain.decision.personal import SubjectMissing, subject_of
 from ledger.domain.event import Utc
+from ledger.domain.ids import DecisionId
 from ledger.domain.json_pointer import PointsNowhere, at
 from ledger.domain.kind.decide import KIND
 from ledger.domain.kind.state import Registered
@@ -26,6 +28,8 @@ from ledger.payloads.faults import InvalidPayload
 from ledger.store.streams import read_streams
 
 NOTHING: Final = msgspec.Raw(b"null")
+NOBODY: Final = DecisionId("")
+"""What is not submitted has no id, and is no data subject."""
 UNPUBLISHED: Final = 0
 """The version of terms that were sent along: they have none."""
 
@@ -103,7 +107,7 @@ async def simulate(services: Services, question: Question) -> Simulation:
         terms = question.policy.policy(question.kind, UNPUBLISHED)
     must_be_consistent(terms)
     kind = registered(question.kind, state_of(KIND, streams[kinds]))
-    item, errors = _read(payload_text(question.payload), kind)
+    item, errors = _read(payload_text(question.payload), kind, terms)
     now = services.clock()
     return Simulation(
         kind=question.kind,
@@ -123,11 +127,16 @@ async def simulate(services: Services, question: Question) -> Simulation:
     )
 
 
-def _read(payload: str, kind: Registered | None) -> tuple[Item | None, tuple[Misfit, ...]]:
+def _read(payload: str, kind: Registered | None, terms: Policy) -> tuple[Item | None, tuple[Misfit, ...]]:
     try:
-        return item_of(payload, kind), ()
+        item = item_of(payload, kind)
+        if terms.personal:
+            subject_of(item, terms, NOBODY)
     except InvalidPayload as invalid:
         return None, tuple(Misfit(fault.pointer, fault.message) for fault in invalid.faults)
+    except SubjectMissing:
+        return None, (Misfit(terms.subject or "", "does not say whom it is about"),)
+    return item, ()
 
 
 def _after(now: datetime, seconds: float | None) -> datetime | None:
