@@ -19,11 +19,12 @@ from ledger.domain.errors import ReasonMissing
 from ledger.domain.subject.decide import HoldNotFound, LegalHold, SubjectNotFound
 from ledger.domain.subject.events import LegalBasis
 from ledger.erasing import acting, finding
+from ledger.erasing.rows import Named
 from ledger.identity import administering, people, registering
 from ledger.identity.login import login
 from ledger.identity.people import Record
 from ledger.identity.session_rows import Client
-from ledger.identity.sessions import authenticate
+from ledger.identity.sessions import Principal, authenticate
 from tests.support.databases import Database
 from tests.support.http import PASSWORD, cheap_passwords
 
@@ -67,15 +68,18 @@ def staffed(installed: Database) -> Database:
     return installed
 
 
-def approve(by: str, name: str = "sam") -> None:
-    """Approve as over HTTP: by a session of one's own."""
+async def logged_in(services: Services, name: str) -> tuple[Named, Principal]:
+    """Sam, and somebody in a session of their own, as over HTTP."""
+    identity = services.identity
+    tokens = await login(identity, username=name, password=PASSWORD, client=HERE)
+    named = await finding.find(services.ledger, "person", "sam")
+    return named, await authenticate(identity, tokens.access_token)
 
+
+def approve(by: str) -> None:
     async def approved(services: Services) -> None:
-        identity = services.identity
-        tokens = await login(identity, username=by, password=PASSWORD, client=HERE)
-        principal = await authenticate(identity, tokens.access_token)
-        named = await finding.find(services.ledger, "person", name)
-        await acting.approve(identity, named, principal, by_operator())
+        named, principal = await logged_in(services, by)
+        await acting.approve(services.identity, named, principal, by_operator())
 
     on_services(approved)
 
@@ -114,6 +118,21 @@ def test_it_waits_until_the_administrator_who_is_named_has_approved(
     assert "approved by another administrator" in capsys.readouterr().out
     with pytest.raises(AccountNotFound):
         person_of("sam")
+
+
+def test_whoever_waits_hears_that_it_was_refused(staffed: Database, capsys: pytest.CaptureFixture[str]):
+    erase("person/sam")
+
+    async def told(services: Services) -> int:
+        named, principal = await logged_in(services, "boss")
+        subject = named.about.subject
+        asked = (await finding.states_now(services.ledger, [subject]))[subject]
+        waiting = asyncio.create_task(erasing._waited(services.ledger, subject, asked, 60))
+        await acting.refuse(services.identity, named, principal, by_operator(), reason="still needed")
+        return erasing._say(named, await waiting, principal.person, "boss")
+
+    assert on_services(told) == 1
+    assert "It was refused, or withdrawn." in capsys.readouterr().out
 
 
 def test_what_is_not_known_or_not_said_is_refused(staffed: Database):
