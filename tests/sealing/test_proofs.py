@@ -10,7 +10,7 @@ import pytest
 from ledger.domain.ids import Position
 from ledger.sealing.entries import EntryTooLong, EventsMissing, bundle, read_bundle
 from ledger.sealing.notes import COSIGNATURE, Signer, checkpoint_in
-from ledger.sealing.proofs import proof_of
+from ledger.sealing.proofs import checkpoint_over_all, proof_of
 from ledger.sealing.rows import Sealed
 from ledger.sealing.tree import Tile, TileMissing
 from ledger.sealing.witnesses import Cosignature, keep
@@ -91,6 +91,27 @@ async def test_of_the_checkpoints_over_an_event_the_one_that_most_witnesses_cosi
     assert early.note == sealed[1].note + "— witness.test/north AAAA4\n— witness.test/south AAAA4\n"
     assert between.note == sealed[2].note + "— witness.test/north AAAA6\n"
     assert late.note == sealed[3].note
+
+
+@pytest.mark.parametrize(("minutes", "size"), [(9, 2), (11, 4)])
+async def test_who_wants_all_there_is_does_not_wait_for_witnesses_that_are_away(
+    ledger: Ledger, tmp_path: Path, minutes: int, size: int
+) -> None:
+    for _ in range(2):
+        await append_some(ledger, 2)
+        sealed = await sealed_in(ledger, tmp_path)
+        if sealed.size == 2:
+            await cosigned(ledger, sealed, "north", "south")
+    await ledger.pool.execute(
+        "update work.notary_checkpoints set sealed_at = sealed_at - make_interval(mins => $1) where size = 2",
+        minutes,
+    )
+
+    async with ledger.pool.acquire() as conn:
+        found = await checkpoint_over_all(conn, ledger.ledger_id, Position(1))
+
+    assert found is not None
+    assert found.size == size
 
 
 async def test_a_tile_that_is_gone_is_missed(ledger: Ledger, database: Database, tmp_path: Path) -> None:

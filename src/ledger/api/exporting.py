@@ -24,7 +24,7 @@ from ledger.domain.ids import CommandId, Position
 from ledger.identity.people import list_people
 from ledger.identity.sessions import authority
 from ledger.personal.keys import count_unreadable_with, keys_after
-from ledger.sealing.proofs import checkpoint_over
+from ledger.sealing.proofs import checkpoint_over, checkpoint_over_all
 from ledger.sealing.rows import checkpoint_of
 from ledger.sealing.witnesses import cosigned_note
 from ledger.store.ledger import export_stream
@@ -107,8 +107,9 @@ class ExportController(Controller):
 async def _chosen(call: Call, given: wire.NewExport) -> int:
     """Choose a checkpoint that is over what is wanted: its size; 0: nothing is sealed yet."""
     ledger, over = call.services.ledger, Position(max(given.covering, given.to or 1))
+    choose = checkpoint_over_all if given.to is None else checkpoint_over
     async with reading(ledger.pool) as conn:
-        sealed = await checkpoint_over(conn, ledger.ledger_id, over)
+        sealed = await choose(conn, ledger.ledger_id, over)
     return 0 if sealed is None else sealed.size
 
 

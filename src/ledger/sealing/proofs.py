@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 
 from ledger.domain.ids import Position
@@ -12,6 +13,7 @@ from ledger.store.ledger import Ledger
 from ledger.store.pool import Connection, reading
 
 FORMAT: Final = "c2sp.org/tlog-proof@v1"
+LATELY: Final = timedelta(minutes=10)
 
 # $1 ledger, $2 position; the newest only, or an old event would have all cosignatures counted
 MOST_COSIGNED: Final = """
@@ -50,6 +52,17 @@ async def checkpoint_over(conn: Connection, ledger_id: int, position: Position) 
     cosigned = await conn.fetchval(MOST_COSIGNED, ledger_id, position)
     found = None if cosigned is None else await checkpoint_of(conn, ledger_id, cosigned)
     return found or await last_checkpoint(conn, ledger_id)
+
+
+async def checkpoint_over_all(conn: Connection, ledger_id: int, position: Position) -> Sealed | None:
+    """As ``checkpoint_over``, for whoever wants all there is: the last one, where it is much newer.
+
+    Witnesses that are away, or are asked no more, must not keep out what came since.
+    """
+    found, last = await checkpoint_over(conn, ledger_id, position), await last_checkpoint(conn, ledger_id)
+    if found is None or last is None or last.sealed_at - found.sealed_at <= LATELY:
+        return found
+    return last
 
 
 def written(index: int, path: Sequence[bytes], note: str) -> str:

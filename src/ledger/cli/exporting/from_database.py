@@ -16,7 +16,7 @@ from ledger.identity.keys import Keyring
 from ledger.identity.people import list_people
 from ledger.personal.keys import keys_after
 from ledger.sealing.entries import read_bundle
-from ledger.sealing.proofs import checkpoint_over
+from ledger.sealing.proofs import checkpoint_over, checkpoint_over_all
 from ledger.sealing.rows import last_checkpoint, read_tiles
 from ledger.sealing.timestamps import timestamps_upto
 from ledger.sealing.tree import Tile
@@ -65,8 +65,9 @@ class FromDatabase:
 
     async def _wish(self, wanted: Wanted) -> Wish:
         over = Position(max(wanted.covering, wanted.last or 1))
+        choose = checkpoint_over_all if wanted.last is None else checkpoint_over
         async with reading(self._ledger.pool) as conn:
-            sealed = await checkpoint_over(conn, self._ledger.ledger_id, over)
+            sealed = await choose(conn, self._ledger.ledger_id, over)
             if sealed is None:
                 raise NothingSealed
             note = await cosigned_note(conn, self._ledger.ledger_id, sealed)
