@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from ledger.verifier.manifest import Tier
 from ledger.verifier.verdict import Verdict
 from tests.support.bundles import (
+    ORIGIN,
     THE_LOG,
     Bundle,
     add_up,
@@ -21,6 +22,7 @@ from tests.support.bundles import (
     on,
     seal,
 )
+from tests.support.noting import checkpoint_text, note
 from tests.verifier.asking import HISTORY, LONG, found, verify
 
 
@@ -142,6 +144,28 @@ def test_a_file_too_many_is_refused_listed_or_not(written: Path, name: str):
     add_up(written)
     assert found(verify(written))[0] == "file-unexpected"
     assert verify(written).found[0].facts == {"file": name}
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [b'{"format":1,"more":' + b"[" * 100_000 + b"]" * 100_000 + b"}", b'{"format":1,"tier":"disclosed",'],
+)
+def test_a_manifest_that_no_two_programs_read_alike_is_refused(written: Path, manifest: bytes):
+    whole = (written / "manifest.json").read_bytes()
+    (written / "manifest.json").write_bytes(manifest if manifest.endswith(b"}") else manifest + whole[1:])
+    add_up(written)
+
+    assert found(verify(written))[0] == "manifest-wrong"
+
+
+def test_a_size_that_nothing_in_the_folder_bears_out_costs_no_time(written: Path):
+    """Whatever the log signed."""
+    text = checkpoint_text(ORIGIN, 10**18, b"\1" * 32)
+    (written / "checkpoint").write_bytes(note(text, THE_LOG.line(text)))
+    changed(written / "manifest.json", lambda raw: raw.replace(b'"size": 12', b'"size": 1000000000000000000'))
+    add_up(written)
+
+    assert found(verify(written))[0] == "file-missing"
 
 
 def test_a_link_out_of_the_bundle_is_no_file_of_it(written: Path, tmp_path: Path):

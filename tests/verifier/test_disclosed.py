@@ -1,6 +1,7 @@
 """Payloads, names and sealed values fit what the log commits to; what was erased is counted and wrongs nothing."""
 
 import base64
+import gzip
 import json
 from pathlib import Path
 
@@ -87,6 +88,27 @@ def test_a_file_of_payloads_that_cannot_be_read_is_refused(written: Path, conten
     add_up(written)
 
     assert found(verify(written))[0] == "lines-malformed"
+
+
+def test_a_line_that_says_one_thing_twice_is_refused(written: Path):
+    """One program reads the first, another the last; only one of them is what was hashed."""
+    path = written / "payloads/000000000001.ndjson.gz"
+    lines = gzip.decompress(path.read_bytes())
+    path.write_bytes(
+        gzip.compress(lines.replace(b'"payload": ', b'"payload": "nobody did it", "payload": ', 1))
+    )
+    add_up(written)
+
+    assert found(verify(written))[0] == "lines-malformed"
+
+
+def test_half_a_character_is_no_payload(written: Path):
+    path = written / "payloads/000000000001.ndjson.gz"
+    lines = gzip.decompress(path.read_bytes())
+    path.write_bytes(gzip.compress(lines.replace(b'"payload": "', b'"payload": "\\ud800', 1)))
+    add_up(written)
+
+    assert verify(written).verdict is Verdict.TAMPERED
 
 
 def test_a_file_of_payloads_is_named_by_its_first_position(written: Path):

@@ -97,6 +97,9 @@ class _Bundle:
             check_age(by.newest(), now=self._asked.now, max_age=self._asked.max_age)
 
     def _check_names(self, manifest: Manifest) -> None:
+        # Whatever size was signed: naming its tiles one by one might never end.
+        if manifest.size > WIDTH * len(self._folder.names):
+            raise FileMissing(reason=f"a tree of {manifest.size} events has more tiles than there are files")
         needed = manifest.files()
         for name in sorted(needed - self._folder.names):
             raise FileMissing(file=name)

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from ledger.verifier.checkpoint import Checkpoint
+from ledger.verifier.lines import names_twice
 from ledger.verifier.tiles import WIDTH, entries_path, tiles_of, width_of
 from ledger.verifier.verdict import Tampered, Unusable
 
@@ -98,9 +99,12 @@ def parse_manifest(raw: bytes) -> Manifest:
     try:
         if msgspec.json.decode(raw, type=_Form).format != FORMAT:
             raise FormatUnknown
-        return msgspec.json.decode(raw, type=Manifest)
+        manifest = msgspec.json.decode(raw, type=Manifest)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as broken:
         raise ManifestWrong(reason=str(broken)) from broken
+    if names_twice(raw, manifest):
+        raise ManifestWrong(reason="it says one thing twice")
+    return manifest
 
 
 def check_manifest(manifest: Manifest, checkpoint: Checkpoint) -> None:
