@@ -551,7 +551,9 @@ def test_a_key_file_that_cannot_be_used_is_named(tmp_path):
 
 
 def test_a_client_speaks_to_this_machine_unless_told_otherwise():
-    assert ClientSettings.load(environ={}) == ClientSettings(url="http://127.0.0.1:8002", token=None)
+    assert ClientSettings.load(environ={}) == ClientSettings(
+        url="http://127.0.0.1:8002", token=None, is_named=False
+    )
 
 
 def test_a_client_takes_the_option_before_the_environment():
