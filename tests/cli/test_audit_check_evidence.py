@@ -59,6 +59,18 @@ def another_proof(folder: Path) -> None:
     shutil.copy(first, second)
 
 
+def another_actor(file: Path) -> None:
+    line = msgspec.json.decode(file.read_bytes().splitlines()[0])
+    replaced(file, f'"actor":"{line["actor"]}"'.encode(), b'"actor":"somebody"')
+
+
+def another_name(folder: Path) -> None:
+    """Of somebody whose line has no user name that it could be compared with."""
+    people = msgspec.json.decode((folder / "people.json").read_bytes())
+    people[0] = {"person": people[0]["person"], "full_name": "Eve"}
+    (folder / "people.json").write_bytes(msgspec.json.encode(people))
+
+
 CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "words": (lambda it: replaced(it / "events.ndjson", b"Quiet Heron", b"Loud Heron"), "payload-differs"),
     "vote": (lambda it: replaced(it / "events.ndjson", b'approve\\"', b'reject\\"'), "payload-differs"),
@@ -71,6 +83,25 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "file": (lambda it: next((it / "files").iterdir()).write_bytes(b"sewn"), "attached-differs"),
     "name": (lambda it: replaced(it / "people.json", b"ben of", b"Ben of"), "name-differs"),
     "person": (lambda it: replaced(it / "people.json", b'"person": "', b'"person": "0'), "name-differs"),
+    "name without a user name": (another_name, "name-differs"),
+    "actor": (lambda it: another_actor(it / "events.ndjson"), "line-differs"),
+    "moment": (
+        lambda it: replaced(it / "events.ndjson", b'"recorded_at":"20', b'"recorded_at":"19'),
+        "line-differs",
+    ),
+    "leaf hash": (
+        lambda it: replaced(it / "events.ndjson", b'"leaf_hash":"', b'"leaf_hash":"0'),
+        "line-differs",
+    ),
+    "more in a line": (
+        lambda it: replaced(it / "events.ndjson", b'"salt":', b'"signed_by":"Eve","salt":'),
+        "lines-malformed",
+    ),
+    "twice in a line": (
+        lambda it: replaced(it / "events.ndjson", b'"salt":', b'"actor":"Eve","salt":'),
+        "lines-malformed",
+    ),
+    "a file more": (lambda it: (it / "files/001-zz.pdf").write_bytes(b"forged"), "file-unexpected"),
     "no JSON": (lambda it: (it / "people.json").write_bytes(b"{"), "lines-malformed"),
     "checkpoint": (
         lambda it: replaced(it / "checkpoint", ORIGIN.encode(), b"another.example/log"),

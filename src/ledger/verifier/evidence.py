@@ -1,9 +1,10 @@
 """Verifies the folder of evidence of one decision: every event in it, and what is told beside them.
 
-What is for people, ``index.html`` and ``state.json``, is told from those events by whoever made the folder: it is
-guarded against damage and nothing else, and can be compared with what was verified.
+What is for people, ``TOLD``, is told from those events by whoever made the folder: it is guarded against damage and
+nothing else, and can be compared with what was verified.
 """
 
+from datetime import datetime, timedelta
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Final
@@ -12,8 +13,8 @@ import msgspec
 
 from ledger.verifier.checkpoint import parse_checkpoint
 from ledger.verifier.envelope import Envelope, parse_envelope
-from ledger.verifier.files import Folder, check_sums
-from ledger.verifier.lines import LinesMalformed
+from ledger.verifier.files import SUMS, FileUnexpected, Folder, check_sums
+from ledger.verifier.lines import LinesMalformed, names_twice
 from ledger.verifier.merkle import leaf_hash
 from ledger.verifier.payloads import SALT, PayloadDiffers, check_payload
 from ledger.verifier.policy import Policy, accepted
@@ -24,6 +25,8 @@ from ledger.verifier.verdict import Tampered, Unverified
 EVENTS: Final = "events.ndjson"
 SUPPORTING: Final = "supporting.ndjson"
 PEOPLE: Final = "people.json"
+CHECKPOINT: Final = "checkpoint"
+TOLD: Final = frozenset({"index.html", "state.json", "policy.json", "policy.txt"})
 ATTACHED: Final = "evidence-attached"
 REGISTERED: Final = "account-registered"
 
@@ -55,10 +58,27 @@ class AttachedDiffers(Tampered):
     code = "attached-differs"
 
 
-class Line(msgspec.Struct, frozen=True):
-    """One event of the folder, as far as it is verified."""
+class LineDiffers(Tampered):
+    """What a line says of an event is not what its envelope says.
+
+    Context: ``position``, ``stream``.
+    """
+
+    code = "line-differs"
+
+
+class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One event of the folder."""
 
     position: int
+    event_id: str
+    stream: str
+    version: int
+    type: str
+    schema_version: int
+    recorded_at: datetime
+    actor: str
+    leaf_hash: str
     envelope: str
     salt: str
     payload: str
@@ -73,8 +93,9 @@ class Event(msgspec.Struct, frozen=True):
     payload: bytes
 
 
-class _Person(msgspec.Struct, frozen=True):
+class _Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     person: str
+    standing: str = ""
     username: str | None = None
     email: str | None = None
     full_name: str | None = None
@@ -123,15 +144,17 @@ def verify_evidence(root: Path, policy: Policy) -> Report:
 class _Evidence:
     def __init__(self, folder: Folder, policy: Policy, report: Report) -> None:
         self._folder, self._policy, self._report = folder, policy, report
+        self._attached = set[str]()
 
     def verify(self) -> None:
-        if "checkpoint" in self._folder.names:
-            checkpoint = parse_checkpoint(self._folder.read("checkpoint"))
+        if CHECKPOINT in self._folder.names:
+            checkpoint = parse_checkpoint(self._folder.read(CHECKPOINT))
             by = accepted(self._policy, checkpoint)
             self._report.attested = attested_by(by, self._policy.quorum)
         own, others = (self._events(name) for name in (EVENTS, SUPPORTING))
         self._check_stream(own)
         self._check_files(own)
+        self._check_names((*own, *others))
         self._check_people(others)
         self._report.first, self._report.last = own[0].position, own[-1].position
         self._report.streams = len({event.envelope.stream for event in (*own, *others)})
@@ -143,6 +166,8 @@ class _Evidence:
             for number, raw in enumerate(file, 1):
                 try:
                     line = msgspec.json.decode(raw, type=Line)
+                    if names_twice(raw, line):
+                        raise LinesMalformed(file=name, line=number, reason="it says one thing twice")
                     events.append(self._event(line))
                 except (msgspec.MsgspecError, UnicodeError) as broken:
                     raise LinesMalformed(file=name, line=number, reason=str(broken)) from broken
@@ -151,6 +176,8 @@ class _Evidence:
     def _event(self, line: Line) -> Event:
         entry, payload = line.envelope.encode(), line.payload.encode()
         envelope = parse_envelope(entry, line.position)
+        if not _agree(line, envelope, entry):
+            raise LineDiffers(position=line.position, stream=envelope.stream)
         if self._folder.read(f"entries/{line.position}.json") != entry:
             raise DecisionNotWhole(position=line.position, stream=envelope.stream)
         if SALT.fullmatch(line.salt) is None:
@@ -187,10 +214,19 @@ class _Evidence:
             if not found:
                 self._report.lacks(f"the file that was attached at position {event.position}")
                 continue
+            self._attached.add(found[0])
             wanted = msgspec.json.decode(event.payload, type=_Attached).sha256
             with self._folder.path(found[0]).open("rb") as file:
                 if file_digest(file, "sha256").hexdigest() != wanted:
                     raise AttachedDiffers(file=found[0], position=event.position)
+
+    def _check_names(self, events: tuple[Event, ...]) -> None:
+        """Check that there is nothing that nobody has looked at, but for what is told."""
+        own = {f"entries/{event.position}.json" for event in events}
+        own |= {f"proofs/{event.position}.tlog-proof" for event in events}
+        known = {EVENTS, SUPPORTING, PEOPLE, CHECKPOINT, SUMS, *TOLD, *own, *self._attached}
+        for name in sorted(self._folder.names - known):
+            raise FileUnexpected(file=name)
 
     def _check_people(self, events: list[Event]) -> None:
         """Check each name that is told against the registration that commits to it."""
@@ -201,7 +237,7 @@ class _Evidence:
         )
         committed = {one.person: one.committed() for one in registrations}
         for person in self._people():
-            if person.username is None:
+            if (person.email, person.full_name, person.username) == (None, None, None):
                 continue
             record = _Record(person.email, person.full_name, person.username)
             told = sha256(_salt(person) + msgspec.json.encode(record)).hexdigest()
@@ -209,10 +245,26 @@ class _Evidence:
                 raise NameDiffers(person=person.person)
 
     def _people(self) -> list[_Person]:
+        raw = self._folder.read(PEOPLE)
         try:
-            return msgspec.json.decode(self._folder.read(PEOPLE), type=list[_Person])
+            people = msgspec.json.decode(raw, type=list[_Person])
         except (msgspec.MsgspecError, UnicodeError) as broken:
             raise LinesMalformed(file=PEOPLE, reason=str(broken)) from broken
+        if names_twice(raw, people):
+            raise LinesMalformed(file=PEOPLE, reason="it says one thing twice")
+        return people
+
+
+def _agree(line: Line, envelope: Envelope, entry: bytes) -> bool:
+    """Tell whether a line repeats what its envelope says."""
+    fields = ("event_id", "stream", "version", "type", "schema_version", "actor")
+    at = line.recorded_at
+    return (
+        all(getattr(line, name) == getattr(envelope, name) for name in fields)
+        and line.leaf_hash == leaf_hash(entry).hex()
+        and at.utcoffset() == timedelta(0)
+        and at.strftime("%Y-%m-%dT%H:%M:%S.%fZ") == envelope.recorded_at
+    )
 
 
 def _salt(person: _Person) -> bytes:
