@@ -56,6 +56,19 @@ def test_a_key_without_its_memory_is_refused(tmp_path: Path, capsys: pytest.Capt
     assert "begin anew with a new key" in refused(tmp_path, capsys)
 
 
+def test_a_new_key_does_not_take_the_memory_of_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """As when the file of the key is misspelt: the right one would find its memory taken."""
+    with Memory(tmp_path / "state") as memory:
+        first = of(tmp_path, memory)
+        assert first.add_checkpoint(LOG.request(0, 5)).status == 200
+
+    assert "the memory of another key" in refused(tmp_path, capsys, key=tmp_path / "misspelt")
+
+    assert not (tmp_path / "misspelt").exists()
+    with Memory(tmp_path / "state") as memory:
+        assert of(tmp_path, memory).cosigner.vkey == first.cosigner.vkey
+
+
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "state").write_text("a file")
     assert "does not say what the witness has cosigned" in refused(tmp_path, capsys)

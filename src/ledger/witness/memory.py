@@ -74,8 +74,12 @@ class Memory:
         """Write down that this is the memory of a key that was made just now and has cosigned nothing.
 
         Raises:
-            MemoryUnusable: the folder cannot be written.
+            MemoryUnusable: the folder remembers what another key has cosigned, or cannot be written.
         """
+        if any(self.folder.glob("*.checkpoint")):
+            raise self._unusable(
+                self.folder, "it is the memory of another key: name the file of that one, or another folder"
+            )
         try:
             self._write(OWNER, f"{vkey}\n")
         except OSError as reason:
