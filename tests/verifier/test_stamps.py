@@ -71,6 +71,15 @@ def test_a_stamp_of_an_earlier_checkpoint_holds_where_that_is_beside_it(bundle: 
     assert [stamp.size for stamp in verify(bundle, authority).stamps] == [5]
 
 
+def test_a_bundle_without_the_stamps_that_were_asked_for_is_incomplete(bundle: Path, authority: Authority):
+    report = verify(bundle, authority)
+
+    assert (report.verdict, report.missing) == (
+        Verdict.INCOMPLETE,
+        ["time stamps: there is none in the bundle"],
+    )
+
+
 def test_without_authorities_stamps_are_counted_and_not_believed(bundle: Path):
     put(bundle, of_12_tsr=b"anything")
 

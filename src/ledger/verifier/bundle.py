@@ -129,6 +129,8 @@ class _Bundle:
             accepted(self._asked.policy, stamp.checkpoint, with_quorum=False)
             check_history(stamp.checkpoint, checkpoint, upper, self._tile)
             self._report.stamps.append(Stamped(size=stamp.checkpoint.size, seconds=int(stamp.at.timestamp())))
+        if not self._report.stamps:
+            self._report.lacks("time stamps: there is none in the bundle")
 
     def _check_events(self, manifest: Manifest) -> None:
         chain = Chain(first=manifest.bundles().start * WIDTH + 1)
