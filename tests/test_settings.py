@@ -469,16 +469,40 @@ def test_a_name_that_no_note_could_hold_is_refused(name):
     assert only_line(LEDGER_NOTARY_ORIGIN=name).startswith("LEDGER_NOTARY_ORIGIN: must be a name like")
 
 
+def test_metrics_may_have_a_port_and_a_token():
+    settings = Settings.load({"LEDGER_METRICS_PORT": "9102", "LEDGER_METRICS_TOKEN": "a-token-of-metrics"})
+
+    assert (settings.metrics_port, settings.metrics_token) == (9102, SecretStr("a-token-of-metrics"))
+    assert settings.without_effect == ()
+    assert "a-token-of-metrics" not in repr(settings)
+
+
+def test_metrics_on_the_service_s_own_port_are_refused():
+    line = only_line(LEDGER_PORT="9102", LEDGER_METRICS_PORT="9102")
+    assert line.startswith("LEDGER_METRICS_PORT: is LEDGER_PORT too; choose another")
+
+
+def test_two_ports_may_both_be_any_free_one():
+    assert Settings.load({"LEDGER_PORT": "0", "LEDGER_METRICS_PORT": "0"}).metrics_port == 0
+
+
+@pytest.mark.parametrize("token", ["two words", "schlüssel", "tab\tin-it"])
+def test_a_token_of_metrics_that_no_header_holds_is_refused_and_not_shown(token):
+    line = only_line(LEDGER_METRICS_TOKEN=token)
+    assert line.startswith("LEDGER_METRICS_TOKEN: must be printable ASCII without a space")
+    assert token not in line
+
+
 def test_settings_of_later_releases_are_named_not_refused():
     settings = Settings.load(
         {
             "LEDGER_OTLP_ENDPOINT": "http://collector:4317",
-            "LEDGER_METRICS_TOKEN": "t",
+            "LEDGER_TRACE_SAMPLE_RATIO": "0.5",
             "LEDGER_PORT": "8003",
         }
     )
 
-    assert settings.without_effect == ("LEDGER_METRICS_TOKEN", "LEDGER_OTLP_ENDPOINT")
+    assert settings.without_effect == ("LEDGER_OTLP_ENDPOINT", "LEDGER_TRACE_SAMPLE_RATIO")
 
 
 # The secret key of a development machine

@@ -16,6 +16,9 @@ ORIGIN: Final = re.compile(
 )
 """RFC 6454, section 6.2: scheme, host and perhaps a port, nothing after it."""
 
+BEARER_TOKEN: Final = re.compile(r"[!-~]+")
+"""What can be sent in a header as it is."""
+
 
 def lower(value: object) -> object:
     """Let names be written in capitals."""
@@ -72,6 +75,13 @@ def _http_url(url: SecretStr) -> SecretStr:
     return url
 
 
+def _bearer_token(token: SecretStr) -> SecretStr:
+    if not BEARER_TOKEN.fullmatch(token.get_secret_value()):
+        raise ValueError("must be printable ASCII without a space, as openssl rand -hex 24 makes it")
+    return token
+
+
+BearerToken = Annotated[SecretStr, AfterValidator(_bearer_token)]
 HttpUrl = Annotated[SecretStr, AfterValidator(_http_url)]
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]

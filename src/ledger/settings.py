@@ -22,6 +22,7 @@ from ledger.identity.guessable import is_guessable_key, is_guessable_password
 from ledger.identity.secret_key import SecretKeyUnusable, kept_secret_key
 from ledger.setting_values import (
     SECRET_KEY_CHARACTERS,
+    BearerToken,
     GuardUrl,
     HttpUrl,
     Networks,
@@ -50,15 +51,7 @@ KUBERNETES_ADVICE: Final = (
     "Kubernetes made it for a service called 'ledger': set 'enableServiceLinks: false' in the pod"
 )
 
-NO_EFFECT_YET: Final = frozenset(
-    {
-        "read_database_url",
-        "otlp_endpoint",
-        "trace_sample_ratio",
-        "metrics_port",
-        "metrics_token",
-    }
-)
+NO_EFFECT_YET: Final = frozenset({"read_database_url", "otlp_endpoint", "trace_sample_ratio"})
 """Settings of later releases: known, so that they are not refused, and named at start when they are set."""
 
 LISTS_OF_NETWORKS: Final = frozenset({"trusted_proxies", "webhook_allowed_networks"})
@@ -209,8 +202,10 @@ class Settings(BaseSettings):
     tlog_public: bool = Field(default=False, description="true or false")
     otlp_endpoint: str | None = Field(None, description="a URL")
     trace_sample_ratio: float = Field(0.01, ge=0, le=1, description="a number from 0 to 1")
-    metrics_port: int | None = Field(None, ge=1, le=65535, description="a whole number from 1 to 65535")
-    metrics_token: SecretStr | None = Field(None, description="a secret")
+    metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="a whole number from 0 (any free port) to 65535"
+    )
+    metrics_token: BearerToken | None = Field(None, description="printable characters without a space")
     log_level: Annotated[LogLevel, BeforeValidator(lower)] = Field(
         LogLevel.INFO, description="debug, info, warning, error or critical"
     )
@@ -345,6 +340,12 @@ def _pool(settings: Settings) -> Iterator[Problem]:
         yield Problem(about, f"{least} is above LEDGER_DB_POOL_MAX_SIZE, {most}; lower it or raise the other")
 
 
+def _metrics(settings: Settings) -> Iterator[Problem]:
+    if settings.metrics_port and settings.metrics_port == settings.port:
+        advice = "is LEDGER_PORT too; choose another, or leave it out to have the metrics there"
+        yield Problem("LEDGER_METRICS_PORT", advice)
+
+
 def _guard(settings: Settings) -> Iterator[Problem]:
     """Refuse a guard that a restored backup of the ledger would bring along."""
     if settings.notary_state_url is not None and settings.notary_state_url in {
@@ -385,6 +386,7 @@ def _production(settings: Settings) -> Iterator[Problem]:
 
 RULES: Final = (
     (("db_pool_min_size", "db_pool_max_size"), _pool),
+    (("port", "metrics_port"), _metrics),
     (("database_url", "owner_database_url"), _owner),
     (("database_url", "owner_database_url", "notary_state_url"), _guard),
     (

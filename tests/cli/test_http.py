@@ -15,6 +15,7 @@ from structlog.testing import LogCapture
 from ledger.cli import http
 from ledger.cli.connection import MAX_HEAD_BYTES, Connection
 from ledger.cli.http import serving as listening
+from ledger.cli.http import serving_metrics
 from ledger.cli.port import open_port, port_of, take_port
 from ledger.settings import Settings
 from tests.support.databases import Cluster, Database
@@ -97,6 +98,19 @@ def problem_in(answer: bytes) -> dict[str, object]:
     assert f"x-request-id: {problem['request_id']}".encode() in head.lower()
     assert head.startswith(f"HTTP/1.1 {problem['status']} ".encode())
     return dict(problem)
+
+
+async def test_the_port_of_metrics_answers_with_them_and_with_nothing_else(served: Served) -> None:
+    sockets = take_port("127.0.0.1", 0)
+    open_port(sockets)
+    beside = Served(served.api, port_of(sockets), served.log)
+    async with serving_metrics(served.api.services, Settings(), sockets):
+        given = await beside.answer(b"GET /metrics HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+        other = await beside.answer(b"GET /health/live HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+    await beside.hang_up()
+
+    assert given.startswith(b"HTTP/1.1 200 ")
+    assert other.startswith(b"HTTP/1.1 404 ")
 
 
 async def test_a_client_that_hangs_up_in_its_body_is_one_quiet_line(served: Served, caplog) -> None:

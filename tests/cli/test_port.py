@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from ledger.cli.port import open_port, port_of, problem_with, take_port
-from ledger.settings import SettingsRefused
+from ledger.cli.port import Ports, open_port, port_of, problem_with, take_port
+from ledger.settings import Settings, SettingsRefused
 
 
 def close(taken: list[socket.socket]) -> None:
@@ -53,6 +53,34 @@ def test_a_host_that_is_not_ours_is_named():
         take_port("192.0.2.1", 0)
     with pytest.raises(SettingsRefused, match=r"LEDGER_HOST: 'nowhere\.invalid' is no address"):
         take_port("nowhere.invalid", 0)
+
+
+def test_a_port_of_metrics_that_cannot_be_had_is_told_by_its_own_name():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        ports = Ports()
+        problems = [str(problem) for problem in ports.take(Settings(port=0, metrics_port=port), None)]
+    close(ports.service)
+    assert [problem.partition(";")[0] for problem in problems] == [
+        f"LEDGER_METRICS_PORT: port {port} of 127.0.0.1 is in use by another program"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("only", "metrics_port", "expected"),
+    [
+        (None, None, (1, 0)),
+        (None, 0, (1, 1)),
+        ("api", 0, (1, 1)),
+        ("workers", None, (0, 0)),
+        ("workers", 0, (0, 1)),
+    ],
+)
+def test_workers_have_no_port_but_that_of_metrics(only, metrics_port, expected):
+    ports = Ports()
+    assert list(ports.take(Settings(port=0, metrics_port=metrics_port), only)) == []
+    assert (len(ports.service), len(ports.metrics)) == expected
+    close([*ports.service, *ports.metrics])
 
 
 def test_privileged_ports_are_explained():

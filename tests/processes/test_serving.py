@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx2
 import pytest
 
 from ledger.store.postgres_folder import site_of
@@ -126,6 +127,25 @@ def test_a_service_that_only_works_opens_no_port(database: Database, tmp_path: P
     with service("--only", "workers", settings=on_database(database, tmp_path)) as workers:
         assert "http://" not in workers.output.text()
         assert workers.stop() == 0
+
+
+def test_workers_and_a_service_give_their_metrics_on_a_port_of_their_own(database: Database, tmp_path: Path):
+    token = {"Authorization": "Bearer metrics-of-this-test"}
+    settings = {
+        **on_database(database, tmp_path),
+        "LEDGER_METRICS_PORT": "0",
+        "LEDGER_METRICS_TOKEN": "metrics-of-this-test",
+    }
+    with service("--only", "workers", settings=settings) as workers, service(settings=settings) as whole:
+        for running in (workers, whole):
+            url = running.output.text().partition("Metrics ")[2].split()[0]
+            assert httpx2.get(url, headers=token, trust_env=False).status_code == 200
+            assert "ledger_notary_lag_events" in httpx2.get(url, headers=token, trust_env=False).text
+            assert httpx2.get(url, trust_env=False).status_code == 401
+        with whole.client() as client:
+            assert client.get("/metrics", headers=token).status_code == 404
+        assert (workers.stop(), whole.stop()) == (0, 0)
+        assert "metrics-of-this-test" not in workers.output.rest() + whole.output.rest()
 
 
 class HalfSent:

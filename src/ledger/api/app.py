@@ -9,7 +9,7 @@ from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
-from litestar.types import ASGIApp, ControllerRouterHandler
+from litestar.types import ControllerRouterHandler
 
 from ledger.api.accounts import AccountController
 from ledger.api.alerts import alerts, stats
@@ -24,14 +24,15 @@ from ledger.api.erasing import ErasureController
 from ledger.api.evidence import EvidenceController
 from ledger.api.exporting import ExportController
 from ledger.api.factors import FactorController
-from ledger.api.health import HealthController, metrics_text, status
+from ledger.api.health import HealthController, status
 from ledger.api.history import HistoryController
 from ledger.api.history_then import PastController
 from ledger.api.keys import KeyController
 from ledger.api.kinds import KindController
+from ledger.api.metrics import metrics_text
 from ledger.api.notary import notary_status
 from ledger.api.openapi import describe
-from ledger.api.permissions import check_permissions, permit
+from ledger.api.permissions import PERMISSIONS, check_permissions, permit
 from ledger.api.policies import PolicyController
 from ledger.api.problems import on_framework_error, on_ledger_error, on_unforeseen
 from ledger.api.projections import ProjectionAdminController, ProjectionHealthController
@@ -90,13 +91,17 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
 )
 
 
+METRICS: Final = frozenset({"GET /metrics"})
+"""What may be served on a port of its own."""
+
+
 @cache
 def openapi() -> bytes:
     """Write the API's description, without a running service."""
     return describe(ROUTES, title="Decision ledger", version=version("decision-ledger"))
 
 
-def create_app(services: Services) -> ASGIApp:
+def create_app(services: Services) -> Door:
     """Make the ASGI application that serves ``services``.
 
     Raises:
@@ -105,14 +110,31 @@ def create_app(services: Services) -> ASGIApp:
     return Door(routed(services), max_in_flight=services.max_in_flight)
 
 
+def create_metrics_app(services: Services) -> Door:
+    """Make the ASGI application that gives the metrics of ``services`` and nothing else."""
+    app = _litestar(services, [metrics_text])
+    check_permissions(app, elsewhere=frozenset(PERMISSIONS) - METRICS)
+    return Door(app, max_in_flight=services.max_in_flight)
+
+
 def routed(services: Services) -> Litestar:
     """Make what is behind the door.
 
     Raises:
         RoutesAndPermissionsDiffer: a route has no line in the table of permissions.
     """
-    app = Litestar(
-        list(ROUTES),
+    if services.metrics_apart:
+        app = _litestar(services, [route for route in ROUTES if route is not metrics_text])
+        check_permissions(app, elsewhere=METRICS)
+    else:
+        app = _litestar(services, ROUTES)
+        check_permissions(app)
+    return app
+
+
+def _litestar(services: Services, routes: Sequence[ControllerRouterHandler]) -> Litestar:
+    return Litestar(
+        list(routes),
         openapi_config=None,
         guards=[permit],
         before_request=check_arrival,
@@ -126,8 +148,6 @@ def routed(services: Services) -> Litestar:
         state=State({"services": services, "openapi": openapi()}),
         logging_config=None,
     )
-    check_permissions(app)
-    return app
 
 
 def _cors(origins: Sequence[str]) -> CORSConfig | None:

@@ -1,34 +1,20 @@
 """What the service says about itself."""
 
-from contextlib import suppress
 from datetime import datetime
 from functools import cache
-from typing import Final
 
-import asyncpg
 import msgspec
 from litestar import Controller, Response, get
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from ledger.api.call import Call, json_response, own_only
+from ledger.api.metrics import witnessed_by
 from ledger.api.services import Services
 from ledger.api.types import HttpRequest
 from ledger.domain.errors import Unavailable
-from ledger.projections.catalog import ALL
-from ledger.projections.gauges import measure, measure_timers, measure_unreachable
-from ledger.projections.reports import report
-from ledger.projections.views import directory, statistics, timers
-from ledger.sealing import gauges as sealing_gauges
-from ledger.sealing import witness_gauges
-from ledger.sealing.timestamps import newest_by_authority
-from ledger.sealing.witnesses import Witnessed, witnessed
+from ledger.projections.views import directory, statistics
 from ledger.store.ledger import Ledger
 from ledger.store.migrate import Migration, MigrationChanged, all_migrations, pending
 from ledger.store.pool import reading
-from ledger.webhooks import gauges
-
-MOST_DUE: Final = 10_000
-"""Further than this the backlog of timers is not counted."""
 
 
 class Healthy(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,79 +155,15 @@ async def status(request: HttpRequest) -> Response[bytes]:
     return json_response(body)
 
 
-@get("/metrics", tags=["System"], opt={"media": "text/plain"})
-async def metrics_text(request: HttpRequest) -> Response[bytes]:
-    """Give the metrics as Prometheus text."""
-    services = Call(request).services
-    await _measure_projections(services.ledger)
-    await _measure_webhooks(services)
-    await _measure_timers(services)
-    await _measure_notary(services)
-    await _measure_witnesses(services)
-    return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-
-async def _measure_projections(ledger: Ledger) -> None:
-    try:
-        async with reading(ledger.pool) as conn:
-            measure(await report(conn, ledger.ledger_id))
-    except (Unavailable, asyncpg.PostgresError):
-        measure_unreachable([feed.name for feed in ALL])
-
-
-async def _measure_webhooks(services: Services) -> None:
-    """Measure them, or leave them as they were last: nobody's life depends on it."""
-    with suppress(Unavailable, asyncpg.PostgresError):
-        async with reading(services.ledger.pool) as conn:
-            gauges.measure(await gauges.standings_of(conn, services.ledger.ledger_id, services.clock()))
-
-
-async def _measure_timers(services: Services) -> None:
-    """Measure what is due, or leave it as it was last."""
-    with suppress(Unavailable, asyncpg.PostgresError):
-        now = services.clock()
-        async with reading(services.ledger.pool) as conn:
-            due = await timers.backlog(conn, services.ledger.ledger_id, now, at_most=MOST_DUE)
-        measure_timers(due, now)
-
-
-async def _measure_notary(services: Services) -> None:
-    """Measure how the log is sealed, or leave it as it was last."""
-    with suppress(Unavailable, asyncpg.PostgresError):
-        sealing_gauges.measure(await services.notary.status(), services.clock())
-
-
-async def _measure_witnesses(services: Services) -> None:
-    """Measure how far the log is witnessed and stamped, or leave it as it was last."""
-    found = await _witnessed(services)
-    if found is not None:
-        witness_gauges.measure(found, services.clock())
-    with suppress(Unavailable, asyncpg.PostgresError):
-        async with reading(services.ledger.pool) as conn:
-            stamps = await newest_by_authority(conn, services.ledger.ledger_id)
-        witness_gauges.measure_stamps(stamps, services.clock())
-
-
 async def _degraded(services: Services) -> tuple[str, ...]:
     """Name what an operator has to look at although traffic may come."""
     names = [] if services.notary.halt is None else ["sealing"]
-    found, watch = await _witnessed(services), services.watch
+    found, watch = await witnessed_by(services), services.watch
     if found is not None and found.is_forked():
         names.append("witness-forked")
     if found is not None and watch is not None and found.is_late(services.clock(), watch.late_after):
         names.append("witnesses-late")
     return tuple(names)
-
-
-async def _witnessed(services: Services) -> Witnessed | None:
-    """Read how far the log is witnessed; ``None``: nobody is asked, or the database does not answer."""
-    if services.watch is None:
-        return None
-    try:
-        async with reading(services.ledger.pool) as conn:
-            return await witnessed(conn, services.ledger.ledger_id, services.watch)
-    except (Unavailable, asyncpg.PostgresError):
-        return None
 
 
 async def _answers(ledger: Ledger) -> bool:

@@ -248,14 +248,14 @@ def call_of(connection: HttpConnection) -> str:
     return f"{connection.scope.get('method', WEBSOCKET)} {connection.scope['path_template']}"
 
 
-def check_permissions(app: Litestar) -> None:
-    """Refuse to serve a route that the table does not know, and a table that names what is not there.
+def check_permissions(app: Litestar, *, elsewhere: frozenset[str] = frozenset()) -> None:
+    """Refuse to serve a route that the table does not know, and a table that names what is neither here nor elsewhere.
 
     Raises:
         RoutesAndPermissionsDiffer: naming them.
     """
     routes = set(calls_of(app))
-    differing = sorted(routes ^ set(PERMISSIONS))
+    differing = sorted(routes ^ (set(PERMISSIONS) - elsewhere))
     if differing:
         raise RoutesAndPermissionsDiffer(differing=", ".join(differing))
 

@@ -30,7 +30,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     ``readings`` adds up who reads the history, ``file_places`` counts files of it that are being written,
     ``max_claims`` how many items one person may hold (``None``: any number), ``seal_wait_seconds`` how long a command
     waits until it is sealed where that is asked for; ``tlog_public`` opens the log's entries and proofs to everybody.
-    ``max_claims`` how many items one person may hold (``None``: any number), ``watch`` the witnesses that are asked.
+    ``max_claims`` how many items one person may hold (``None``: any number), ``watch`` the witnesses that are asked,
+    ``metrics_apart`` keeps the metrics off the service's port, ``metrics_digest`` is that of the token they are given for.
     """
 
     ledger: Ledger
@@ -56,6 +57,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     file_places: FilePlaces = msgspec.field(default_factory=FilePlaces)
     seal_wait_seconds: float = 5.0
     tlog_public: bool = False
+    metrics_apart: bool = False
+    metrics_digest: bytes | None = None
 
     def forked(self) -> tuple[str, ...]:
         """Name the witnesses that have seen a history which this ledger does not hold, as it was last heard of."""

@@ -10,6 +10,7 @@ from typing import Final, Literal, TypeAlias
 import structlog
 from pydantic import SecretStr
 
+from ledger.api.metrics import digest_of
 from ledger.api.services import Services
 from ledger.api.uploads import Uploads
 from ledger.cli.guarding import going_on
@@ -161,6 +162,7 @@ def _prepared(
     limiter = limiter_of(ledger, settings)
     identity = identity_of(ledger, settings, secret_key, limiter=limiter, following=following)
     notary = notary_of(ledger, settings, seals=seals and only != "api")
+    token = settings.metrics_token
     return Services(
         ledger=ledger,
         progress=progress,
@@ -179,6 +181,8 @@ def _prepared(
         rates=rates_of(settings),
         receipts=Receipts(ledger, notary),
         tlog_public=settings.tlog_public,
+        metrics_apart=settings.metrics_port is not None,
+        metrics_digest=None if token is None else digest_of(token.get_secret_value()),
         live=Live(ledger, following, max_streams=settings.max_streams, max_waiters=settings.max_waiters),
     )
 

@@ -10,7 +10,8 @@ from typing import Final
 import structlog
 import uvicorn
 
-from ledger.api.app import create_app
+from ledger.api.app import create_app, create_metrics_app
+from ledger.api.door import Door
 from ledger.api.services import Services
 from ledger.cli.connection import Connection
 from ledger.cli.web_socket import WebSocket
@@ -42,21 +43,39 @@ async def serving(
     Stopping takes no new requests at once and gives those under way 10 seconds; who is not answered by then is
     told so (503). The task that is given ends early only when the server fails.
     """
-    server = _Server(_config(services, settings))
+    server = _Server(_config(create_app(services), settings))
     task = asyncio.create_task(server.serve(list(sockets)), name="http")
     try:
         yield task
     finally:
-        await _stop(server, task, services.live)
+        _tell_of_stop(server, services.live)
+        await _stop(server, task)
 
 
-async def _stop(server: _Server, task: asyncio.Task[None], live: Live) -> None:
-    server.should_exit = True
+@asynccontextmanager
+async def serving_metrics(
+    services: Services, settings: Settings, sockets: Sequence[socket.socket]
+) -> AsyncIterator[asyncio.Task[None]]:
+    """Serve the metrics, and nothing else, on open ``sockets`` for the time of the block; as ``serving`` otherwise."""
+    server = _Server(_config(create_metrics_app(services), settings))
+    task = asyncio.create_task(server.serve(list(sockets)), name="metrics")
+    try:
+        yield task
+    finally:
+        await _stop(server, task)
+
+
+def _tell_of_stop(server: _Server, live: Live) -> None:
+    """End what would never end by itself, and tell how many requests are waited for."""
     count = len(server.server_state.tasks) - live.connected()
     live.close()
     if count > 0:
         requests = "1 request" if count == 1 else f"{count} requests"
         print(f"Waiting for {requests} to end; Ctrl-C again stops at once.", flush=True)
+
+
+async def _stop(server: _Server, task: asyncio.Task[None]) -> None:
+    server.should_exit = True
     await asyncio.wait({task}, timeout=DRAIN_SECONDS)
     if not task.done():
         await _give_up(server, task)
@@ -74,10 +93,10 @@ async def _give_up(server: _Server, task: asyncio.Task[None]) -> None:
         connection.transport.abort()
 
 
-def _config(services: Services, settings: Settings) -> uvicorn.Config:
+def _config(app: Door, settings: Settings) -> uvicorn.Config:
     proxies = [str(network) for network in settings.trusted_proxies]
     return uvicorn.Config(
-        create_app(services),
+        app,
         http=Connection,
         ws=WebSocket,
         ws_max_size=MAX_MESSAGE_BYTES,

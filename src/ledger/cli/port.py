@@ -1,19 +1,44 @@
-"""The port, taken at the very beginning and opened at the very end of a start."""
+"""The ports, taken at the very beginning and opened at the very end of a start."""
 
 import errno
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Final
 
-from ledger.settings import Problem, SettingsRefused
+from ledger.settings import Problem, Settings, SettingsRefused
 
-BACKLOG = 2048
+BACKLOG: Final = 2048
+SERVICE_PORT: Final = "LEDGER_PORT"
+METRICS_PORT: Final = "LEDGER_METRICS_PORT"
 
 
-def take_port(host: str, port: int) -> list[socket.socket]:
+class Ports:
+    """What one process listens on; what is empty is not served here."""
+
+    def __init__(self) -> None:
+        """Take nothing yet."""
+        self.service: list[socket.socket] = []
+        self.metrics: list[socket.socket] = []
+
+    def take(self, settings: Settings, only: str | None) -> Iterator[Problem]:
+        """Take the ports that this process needs, and say which cannot be had: workers have none but for metrics."""
+        if only != "workers":
+            try:
+                self.service = take_port(settings.host, settings.port)
+            except SettingsRefused as refused:
+                yield from refused.problems
+        if settings.metrics_port is not None:
+            try:
+                self.metrics = take_port(settings.host, settings.metrics_port, setting=METRICS_PORT)
+            except SettingsRefused as refused:
+                yield from refused.problems
+
+
+def take_port(host: str, port: int, *, setting: str = SERVICE_PORT) -> list[socket.socket]:
     """Take ``port`` on every address of ``host`` without opening it; 0 takes any free one.
 
     Until ``open_port`` whoever connects is refused: a start says early that the port is in use, and late
-    that the service is there.
+    that the service is there. ``setting`` is what a refusal names.
 
     Raises:
         SettingsRefused: it is in use, forbidden to this user, or the host is not this machine's.
@@ -28,11 +53,11 @@ def take_port(host: str, port: int) -> list[socket.socket]:
     except OSError as reason:
         for opened in taken:
             opened.close()
-        raise SettingsRefused([problem_with(host, port, reason)]) from reason
+        raise SettingsRefused([problem_with(host, port, reason, setting=setting)]) from reason
     return taken
 
 
-def open_port(taken: Sequence[socket.socket]) -> None:
+def open_port(taken: Sequence[socket.socket], *, setting: str = SERVICE_PORT) -> None:
     """Begin to accept connections.
 
     Raises:
@@ -43,7 +68,7 @@ def open_port(taken: Sequence[socket.socket]) -> None:
         for bound in taken:
             bound.listen(BACKLOG)
     except OSError as reason:
-        raise SettingsRefused([problem_with(host, port, reason)]) from reason
+        raise SettingsRefused([problem_with(host, port, reason, setting=setting)]) from reason
 
 
 def port_of(taken: Sequence[socket.socket]) -> int:
@@ -51,13 +76,13 @@ def port_of(taken: Sequence[socket.socket]) -> int:
     return int(taken[0].getsockname()[1])
 
 
-def problem_with(host: str, port: int, reason: OSError) -> Problem:
+def problem_with(host: str, port: int, reason: OSError, *, setting: str = SERVICE_PORT) -> Problem:
     """Say why a port cannot be had."""
     if reason.errno == errno.EADDRINUSE:
         advice = f"port {port} of {host} is in use by another program; stop that one or choose another port"
-        return Problem("LEDGER_PORT", advice)
+        return Problem(setting, advice)
     if reason.errno == errno.EACCES:
-        return Problem("LEDGER_PORT", f"port {port} is for privileged users; choose one above 1023")
+        return Problem(setting, f"port {port} is for privileged users; choose one above 1023")
     why = (reason.strerror or str(reason)).lower()
     return Problem("LEDGER_HOST", f"{host!r} is no address that this machine can serve on: {why}")
 

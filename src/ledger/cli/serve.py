@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import socket
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,15 +16,15 @@ from ledger.api.services import Services
 from ledger.cli.checks_of_database import SEALED_WITH_ANOTHER, SET_THE_OLD_KEY
 from ledger.cli.composing import Part, check_event_types, composed, level, secret_keys_of
 from ledger.cli.database import problems_with, what_can_be_read
-from ledger.cli.http import serving
+from ledger.cli.http import serving, serving_metrics
 from ledger.cli.keeping import database_of_service, warn
-from ledger.cli.port import open_port, port_of, take_port
+from ledger.cli.port import METRICS_PORT, Ports, open_port, port_of
 from ledger.cli.stopping import Stopping
 from ledger.cli.watching import problems_with_policy
 from ledger.identity import people
 from ledger.identity.factor_check import count_unreadable
 from ledger.identity.registering import ensure_first_admin
-from ledger.settings import Problem, Settings, SettingsRefused, ensure_secret_key
+from ledger.settings import Settings, SettingsRefused, ensure_secret_key
 from ledger.store.ledger import Ledger
 from ledger.store.pool import reading
 from ledger.telemetry import configure
@@ -42,7 +41,7 @@ def serve(
     """Run the service until it is told to stop.
 
     Without LEDGER_DATABASE_URL it brings a PostgreSQL of its own, in LEDGER_DATA_DIR. The port is opened when
-    everything behind it is ready. Ctrl-C finishes what is under way; a second Ctrl-C stops at once.
+    everything behind it is ready, and with it that of LEDGER_METRICS_PORT, which workers have too. Ctrl-C finishes what is under way; a second Ctrl-C stops at once.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(only))
@@ -53,17 +52,21 @@ async def _serve(only: Part | None) -> int:
     stopping = Stopping()
     try:
         async with AsyncExitStack() as stack:
-            settings, sockets = await _ready_to_start(only)
-            for taken in sockets:
+            settings, ports = await _ready_to_start(only)
+            for taken in (*ports.service, *ports.metrics):
                 stack.enter_context(taken)
             services = await stack.enter_async_context(_running(settings, only, stopping))
             ends = [asyncio.create_task(stopping.asked(), name="stop")]
-            if sockets:
-                open_port(sockets)
-                ends.append(await stack.enter_async_context(serving(services, settings, sockets)))
+            if ports.metrics:  # opened first, closed last: how it stops is worth to be seen
+                open_port(ports.metrics, setting=METRICS_PORT)
+                metrics = serving_metrics(services, settings, ports.metrics)
+                ends.append(await stack.enter_async_context(metrics))
+            if ports.service:
+                open_port(ports.service)
+                ends.append(await stack.enter_async_context(serving(services, settings, ports.service)))
             gc.freeze()  # a full collection would look through all that start-up made: 50 ms in which nobody is served
             stopping.started()
-            _say_ready(settings, sockets, time.monotonic() - began)
+            _say_ready(settings, ports, time.monotonic() - began)
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             log.info("service.stopping", signal=stopping.signal)
     except asyncio.CancelledError:
@@ -74,8 +77,8 @@ async def _serve(only: Part | None) -> int:
     return 0
 
 
-async def _ready_to_start(only: Part | None) -> tuple[Settings, list[socket.socket]]:
-    """Read the settings and take the port.
+async def _ready_to_start(only: Part | None) -> tuple[Settings, Ports]:
+    """Read the settings and take the ports.
 
     Raises:
         SettingsRefused: with everything that is known to be in the way.
@@ -85,16 +88,15 @@ async def _ready_to_start(only: Part | None) -> tuple[Settings, list[socket.sock
     except SettingsRefused as refused:
         more = await problems_with(what_can_be_read(refused))
         raise SettingsRefused([*refused.problems, *more]) from refused
-    sockets, problems = [], list[Problem]()
-    if only != "workers":
-        try:
-            sockets = take_port(settings.host, settings.port)
-        except SettingsRefused as refused:
-            problems += refused.problems
-    problems += [*problems_with_policy(settings), *await problems_with(settings)]
+    ports = Ports()
+    problems = [
+        *ports.take(settings, only),
+        *problems_with_policy(settings),
+        *await problems_with(settings),
+    ]
     if problems:
         raise SettingsRefused(problems)
-    return settings, sockets
+    return settings, ports
 
 
 @asynccontextmanager
@@ -162,13 +164,16 @@ async def _notary_key(services: Services) -> None:
         _say("Notary key", vkey)
 
 
-def _say_ready(settings: Settings, sockets: list[socket.socket], seconds: float) -> None:
+def _say_ready(settings: Settings, ports: Ports, seconds: float) -> None:
     place = "the one in LEDGER_DATABASE_URL" if settings.database_url else str(settings.data_dir.absolute())
     _say("Database", place)
-    if sockets:
-        url = f"http://{_shown(settings.host)}:{port_of(sockets)}"
+    host = f"http://{_shown(settings.host)}"
+    if ports.service:
+        url = f"{host}:{port_of(ports.service)}"
         _say("Service", url)
         _say("API docs", f"{url}/api/docs")
+    if ports.metrics:
+        _say("Metrics", f"{host}:{port_of(ports.metrics)}/metrics")
     name = f"Decision ledger {version('decision-ledger')} ({settings.environment.value})"
     print(f"{name} is ready after {seconds:.1f} seconds; Ctrl-C stops it.", flush=True)
 
