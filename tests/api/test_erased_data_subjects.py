@@ -218,6 +218,58 @@ async def test_names_with_slashes_and_tildes_are_written_as_in_json_pointers(off
     assert SECRET not in await office.told("DS-9")
 
 
+async def test_the_id_of_a_data_subject_names_no_person(office: Office):
+    """Else an erasure could be approved by which nothing goes, and the log would say that all is gone."""
+    await office.submit("DS-14", payload(SECRET, "customer-eighteen"))
+    subject = office.ledger.data_subject("customer-eighteen")
+    assert (await post(office, "admin", "customer-eighteen/erasure", BASIS)).status_code == 200
+
+    answer = await office.desk.api.client.post(
+        f"/api/subjects/person/{subject}/erasure/approve", headers=office.desk.people["ada"].headers
+    )
+
+    assert_refused(answer, 404)
+    assert SECRET in await office.told("DS-14")
+    assert (await told(office, "customer-eighteen"))["state"] == "requested"
+    await post(office, "ada", "customer-eighteen/erasure/refuse", WHY)
+
+
+async def test_no_row_is_left_of_a_submission_that_comes_while_its_subject_is_erased(office: Office):
+    await office.submit("DS-15", payload(SECRET, "customer-nineteen"))
+    ledger, stream = office.ledger, office.ledger.decision_stream(DecisionId("DS-16"))
+    subject = ledger.data_subject("customer-nineteen")
+    before = await ledger.pool.fetchval("select key_id from work.subject_keys where subject = $1", subject)
+    async with ledger.pool.acquire() as conn:
+        async with conn.transaction():
+            await data_subjects.erase(conn, ledger.ledger_id, subject, office.desk.now())
+            keyring = office.desk.api.services.identity.subject_keys
+            coming = asyncio.create_task(
+                keys.key_for(ledger, keyring, subject, stream=stream, now=office.desk.now())
+            )
+            await asyncio.wait([coming], timeout=0.5)
+        key = await coming
+
+    assert key.key_id != before
+    rows = await ledger.pool.fetch("select key_id from work.decision_subjects where subject = $1", subject)
+    assert [row["key_id"] for row in rows] == [key.key_id]
+
+
+async def test_a_submission_that_is_just_noted_is_forgotten_with_the_rest(office: Office):
+    await office.submit("DS-17", payload(SECRET, "customer-twenty-one"))
+    ledger, stream = office.ledger, office.ledger.decision_stream(DecisionId("DS-18"))
+    subject = ledger.data_subject("customer-twenty-one")
+    async with ledger.pool.acquire() as conn:
+        async with conn.transaction():
+            (key, *_) = await conn.fetch(keys.OF_SUBJECT, ledger.ledger_id, subject)
+            erasing = asyncio.create_task(erased(office, "customer-twenty-one"))
+            await asyncio.wait([erasing], timeout=0.5)
+            await conn.execute(keys.NOTE, ledger.ledger_id, stream, key["key_id"], subject)
+        await erasing
+
+    noted = "select count(*) from work.decision_subjects where subject = $1"
+    assert await ledger.pool.fetchval(noted, subject) == 0
+
+
 async def test_a_rejected_submission_takes_no_file_of_anothers_decision_along(office: Office):
     """A row may say that a decision is about somebody whom it is not: what was submitted says who it is about."""
     await office.submit("DS-10", payload(SECRET, "customer-fourteen"))

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
@@ -24,6 +25,9 @@ from ledger.store.ledger import Ledger
 
 NOBODY: Final = frozenset({SYSTEM, OPERATOR, "imported"})
 """Actors that are no person."""
+A_TYPE: Final = re.compile(r"[a-z][a-z0-9-]{0,99}")
+A_STREAM: Final = re.compile(r"[a-z]{1,20}-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+A_TRACE: Final = re.compile(r"[0-9a-f]{32}")
 MOST_TYPES: Final = 100
 
 
@@ -70,6 +74,7 @@ async def sought(call: Call, filters: Filters) -> Sought:
         raise InvalidRequest(FieldError("from", "is not before 'to'"))
     if filters.types is not None and len(filters.types) > MOST_TYPES:
         raise InvalidRequest(FieldError("type", f"is sent at most {MOST_TYPES} times"))
+    _must_be_opaque(filters)
     ledger = call.services.ledger
     return Sought(
         types=filters.types,
@@ -84,6 +89,20 @@ async def sought(call: Call, filters: Filters) -> Sought:
         words=filters.words,
         is_descending=filters.is_descending,
     )
+
+
+def _must_be_opaque(filters: Filters) -> None:
+    """Refuse what names nothing in a ledger: what was asked for is recorded for good, and may be somebody's name."""
+    asked = (
+        ("type", filters.types or (), A_TYPE, "is an event type, like vote-cast"),
+        ("stream", filter(None, [filters.stream]), A_STREAM, "is a stream's name, as events tell it"),
+        ("correlation", filter(None, [filters.correlation]), A_TRACE, "is a trace id: 32 hexadecimal digits"),
+    )
+    wrong = [
+        FieldError(name, is_one) for name, texts, one, is_one in asked if not all(map(one.fullmatch, texts))
+    ]
+    if wrong:
+        raise InvalidRequest(*wrong)
 
 
 def query_of(ledger: Ledger, search: Sought) -> Query:

@@ -37,8 +37,9 @@ async def is_known(conn: Connection, ledger_id: int, subject: SubjectId) -> bool
 async def erase(conn: Connection, ledger_id: int, subject: SubjectId, now: datetime) -> Removed:
     """Delete a subject's keys, and the content of every file of a decision about them, in the caller's transaction.
 
-    The keys first: whoever is just attaching a file holds the key until that is committed, and its file is found.
+    The keys first: whoever is just submitting, or attaching a file, holds the key until that is committed, and is found.
     """
+    await keys.lock_keys(conn, ledger_id, subject)
     noted = [(row["stream"], row["key_id"]) for row in await conn.fetch(NOTED, ledger_id, subject)]
     gone = await keys.delete_keys(conn, ledger_id, subject)
     rows = await conn.fetch(WITH_FILES, ledger_id, [stream for stream, _ in noted])

@@ -8,14 +8,14 @@ from ledger.command_handler import state_of
 from ledger.domain.ids import PersonId, SubjectId
 from ledger.domain.subject.commands import Subject
 from ledger.domain.subject.decide import SUBJECT, SubjectNotFound
-from ledger.domain.subject.events import SubjectKind
+from ledger.domain.subject.events import ErasureRequested, LegalHoldPlaced, SubjectKind
 from ledger.domain.subject.state import SubjectState
 from ledger.erasing import data_subjects
 from ledger.erasing.rows import Named
 from ledger.identity import people
 from ledger.store.ledger import Ledger, account_stream, subject_stream
 from ledger.store.pool import reading
-from ledger.store.streams import read_stream, read_streams
+from ledger.store.streams import Stream, read_stream, read_streams, recorded
 
 
 async def find(ledger: Ledger, kind: str, name: str) -> Named:
@@ -68,8 +68,16 @@ async def _by_id(ledger: Ledger, name: str) -> PersonId | None:
         person = PersonId(UUID(name))
     except ValueError:
         return None
-    streams = await read_streams(ledger, [account_stream(person), subject_stream(SubjectId(person))])
-    return person if any(stream.events for stream in streams.values()) else None
+    account, subject = account_stream(person), subject_stream(SubjectId(person))
+    streams = await read_streams(ledger, [account, subject])
+    return person if streams[account].events or _is_of_a_person(streams[subject]) else None
+
+
+def _is_of_a_person(stream: Stream) -> bool:
+    """Say whether a subject's history is of a person: the id of a data subject, which the log shows, is none's."""
+    events = (recorded(stored, SUBJECT.event_types).event for stored in stream.events)
+    kinds = {event.kind for event in events if isinstance(event, ErasureRequested | LegalHoldPlaced)}
+    return kinds == {SubjectKind.PERSON}
 
 
 async def _data_subject(ledger: Ledger, name: str) -> Named:

@@ -23,11 +23,22 @@ from ledger.store.pool import Connection, reading
 
 log = structlog.get_logger()
 
+# Whoever notes that a decision is about somebody holds their keys until that is committed: an erasure waits, and finds
+# it; whoever comes while one is on its way waits for that, and makes a new key.
 # $1 ledger, $2 subject
 OF_SUBJECT: Final = """
 select key_id, subject, wrapped, kek_id from work.subject_keys
 where ledger_id = $1 and subject = $2
 order by created_at desc, key_id
+for key share
+"""
+# In the order in which they are held.
+# $1 ledger, $2 subject
+LOCK: Final = """
+select key_id from work.subject_keys
+where ledger_id = $1 and subject = $2
+order by created_at desc, key_id
+for update
 """
 # $1 ledger, $2 key ids
 NAMED: Final = """
@@ -162,6 +173,11 @@ async def streams_about(conn: Connection, ledger_id: int, subject: SubjectId) ->
 async def hold(conn: Connection, ledger_id: int, key_id: SubjectKeyId) -> bool:
     """Let a key not be deleted before the caller's transaction has ended; ``False``: it is gone."""
     return await conn.fetchval(HOLD, ledger_id, key_id) is not None
+
+
+async def lock_keys(conn: Connection, ledger_id: int, subject: SubjectId) -> None:
+    """Wait for whoever holds a subject's keys, and let nobody hold them before the caller's transaction has ended."""
+    await conn.execute(LOCK, ledger_id, subject)
 
 
 async def delete_keys(conn: Connection, ledger_id: int, subject: SubjectId) -> int:
