@@ -131,9 +131,10 @@ class HistoryFile:
         page = await find_page(self._services.ledger, self._wanted.aim, behind=self._behind, limit=limit)
         names = await self._call.names(list(persons_in(page.events)))
         lines = [line(event, self._wanted.form, names) for event in page.events]
-        await out.send(_written(await opened(self._call, lines, self._wanted.form), self._wanted.type))
+        written = _written(await opened(self._call, lines, self._wanted.form), self._wanted.type)
+        self._count(page.events)  # before: what breaks off on its way may have been read
+        await out.send(written)
         self._behind = page.next
-        self._count(page.events)
         if self._left is not None:
             self._left -= len(page.events)
         return page.next is not None and self._left != 0
