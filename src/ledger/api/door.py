@@ -41,7 +41,10 @@ _requests = _meter.create_counter(
     "ledger_http_requests", description="Requests answered, by route and status"
 )
 _seconds = _meter.create_histogram(
-    "ledger_http_request_duration", unit="s", description="Time to answer, by route"
+    "ledger_http_request_duration",
+    unit="s",
+    description="Time to answer, by route",
+    explicit_bucket_boundaries_advisory=[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
 )
 
 

@@ -1,19 +1,18 @@
 """What the service says about itself."""
 
 from datetime import datetime
-from functools import cache
 
 import msgspec
 from litestar import Controller, Response, get
 
 from ledger.api.call import Call, json_response, own_only
 from ledger.api.metrics import witnessed_by
+from ledger.api.readiness import checks_of
 from ledger.api.services import Services
 from ledger.api.types import HttpRequest
 from ledger.domain.errors import Unavailable
 from ledger.projections.views import directory, statistics
 from ledger.store.ledger import Ledger
-from ledger.store.migrate import Migration, MigrationChanged, all_migrations, pending
 from ledger.store.pool import reading
 
 
@@ -103,13 +102,7 @@ class HealthController(Controller):
     async def ready(self, request: HttpRequest) -> Response[bytes]:
         """Tell whether traffic may come; 503 names the checks that fail."""
         services = Call(request).services
-        checks = {
-            "database": await _answers(services.ledger),
-            "migrations": await _is_migrated(services.ledger),
-            "feed": services.ledger.signals.is_connected(),
-            "appender": services.ledger.appender.is_running(),
-            "projections": services.runner is None or services.runner.is_ready(),
-        }
+        checks = await checks_of(services)
         failing = tuple(name for name, passes in checks.items() if not passes)
         body = Readiness(
             status="not ready" if failing else "ready",
@@ -164,28 +157,6 @@ async def _degraded(services: Services) -> tuple[str, ...]:
     if found is not None and watch is not None and found.is_late(services.clock(), watch.late_after):
         names.append("witnesses-late")
     return tuple(names)
-
-
-async def _answers(ledger: Ledger) -> bool:
-    try:
-        await ledger.head()
-    except Unavailable:
-        return False
-    return True
-
-
-async def _is_migrated(ledger: Ledger) -> bool:
-    """Tell whether the database is still at this release's shape, as it was at the start."""
-    try:
-        async with reading(ledger.pool) as conn:
-            return not await pending(conn, _migrations())
-    except (Unavailable, MigrationChanged):
-        return False
-
-
-@cache
-def _migrations() -> tuple[Migration, ...]:
-    return all_migrations()
 
 
 def _pool_use(ledger: Ledger) -> PoolUse:

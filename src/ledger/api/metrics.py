@@ -11,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from ledger.api.auth import bearer_of
 from ledger.api.call import Call
+from ledger.api.readiness import measure_checks
 from ledger.api.services import Services
 from ledger.api.types import HttpRequest
 from ledger.domain.errors import Unauthenticated, Unavailable
@@ -22,6 +23,7 @@ from ledger.sealing import gauges as sealing_gauges
 from ledger.sealing import witness_gauges
 from ledger.sealing.timestamps import newest_by_authority
 from ledger.sealing.witnesses import Witnessed, witnessed
+from ledger.store import gauges as gauges_of_store
 from ledger.store.ledger import Ledger
 from ledger.store.pool import reading
 from ledger.webhooks import gauges
@@ -60,6 +62,8 @@ async def metrics_text(request: HttpRequest) -> Response[bytes]:
     """
     services = Call(request).services
     _check_token(request, services.metrics_digest)
+    gauges_of_store.measure(services.ledger)
+    await measure_checks(services)
     await _measure_projections(services.ledger)
     await _measure_webhooks(services)
     await _measure_timers(services)

@@ -10,6 +10,7 @@ that safe.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Final
@@ -17,12 +18,26 @@ from typing import Final
 import asyncpg
 import msgspec
 import structlog
+from opentelemetry import metrics
 
 from ledger.domain.errors import Corrupt, Invalid, OutcomeUnknown, Overloaded, Unavailable, VersionConflict
 from ledger.store.appends import Append, Landed, SealedAppend, send_batch, send_one, stamp
 from ledger.store.pool import DatabaseUnreachable, DirectConnection, connect
 
 log = structlog.get_logger()
+
+_meter = metrics.get_meter("ledger.appender")
+_batches = _meter.create_histogram(
+    "ledger_append_batch_appends",
+    description="Appends that travelled together",
+    explicit_bucket_boundaries_advisory=[1, 2, 4, 8, 16, 32, 64, 128, 256],
+)
+_seconds = _meter.create_histogram(
+    "ledger_append_duration",
+    unit="s",
+    description="Time until a batch was settled: committed and flushed, or given up",
+    explicit_bucket_boundaries_advisory=[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30],
+)
 
 MAX_BATCH: Final = 256
 UNDIVIDED: Final = 8
@@ -65,7 +80,7 @@ class Appender:
         """Prepare to append to ``ledger_id`` at ``url``; at most ``max_queue`` appends wait."""
         self._url = url
         self._ledger_id = ledger_id
-        self._max_queue = max_queue
+        self.max_queue = max_queue
         self._queue: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
         self._stopping = False
@@ -102,7 +117,7 @@ class Appender:
             OutcomeUnknown: the connection broke and three more tries could not settle what happened.
             RejectedByDatabase: the events hold what PostgreSQL cannot store; nothing was written.
         """
-        if self._stopping or len(self._queue) >= self._max_queue:
+        if self._stopping or len(self._queue) >= self.max_queue:
             raise Overloaded(waiting=len(self._queue))
         sealed = stamp(append, self._ledger_id)
         size = sum(len(item.envelope) + len(item.event.payload) for item in sealed.events)
@@ -122,8 +137,11 @@ class Appender:
                 await self._wake.wait()
                 batch = self._take(_share(len(self._queue) + due) if answered else MAX_BATCH)
                 if batch:
+                    began = time.perf_counter()
                     await self._commit(batch)
                     answered = len(batch)
+                    _batches.record(answered)
+                    _seconds.record(time.perf_counter() - began)
         finally:  # whatever ended it, nobody may wait for ever
             self._stopping = True
             for waiting in self._queue:

@@ -1,0 +1,63 @@
+"""The measures of writing: commands by what came of them, what is appended, who waits, and the pool."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from opentelemetry import metrics
+
+from ledger.domain.errors import (
+    Corrupt,
+    LedgerError,
+    OutcomeUnknown,
+    Overloaded,
+    Unavailable,
+    VersionConflict,
+)
+from ledger.store.ledger import Ledger
+
+_meter = metrics.get_meter("ledger.store")
+_commands = _meter.create_counter(
+    "ledger_commands", description="Commands, by aggregate and what came of them"
+)
+_queued = _meter.create_gauge("ledger_append_queued", description="Appends that wait for a batch")
+_limit = _meter.create_gauge(
+    "ledger_append_queue_limit", description="Appends that may wait; further ones get 503"
+)
+_connections = _meter.create_gauge("ledger_pool_connections", description="Connections of the pool, by use")
+_most = _meter.create_gauge("ledger_pool_connections_limit", description="Connections that the pool may open")
+
+OUTCOMES: Final[tuple[tuple[type[LedgerError], str], ...]] = (
+    (VersionConflict, "conflict"),
+    (Overloaded, "unavailable"),
+    (Unavailable, "unavailable"),
+    (OutcomeUnknown, "unavailable"),
+    (Corrupt, "failed"),
+    (LedgerError, "refused"),
+)
+"""What a command that raises this counts as."""
+
+
+@contextmanager
+def counted(aggregate: str) -> Iterator[None]:
+    """Count the command that the block carries out; what it raises goes on."""
+    outcome = "failed"
+    try:
+        yield
+        outcome = "done"
+    except LedgerError as reason:
+        outcome = next(name for kind, name in OUTCOMES if isinstance(reason, kind))
+        raise
+    finally:
+        _commands.add(1, {"aggregate": aggregate, "outcome": outcome})
+
+
+def measure(ledger: Ledger) -> None:
+    """Set the gauges of what waits and of the pool of this process."""
+    appender, pool = ledger.appender, ledger.pool
+    size, idle = pool.get_size(), pool.get_idle_size()
+    _queued.set(appender.queued())
+    _limit.set(appender.max_queue)
+    _connections.set(size - idle, {"use": "busy"})
+    _connections.set(idle, {"use": "idle"})
+    _most.set(pool.get_max_size())

@@ -1,0 +1,79 @@
+"""compose.yaml fits the files that it mounts and the settings there are; no container engine is needed to see that."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+import pytest
+import yaml
+
+from ledger.settings import known_names
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+COMPOSE: Final = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
+SERVICES: Final = COMPOSE["services"]
+PROMETHEUS: Final = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text(encoding="utf-8"))
+PROVISIONING: Final = ROOT / "deploy/grafana/provisioning"
+
+
+def mounts_of(name: str) -> dict[str, str]:
+    """Where what is mounted comes from, by where it is found inside."""
+    return {inside: source for source, inside, *_ in (one.split(":") for one in SERVICES[name]["volumes"])}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_what_is_mounted_is_there(name):
+    for source in mounts_of(name).values():
+        assert (ROOT / source).exists() if source.startswith(".") else source in COMPOSE["volumes"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_container_waits_for_containers_that_there_are(name):
+    assert set(SERVICES[name].get("depends_on", ())) <= set(SERVICES)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_port_is_for_this_machine_alone(name):
+    assert [port for port in SERVICES[name].get("ports", ()) if not port.startswith("127.0.0.1:")] == []
+
+
+def test_every_setting_of_the_service_is_one():
+    assert set(SERVICES["ledger"]["environment"]) <= set(known_names())
+
+
+def test_no_secret_has_a_default():
+    text = (ROOT / "compose.yaml").read_text(encoding="utf-8")
+
+    assert re.findall(r"\$\{(\w+):-[^}]", text) == []
+
+
+def test_prometheus_asks_where_the_service_serves_its_metrics():
+    port = SERVICES["ledger"]["environment"]["LEDGER_METRICS_PORT"]
+    (job,) = PROMETHEUS["scrape_configs"]
+
+    assert job["static_configs"] == [{"targets": [f"ledger:{port}"]}]
+
+
+def test_alerts_are_about_the_job_that_prometheus_asks():
+    (job,) = PROMETHEUS["scrape_configs"]
+    rules = (ROOT / "deploy/prometheus/rules.yml").read_text(encoding="utf-8")
+
+    assert set(re.findall(r'job="([^"]+)"', rules)) == {job["job_name"]}
+
+
+def test_prometheus_finds_its_alerts_where_they_are_mounted():
+    folder = ROOT / mounts_of("prometheus")["/etc/prometheus"]
+
+    for path in PROMETHEUS["rule_files"]:
+        assert (folder / Path(path).relative_to("/etc/prometheus")).is_file()
+
+
+def test_grafana_finds_its_dashboard_and_its_source():
+    mounted = mounts_of("grafana")
+    (provider,) = yaml.safe_load((PROVISIONING / "dashboards/ledger.yml").read_text())["providers"]
+    (source,) = yaml.safe_load((PROVISIONING / "datasources/prometheus.yml").read_text())["datasources"]
+
+    assert (ROOT / mounted["/etc/grafana/provisioning"]) == PROVISIONING
+    assert f"{provider['options']['path']}/ledger.json" in mounted
+    assert source["url"] == "http://prometheus:9090"
+    assert "127.0.0.1:9090:9090" in SERVICES["prometheus"]["ports"]
