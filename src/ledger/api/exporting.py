@@ -25,7 +25,7 @@ from ledger.identity.people import list_people
 from ledger.identity.sessions import authority
 from ledger.personal.keys import count_unreadable_with, keys_after
 from ledger.sealing.proofs import checkpoint_over, checkpoint_over_all
-from ledger.sealing.rows import checkpoint_of
+from ledger.sealing.rows import checkpoint_of, keep_for_good
 from ledger.sealing.witnesses import cosigned_note
 from ledger.store.ledger import export_stream
 from ledger.store.openings import Opening, lines_of, openings
@@ -114,9 +114,10 @@ async def _chosen(call: Call, given: wire.NewExport) -> int:
 
 
 async def _note(call: Call, size: int) -> str:
-    """Write the checkpoint of a size, with the cosignatures that it has by now."""
+    """Write the checkpoint of a size with the cosignatures of by now; who asks again is answered, however late."""
     ledger = call.services.ledger
     async with reading(ledger.pool) as conn:
+        await keep_for_good(conn, ledger.ledger_id, size)
         sealed = await checkpoint_of(conn, ledger.ledger_id, size)
         if sealed is None:
             raise ExportNotFound

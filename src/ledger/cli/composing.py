@@ -37,6 +37,7 @@ from ledger.reactions import (
     webhook_sweeping,
 )
 from ledger.reactions.webhook_sending import Courier
+from ledger.sealing import retention
 from ledger.sealing.receipts import Receipts
 from ledger.sealing.stamping import Stamping
 from ledger.sealing.witnessing import Rounds
@@ -199,6 +200,7 @@ def _tasks(
         yield "notary", services.notary.run_forever
     if services.notary.sealer is not None:
         yield "sealing", services.notary.sealer.run_forever
+        yield "retention", lambda: retention.run_forever(services.ledger, services.clock)
         yield from _attesting(services, settings)
     if services.runner is not None:
         yield "sessions", lambda: sessions.run_forever(identity)

@@ -16,6 +16,8 @@ from ledger.store.pool import Connection
 
 SEALED_CHANNEL: Final = "ledger_sealed"
 """Told after every checkpoint that was published, and when sealing halts or goes on."""
+FOR_GOOD: Final = 2
+"""Marks a checkpoint that no sweep ever looks at again."""
 
 # $1 ledger, arrays: $2 levels, $3 indexes
 READ_TILES: Final = """
@@ -67,6 +69,10 @@ with published as (
     returning size
 )
 select count(pg_notify($4, $1::integer::text)) from published
+"""
+# $1 ledger, $2 size, $3 the mark
+KEEP_FOR_GOOD: Final = """
+update work.notary_checkpoints set kept_of = $3 where ledger_id = $1 and size = $2 and kept_of < $3
 """
 
 
@@ -147,6 +153,11 @@ async def sign_anew(conn: Connection, ledger_id: int, size: int, note: str) -> N
 async def publish(conn: Connection, ledger_id: int, size: int, note: str) -> None:
     """Let everybody see the checkpoint of this size, under this note, and tell whoever waits; once."""
     await conn.execute(PUBLISH, ledger_id, size, note, SEALED_CHANNEL)
+
+
+async def keep_for_good(conn: Connection, ledger_id: int, size: int) -> None:
+    """Let the checkpoint of this size stay however old it grows: somebody was given it by name."""
+    await conn.execute(KEEP_FOR_GOOD, ledger_id, size, FOR_GOOD)
 
 
 def _sealed(row: asyncpg.Record | None) -> Sealed | None:
