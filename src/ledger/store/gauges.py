@@ -1,10 +1,12 @@
 """The measures of writing: commands by what came of them, what is appended, who waits, and the pool."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 from opentelemetry import metrics
+from opentelemetry.metrics import CallbackOptions, Observation
 
 from ledger.domain.errors import (
     Corrupt,
@@ -17,9 +19,6 @@ from ledger.domain.errors import (
 from ledger.store.ledger import Ledger
 
 _meter = metrics.get_meter("ledger.store")
-_commands = _meter.create_counter(
-    "ledger_commands", description="Commands, by aggregate and what came of them"
-)
 _queued = _meter.create_gauge("ledger_append_queued", description="Appends that wait for a batch")
 _limit = _meter.create_gauge(
     "ledger_append_queue_limit", description="Appends that may wait; further ones get 503"
@@ -38,6 +37,20 @@ OUTCOMES: Final[tuple[tuple[type[LedgerError], str], ...]] = (
 """What a command that raises this counts as."""
 
 
+_counts: Final[Counter[tuple[str, str]]] = Counter()
+"""By aggregate and outcome; read when somebody asks, because an instrument costs more than all the rest of counting."""
+
+
+def _commands(_: CallbackOptions) -> Iterator[Observation]:
+    for (aggregate, outcome), count in tuple(_counts.items()):
+        yield Observation(count, {"aggregate": aggregate, "outcome": outcome})
+
+
+_meter.create_observable_counter(
+    "ledger_commands", [_commands], description="Commands, by aggregate and what came of them"
+)
+
+
 @contextmanager
 def counted(aggregate: str) -> Iterator[None]:
     """Count the command that the block carries out; what it raises goes on."""
@@ -49,7 +62,7 @@ def counted(aggregate: str) -> Iterator[None]:
         outcome = next(name for kind, name in OUTCOMES if isinstance(reason, kind))
         raise
     finally:
-        _commands.add(1, {"aggregate": aggregate, "outcome": outcome})
+        _counts[aggregate, outcome] += 1
 
 
 def measure(ledger: Ledger) -> None:
