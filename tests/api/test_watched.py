@@ -157,6 +157,12 @@ async def test_an_alert_leads_to_a_section_that_exists(rule: dict) -> None:
     assert anchor in _anchors((ROOT / path).read_text(encoding="utf-8"))
 
 
+async def test_every_alert_is_played() -> None:
+    played = (DEPLOY / "prometheus/rules_test.yml").read_text(encoding="utf-8")
+
+    assert sorted(re.findall(r'alertname="(\w+)"', played)) == sorted(rule["alert"] for rule in RULES)
+
+
 async def test_every_alert_is_in_the_table_of_alerts() -> None:
     table = (ROOT / "docs/operations/alerts.md").read_text(encoding="utf-8")
     named = re.findall(r"`(Ledger\w+)`", table)
@@ -176,7 +182,12 @@ def _anchors(text: str) -> set[str]:
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="there is no promtool here")
 @pytest.mark.parametrize(
-    "arguments", [["check", "rules", "rules.yml"], ["check", "config", "--syntax-only", "prometheus.yml"]]
+    "arguments",
+    [
+        ["check", "rules", "rules.yml"],
+        ["check", "config", "--syntax-only", "prometheus.yml"],
+        ["test", "rules", "rules_test.yml"],
+    ],
 )
 async def test_prometheus_takes_the_files(arguments: list[str]) -> None:
     promtool = await asyncio.create_subprocess_exec(
