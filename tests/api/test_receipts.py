@@ -8,7 +8,9 @@ import metamorphic_log as referee
 import pytest
 from httpx import Response
 
+from ledger.domain.ids import DecisionId
 from ledger.store.ledger import Ledger
+from ledger.store.streams import read_stream
 from tests.api.answers import assert_refused, together, wrong_fields
 from tests.api.test_keys import key_of, machine
 from tests.support.databases import Database
@@ -88,6 +90,57 @@ async def test_others_are_proved_their_own_events_and_auditors_all(desk: Desk, f
         assert_refused(refused, 404, "Event not found")
         assert refused.json()["code"] == "no-such-event"
     assert_refused(await desk.api.client.get(place), 401)
+
+
+@together
+@pytest.mark.parametrize("query", ["", "?wait=5"])
+async def test_the_answer_says_to_its_submitter_where_the_proof_of_the_verdict_is(
+    desk: Desk, folder: Path, query: str
+) -> None:
+    name = f"verdict{len(query)}"
+    await desk.ask(name)
+    body = {"decision_id": name, "status": "rejected", "approved_actions": [], "notes": "No."}
+    verdict = await desk.post("ana", f"{name}/decide", body)
+    await desk.post("ana", f"{name}/comments", {"text": "Somebody says something later."})
+    await sealed_in(desk.api.ledger, folder)
+
+    answer = await desk.get("engine", f"{name}/response{query}")
+
+    assert place_of(answer) == place_of(verdict)
+    proof = await desk.api.client.get(place_of(answer), headers=desk.people["engine"].headers)
+    accept(proof.text, verdict, vkeys_in(desk.api.ledger, folder))
+    assert "link" not in (await desk.get("ana", f"{name}/response{query}")).headers
+
+
+@together
+async def test_who_waits_is_told_where_the_proof_of_the_verdict_is_when_it_comes(desk: Desk) -> None:
+    await desk.ask("awaited")
+    waiting = asyncio.create_task(desk.get("engine", "awaited/response?wait=10"))
+    while not desk.api.services.live.waiters.waiting():
+        await asyncio.sleep(0.01)
+    body = {"decision_id": "awaited", "status": "rejected", "approved_actions": [], "notes": "No."}
+    verdict = await desk.post("ana", "awaited/decide", body)
+
+    assert place_of(await waiting) == place_of(verdict)
+
+
+@together
+async def test_the_submitter_is_proved_all_that_becomes_of_the_decision_and_nobody_elses(
+    desk: Desk, folder: Path
+) -> None:
+    await desk.ask("whose-verdict")
+    body = {"decision_id": "whose-verdict", "status": "rejected", "approved_actions": [], "notes": "No."}
+    verdict = await desk.post("ana", "whose-verdict/decide", body)
+    await sealed_in(desk.api.ledger, folder)
+
+    stream = desk.api.ledger.decision_stream(DecisionId("whose-verdict"))
+    for stored in (await read_stream(desk.api.ledger, stream)).events:
+        place = f"/api/audit/events/{stored.event_id}/proof"
+        found = await desk.api.client.get(place, headers=desk.people["engine"].headers)
+        assert Proof.parse(found.text).index == stored.position - 1
+    for name in ("other-engine", "vic"):
+        refused = await desk.api.client.get(place_of(verdict), headers=desk.people[name].headers)
+        assert refused.json()["code"] == "no-such-event"
 
 
 @together

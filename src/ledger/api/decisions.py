@@ -11,6 +11,7 @@ from ledger.api.call import STALE, Call, etag, json_response, own_only, stalenes
 from ledger.api.decision_wire import ITEM, for_machines, for_people, people_in, written
 from ledger.api.desk import FEEDS, named, row_of
 from ledger.api.items import streams_behind
+from ledger.api.receipts import link_to_proof
 from ledger.api.submitting import read_submission
 from ledger.api.types import HttpRequest
 from ledger.api.waiting import MAX_WAIT, answered
@@ -82,7 +83,7 @@ class DecisionController(Controller):
 
     @get(
         "/{analysis_id:str}/response",
-        opt={"answer": wire.Response, "tagged": True, "delays": (404,)},
+        opt={"answer": wire.Response, "tagged": True, "tells": ("Link",), "delays": (404,)},
     )
     async def response(
         self,
@@ -96,4 +97,7 @@ class DecisionController(Controller):
         stream = call.services.ledger.decision_stream(wanted)
         found = await answered(request, stream, lambda: row_of(call, wanted), seconds=wait)
         body = wire.told(wanted, found.answer, found.decided_by)
-        return await call.shown(body, headers={"ETag": etag(found.version)})
+        headers = {"ETag": etag(found.version)}
+        if found.event_id is not None and found.submitted_by == call.principal.person:
+            headers["Link"] = link_to_proof(found.event_id)
+        return await call.shown(body, headers=headers)

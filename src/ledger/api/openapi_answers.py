@@ -55,7 +55,7 @@ HEADERS: Final = {
     "ETag": "The version of what is answered: of a decision to be named in If-Match, else in If-None-Match.",
     "Content-Disposition": "The file's name (RFC 6266); it is to be saved, not shown.",
     "Repr-Digest": "The SHA-256 of the file (RFC 9530).",
-    "Link": "The address of the next page, or of the proof of the command's last event (RFC 8288).",
+    "Link": "The next page, or the proof of the event that the command wrote or that gave the answer (RFC 8288).",
     "RateLimit": "How many requests are left, and for how many seconds (draft-ietf-httpapi-ratelimit-headers).",
     "RateLimit-Policy": "How many requests a caller has in how many seconds.",
     "Retry-After": "Seconds after which to try again.",

@@ -23,17 +23,19 @@ from ledger.api.call import Call, json_response
 from ledger.api.permissions import OVERSEERS
 from ledger.api.problems import FieldError, InvalidRequest
 from ledger.api.types import HttpRequest
+from ledger.domain.decision.decide import DECISION
 from ledger.domain.errors import NotFound
 from ledger.domain.ids import Position
 from ledger.domain.reading.events import Extent, Query
 from ledger.history import readings
+from ledger.projections.views import decisions
 from ledger.sealing import rows
 from ledger.sealing.entries import read_bundle
 from ledger.sealing.proofs import proof_of
 from ledger.sealing.rows import Sealed
 from ledger.sealing.tree import FULL_WIDTH, TILE_BITS, Tile, parse_entries_path, parse_tile_path
 from ledger.sealing.witnesses import cosigned_note, cosigned_notes
-from ledger.store.excerpts import locate
+from ledger.store.excerpts import Located, locate
 from ledger.store.pool import Connection, reading
 
 TEXT: Final = "text/plain; charset=utf-8"
@@ -167,7 +169,7 @@ class TlogController(Controller):
 
 @get("/api/audit/events/{event_id:str}/proof", tags=["Log"], opt={"media": "text/plain", "delays": (404,)})
 async def event_proof(request: HttpRequest, event_id: FromPath[str]) -> Response[bytes]:
-    """Prove that an event is under the last checkpoint (C2SP tlog-proof): any to auditors, to others what they did."""
+    """Prove that an event is in the log (C2SP tlog-proof): any to auditors, to others what they did or asked for."""
     call = Call(request)
     event = _uuid(event_id)
     if event is None:
@@ -175,10 +177,20 @@ async def event_proof(request: HttpRequest, event_id: FromPath[str]) -> Response
     ledger, principal = call.services.ledger, call.principal
     async with reading(ledger.pool) as conn:
         found = await locate(conn, ledger.ledger_id, event)
-    is_theirs = found is not None and found.actor == str(principal.person)
-    if found is None or not (is_theirs or principal.role in OVERSEERS):
+    if found is None or not (principal.role in OVERSEERS or await _is_theirs(call, found)):
         raise NoSuchEvent
     return await _proof(call, found.position)
+
+
+async def _is_theirs(call: Call, found: Located) -> bool:
+    """Say whether the caller did it, or it became of a decision that the caller asked for: a proof tells hashes alone."""
+    person = call.principal.person
+    if found.actor == str(person):
+        return True
+    if not found.stream.startswith(f"{DECISION.category}-"):
+        return False
+    row = await decisions.current(call.services.ledger, found.stream)
+    return row is not None and row.submitted_by == person
 
 
 async def _proof(call: Call, position: Position) -> Response[bytes]:

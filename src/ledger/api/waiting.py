@@ -6,7 +6,7 @@ from typing import Final
 from ledger.api.call import Call
 from ledger.api.lasting import house_of, line_of
 from ledger.api.types import HttpRequest
-from ledger.delivery.waiting import Answered
+from ledger.delivery.waiting import Answered, told
 from ledger.domain.errors import NotFound
 from ledger.domain.ids import StreamName
 from ledger.identity.people import ERASED
@@ -56,6 +56,6 @@ async def answered(
 async def _known(request: HttpRequest, row: DecisionRow, *, retry_after: int) -> Answered:
     if row.answer is None:
         raise NotDecidedYet(retry_after=retry_after)
-    person = row.answer.decided_by
-    name = None if person is None else (await Call(request).names([person])).get(person, ERASED)
-    return Answered(answer=row.answer, version=row.version, decided_by=name)
+    call, person = Call(request), row.answer.decided_by
+    name = None if person is None else (await call.names([person])).get(person, ERASED)
+    return await told(call.services.ledger, row, row.answer, name)

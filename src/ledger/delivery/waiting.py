@@ -9,7 +9,7 @@ import asyncio
 from asyncio import Future
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, get_args
 
 import asyncpg
 import msgspec
@@ -17,13 +17,17 @@ import structlog
 from opentelemetry import metrics
 
 from ledger.delivery.notices import Notice
+from ledger.domain.decision.evolving import Answering
 from ledger.domain.decision.state import Answer
 from ledger.domain.errors import Corrupt, Overloaded, Unavailable
-from ledger.domain.ids import PersonId, StreamName, Version
+from ledger.domain.event import type_name
+from ledger.domain.ids import EventId, PersonId, StreamName, Version
 from ledger.identity.people import ERASED, names_of
+from ledger.projections.decision_row import DecisionRow
 from ledger.projections.views.decisions import current
+from ledger.store.excerpts import last_of
 from ledger.store.ledger import Ledger
-from ledger.store.pool import LOST
+from ledger.store.pool import LOST, reading
 from ledger.store.signals import Bell
 
 log = structlog.get_logger()
@@ -35,6 +39,7 @@ WOKEN_AT_ONCE: Final = 50
 """A room may hold thousands; between so many of them everybody else has a turn."""
 AGAIN_SECONDS: Final = 0.5
 FOR_EVER: Final = 3600.0
+ANSWERING: Final = tuple(type_name(event_type) for event_type in get_args(Answering))
 
 _waiters = metrics.get_meter("ledger.delivery").create_up_down_counter(
     "ledger_waiters", description="Calls that wait for the answer to a decision"
@@ -49,11 +54,30 @@ class TooManyWaiters(Overloaded):
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to a decision at a version of its stream; ``decided_by`` is a user name (``None``: no person did)."""
+    """The answer to a decision at a version of its stream; ``decided_by`` is a user name (``None``: no person did).
+
+    ``event_id`` is the event that gave it (``None``: it is under a name of an earlier release), ``submitted_by`` whom
+    it is for.
+    """
 
     answer: Answer
     version: Version
     decided_by: str | None
+    event_id: EventId | None
+    submitted_by: PersonId
+
+
+async def told(ledger: Ledger, row: DecisionRow, answer: Answer, decided_by: str | None) -> Answered:
+    """Put together what whoever waits is told of a decision that has its ``answer``."""
+    async with reading(ledger.pool) as conn:
+        event = await last_of(conn, ledger.ledger_id, row.stream, upto=row.version, wanted=ANSWERING)
+    return Answered(
+        answer=answer,
+        version=row.version,
+        decided_by=decided_by,
+        event_id=event,
+        submitted_by=row.submitted_by,
+    )
 
 
 class Place:
@@ -172,11 +196,8 @@ class Waiters:
             return
         if decision is None or decision.answer is None:
             return
-        answered = Answered(
-            answer=decision.answer,
-            version=decision.version,
-            decided_by=await self._name(decision.answer.decided_by),
-        )
+        name = await self._name(decision.answer.decided_by)
+        answered = await told(self._ledger, decision, decision.answer, name)
         for number, place in enumerate(tuple(self._rooms.get(stream, ())), 1):
             place.answer(answered)
             if number % WOKEN_AT_ONCE == 0:

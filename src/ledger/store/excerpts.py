@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from ledger.domain.ids import Position, StreamName
+from ledger.domain.ids import EventId, Position, StreamName, Version
 from ledger.store.pool import Connection
 from ledger.store.streams import Stored, stored_in
 
@@ -36,24 +36,42 @@ limit $5
 # A range and a limit, not an equality: a generic plan made while the table is still empty would read the whole log.
 # $1 ledger, $2 event
 LOCATE: Final = """
-select position, actor from ledger.events
+select position, stream, actor from ledger.events
 where ledger_id = $1 and event_id >= $2 and event_id <= $2
 order by event_id
+limit 1
+"""
+# $1 ledger, $2 stream, $3 up to this version, $4 wanted types
+LAST_OF: Final = """
+select event_id from ledger.events
+where ledger_id = $1 and stream >= $2 and stream <= $2 and version <= $3 and type = any($4)
+order by stream desc, version desc
 limit 1
 """
 
 
 class Located(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an event lies, and who acted."""
+    """Where an event lies, in which stream, and who acted."""
 
     position: Position
+    stream: StreamName
     actor: str
 
 
 async def locate(conn: Connection, ledger_id: int, event: UUID) -> Located | None:
     """Find an event; ``None``: there is none of that id."""
     row = await conn.fetchrow(LOCATE, ledger_id, event)
-    return None if row is None else Located(position=Position(row["position"]), actor=row["actor"])
+    if row is None:
+        return None
+    return Located(position=Position(row["position"]), stream=StreamName(row["stream"]), actor=row["actor"])
+
+
+async def last_of(
+    conn: Connection, ledger_id: int, stream: StreamName, *, upto: Version, wanted: Sequence[str]
+) -> EventId | None:
+    """Name the last of the ``wanted`` events of a stream up to a version; ``None``: there is none."""
+    found = await conn.fetchval(LAST_OF, ledger_id, stream, upto, list(wanted))
+    return None if found is None else EventId(found)
 
 
 async def read_positions(
