@@ -7,8 +7,10 @@ import sys
 import pytest
 import uvloop
 
-from ledger.store.pool import close_pool, open_pool
+from ledger.store.ledger import Ledger
+from ledger.store.pool import DatabaseUnreachable, close_pool, open_pool
 from tests.support.databases import Database
+from tests.support.proxy import proxy
 
 # A process of its own, so that whoever waits for it hears of nothing before it has ended.
 CUT = """
@@ -50,3 +52,13 @@ def test_a_pool_whose_connections_are_cut_while_it_closes_is_closed_all_the_same
         return pool.is_closing()
 
     assert uvloop.run(close_while_cut())
+
+
+async def test_a_connection_that_is_cut_while_a_ledger_is_opened_is_told_as_such(database: Database) -> None:
+    async with proxy(database.service_url) as line:
+        line.hold_answers(after=b"to_regclass")
+        opening = asyncio.create_task(Ledger.open(line.url))
+        await line.held.wait()
+        line.cut()
+        with pytest.raises(DatabaseUnreachable):
+            await opening

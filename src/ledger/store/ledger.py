@@ -19,7 +19,7 @@ from ledger.domain.ids import (
 )
 from ledger.store.appender import MAX_QUEUE, Appender
 from ledger.store.migrate import NotMigrated, all_migrations, check_server, pending
-from ledger.store.pool import Pool, close_pool, connect, open_pool, reading
+from ledger.store.pool import LOST, DatabaseUnreachable, Pool, close_pool, connect, open_pool, reading
 from ledger.store.signals import APPENDED_CHANNEL, Bell, Signals
 from ledger.store.snapshots import SNAPSHOT_EVERY, SnapshotWriter
 from ledger.store.turns import Turns
@@ -221,7 +221,10 @@ async def _check_shape(url: str) -> None:
     try:
         await check_server(conn)
         missing = await pending(conn, all_migrations())
-    finally:
         await conn.close()
+    except LOST as lost:
+        raise DatabaseUnreachable(reason=type(lost).__name__) from lost
+    finally:
+        conn.terminate()
     if missing:
         raise NotMigrated(missing=", ".join(migration.name for migration in missing))
