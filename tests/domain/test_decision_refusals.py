@@ -9,8 +9,8 @@ import pytest
 
 from ledger.domain import decision
 from ledger.domain.authority import InsufficientPermissions
-from ledger.domain.decision import claiming, ending, informing, item, rules, state, using, voting
-from ledger.domain.errors import LedgerError, NotFound, Refused, RuleViolation
+from ledger.domain.decision import claiming, ending, informing, item, personal, rules, state, using, voting
+from ledger.domain.errors import Invalid, LedgerError, NotFound, Refused, RuleViolation
 
 REFUSALS = {
     claiming.CannotWorkOnIt: ("colleague-cannot-review", RuleViolation),
@@ -33,6 +33,7 @@ REFUSALS = {
     informing.TooMuchEvidence: ("too-much-evidence", RuleViolation),
     item.ParameterDoesNotFit: ("parameter-does-not-fit", RuleViolation),
     item.UnknownParameter: ("unknown-parameter", RuleViolation),
+    personal.SubjectMissing: ("data-subject-missing", Invalid),
     rules.ActionNotAllowed: ("action-not-allowed", RuleViolation),
     rules.AlreadyExists: ("already-exists", RuleViolation),
     rules.AlreadyMade: ("already-made", RuleViolation),

@@ -235,7 +235,7 @@ def test_rubbish_and_hanging_up_are_answered_and_leave_no_error(data_dir: Path):
         assert running.stop() == 0
         printed = running.output.rest()
     assert "Traceback" not in printed
-    assert "error" not in printed
+    assert "[error" not in printed
 
 
 def test_a_start_that_is_interrupted_leaves_nothing_running(empty_folder: Path):
