@@ -2,6 +2,7 @@
 
 import hashlib
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import msgspec
@@ -14,6 +15,7 @@ from ledger.domain.export.events import LedgerExported, Tier
 from ledger.domain.ids import CommandId
 from ledger.identity.people import Record, commitment
 from ledger.sealing.notes import checkpoint_in
+from ledger.sealing.retention import sweep
 from ledger.sealing.rows import last_checkpoint
 from ledger.store import openings
 from ledger.store.envelope import open_envelope
@@ -233,6 +235,20 @@ async def test_the_same_request_is_the_same_export(shared: Api, auditor: dict[st
     first, second = await asked(shared, keyed, to=3), await asked(shared, keyed, to=3)
     assert first.json() == second.json()
     assert_refused(await asked(shared, keyed, to=2), 422)
+
+
+@together
+async def test_an_export_is_told_again_however_old_its_checkpoint(
+    shared: Api, auditor: dict[str, str]
+) -> None:
+    keyed = {**auditor, "Idempotency-Key": "later"}
+    first = await asked(shared, keyed)
+    await seal(shared.ledger)
+    assert await sweep(shared.ledger, datetime.now(UTC) + timedelta(days=2), lately=0)
+
+    again = await shared.client.post(EXPORTS, headers=keyed, json={"tier": "payload"})
+
+    assert again.json() == first.json()
 
 
 async def test_an_export_is_over_after_a_day(timed: Api, clock: MovingClock) -> None:

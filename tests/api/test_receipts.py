@@ -101,7 +101,8 @@ async def test_the_answer_says_to_its_submitter_where_the_proof_of_the_verdict_i
     await desk.ask(name)
     body = {"decision_id": name, "status": "rejected", "approved_actions": [], "notes": "No."}
     verdict = await desk.post("ana", f"{name}/decide", body)
-    await desk.post("ana", f"{name}/comments", {"text": "Somebody says something later."})
+    comment = await desk.post("ana", f"{name}/comment", {"text": "Somebody says something later."})
+    assert comment.status_code == 200, comment.text
     await sealed_in(desk.api.ledger, folder)
 
     answer = await desk.get("engine", f"{name}/response{query}")

@@ -68,7 +68,8 @@ async def test_who_seals_asks_witnesses_and_authorities(
     ledger = await Ledger.open(database.service_url)
     async with composed(ledger, asking, ensure_secret_key(settings), seals=True) as services:
         assert services.watch is not None
-        assert {"sealing", "witnesses", "timestamps"} <= {task.get_name() for task in asyncio.all_tasks()}
+        names = {task.get_name() for task in asyncio.all_tasks()}
+        assert {"sealing", "retention", "witnesses", "timestamps"} <= names
 
 
 async def test_what_hangs_does_not_keep_it_from_stopping(

@@ -255,6 +255,26 @@ async def test_what_may_be_chosen_no_more_goes_with_a_later_sweep(ledger: Ledger
     assert (await left_in(ledger)).checkpoints == [5, 6]
 
 
+async def test_since_when_others_wait_for_a_witness_is_remembered(ledger: Ledger) -> None:
+    log = [*every(1, begin=2 * HOUR, count=6), Given(size=7, age=timedelta(0))]
+    log[2] = msgspec.structs.replace(log[2], cosigned=(0,))
+    await fill(ledger, log)
+
+    assert await sweep(ledger, NOW, lately=0)
+
+    assert (await left_in(ledger)).checkpoints == [3, 4, 6, 7]
+
+
+async def test_where_the_key_changes_between_two_minutes_both_sides_stay(ledger: Ledger) -> None:
+    old = every(1, begin=2 * HOUR, count=3)
+    new = [msgspec.structs.replace(one, key=1) for one in every(1, begin=2 * HOUR - MINUTE, count=3, after=3)]
+    await fill(ledger, [*old, *new, Given(size=7, age=timedelta(0), key=1)])
+
+    assert await sweep(ledger, NOW)
+
+    assert (await left_in(ledger)).checkpoints == [3, 4, 6, 7]
+
+
 async def test_what_was_never_published_stays(ledger: Ledger) -> None:
     log = every(1, begin=2 * HOUR, count=4)
     await fill(ledger, log)
