@@ -30,7 +30,7 @@ from ledger.identity.identity import SUBJECT_KEY_PURPOSE
 from ledger.identity.keys import Keyring
 from ledger.identity.people import Person, Record, commitment
 from ledger.personal import keys
-from ledger.sealing.rows import Sealed, last_checkpoint
+from ledger.sealing.rows import FOR_GOOD, Sealed, last_checkpoint
 from ledger.sealing.tree import leaf_hash, tile_path, tiles_of
 from ledger.store.codec import decode
 from ledger.store.ledger import Ledger, account_stream
@@ -301,6 +301,16 @@ async def test_an_export_is_an_event_before_anything_leaves(full: Ledger, tmp_pa
         payload = await conn.fetchval("select payload from ledger.events order by position desc limit 1")
     event = decode((LedgerExported,), "ledger-exported", 1, payload)
     assert (event.by, event.tier, event.first, event.last, event.size) == (None, Tier.ENVELOPE, 2, 3, SIZE)
+
+
+@together
+async def test_the_checkpoint_of_an_export_is_kept_for_good(full: Ledger, sealed: Sealed, tmp_path: Path):
+    await exported(full, tmp_path / "bundle")
+
+    kept_of = await full.pool.fetchval(
+        "select kept_of from work.notary_checkpoints where size = $1", sealed.size
+    )
+    assert kept_of == FOR_GOOD
 
 
 @together

@@ -17,7 +17,7 @@ from ledger.identity.people import list_people
 from ledger.personal.keys import keys_after
 from ledger.sealing.entries import read_bundle
 from ledger.sealing.proofs import checkpoint_over, checkpoint_over_all
-from ledger.sealing.rows import last_checkpoint, read_tiles
+from ledger.sealing.rows import keep_for_good, last_checkpoint, read_tiles
 from ledger.sealing.timestamps import timestamps_upto
 from ledger.sealing.tree import Tile
 from ledger.sealing.witnesses import cosigned_note
@@ -70,6 +70,7 @@ class FromDatabase:
             sealed = await choose(conn, self._ledger.ledger_id, over)
             if sealed is None:
                 raise NothingSealed
+            await keep_for_good(conn, self._ledger.ledger_id, sealed.size)
             note = await cosigned_note(conn, self._ledger.ledger_id, sealed)
         return Wish(
             tier=wanted.tier,
