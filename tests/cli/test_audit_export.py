@@ -390,10 +390,7 @@ async def test_the_guide_by_hand_leads_to_verified(full: Ledger, tmp_path: Path)
 
     assert "FAILED" not in by_hand(sums[0].strip("`"))
     assert "Verified Successfully" in by_hand(signature[1])
-    assert (
-        by_hand(re.sub(r"(?m)^ {3}", "", payload[1])).strip()
-        == (msgspec.json.decode((await envelopes(full))[0])["data"])
-    )
+    assert by_hand(payload[1]).strip() == (msgspec.json.decode((await envelopes(full))[0])["data"])
 
 
 @together

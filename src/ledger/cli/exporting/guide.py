@@ -23,8 +23,13 @@ C2SP tlog-policy).
 
 ## With the tool
 
+The tool is the package `decision-ledger`. Install it from its source, as you got it from its makers or from the operator,
+of the version that `manifest.json` names (`ledger_version`); never by that name from a public index, where it is
+somebody else's package. The verifier needs Python 3.11 and that source, nothing else of ours; by hand, as below, it
+needs no package at all.
+
 ```
-pip install decision-ledger
+pip install .       # in the checkout
 ledger audit verify THIS-FOLDER --policy policy.txt
 ledger audit verify THIS-FOLDER --policy policy.txt --since last.checkpoint     # and nothing was taken back since then
 ```
@@ -69,9 +74,8 @@ PAYLOADS: Final = """
    `payload` as text; SHA-256 of salt and payload is `data` of the entry at that position:
 
    ```
-   zcat payloads/*.ndjson.gz | head -n 1 | python3 -c '
-   import hashlib, json, sys
-   line = json.loads(sys.stdin.readline())
+   zcat payloads/*.ndjson.gz | head -n 1 |
+   python3 -c 'import hashlib, json, sys; line = json.loads(sys.stdin.readline()); \
    print(hashlib.sha256(bytes.fromhex(line["salt"]) + line["payload"].encode()).hexdigest())'
    ```
 """
