@@ -234,6 +234,47 @@ async def test_the_id_of_a_data_subject_names_no_person(office: Office):
     await post(office, "ada", "customer-eighteen/erasure/refuse", WHY)
 
 
+async def test_what_a_restore_brings_back_is_erased_again_by_the_id_that_the_log_has(office: Office):
+    """What they were called went with the erasure: the later events, of an export, have the id alone."""
+    await office.submit("DS-21", payload(SECRET, "customer-twenty-two"))
+    pool, subject = office.ledger.pool, office.ledger.data_subject("customer-twenty-two")
+    row = await pool.fetchrow("select * from work.subject_keys where subject = $1", subject)
+    await erased(office, "customer-twenty-two")
+    await pool.execute(
+        "insert into work.subject_keys (ledger_id, key_id, subject, wrapped, kek_id, created_at) "
+        "values ($1, $2, $3, $4, $5, $6)",
+        *row,
+    )
+    assert SECRET in await office.told("DS-21")
+
+    await erased(office, str(subject))
+
+    assert SECRET not in await office.told("DS-21")
+    now = await told(office, str(subject))
+    assert (now["state"], now["subject"], now["erasure"]["removed"]) == ("erased", "erased", {"keys": 1})
+
+
+async def test_a_data_subject_that_is_called_by_anothers_id_is_the_one_that_is_meant(office: Office):
+    await office.submit("DS-22", payload(SECRET, "customer-twenty-three"))
+    other = str(office.ledger.data_subject("customer-twenty-three"))
+    await office.submit("DS-23", payload(SECRET, other))
+
+    await erased(office, other)
+
+    assert SECRET not in await office.told("DS-23")
+    assert SECRET in await office.told("DS-22")
+
+
+async def test_the_id_of_a_person_names_no_data_subject(office: Office):
+    person = office.desk.people["sam"].person
+    answer = await office.desk.api.client.post(
+        "/api/subjects/person/sam/holds", headers=office.desk.people["admin"].headers, json=WHY
+    )
+    assert answer.status_code == 200, answer.text
+
+    assert_refused(await post(office, "admin", f"{person}/erasure", BASIS), 404)
+
+
 async def test_no_row_is_left_of_a_submission_that_comes_while_its_subject_is_erased(office: Office):
     await office.submit("DS-15", payload(SECRET, "customer-nineteen"))
     ledger, stream = office.ledger, office.ledger.decision_stream(DecisionId("DS-16"))

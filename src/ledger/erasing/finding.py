@@ -1,4 +1,7 @@
-"""Finding subjects: a person by user name or, once that is gone, by id; a data subject by what submitters call it."""
+"""Finding subjects: a person by user name or, once that is gone, by id; a data subject by what submitters call it.
+
+After a restore nobody may know any more what an erased data subject was called: its id, which the log shows, finds it too.
+"""
 
 from collections.abc import Sequence
 from typing import assert_never
@@ -21,7 +24,8 @@ from ledger.store.streams import Stream, read_stream, read_streams, recorded
 async def find(ledger: Ledger, kind: str, name: str) -> Named:
     """Find whom ``kind`` and ``name`` mean.
 
-    A name that is the id of somebody registered means them, whatever anybody else is called.
+    A name that is the id of somebody registered means them, whatever anybody else is called. What submitters call a
+    data subject means that one, even where it is another one's id.
 
     Raises:
         SubjectNotFound: there is no such kind, or nothing is known of such a subject.
@@ -64,28 +68,36 @@ async def _person(ledger: Ledger, name: str) -> Named:
 
 
 async def _by_id(ledger: Ledger, name: str) -> PersonId | None:
+    subject = _id_in(name)
+    if subject is None:
+        return None
+    person, stream = PersonId(subject), subject_stream(subject)
+    account = account_stream(person)
+    streams = await read_streams(ledger, [account, stream])
+    return person if streams[account].events or _is_of(SubjectKind.PERSON, streams[stream]) else None
+
+
+def _id_in(name: str) -> SubjectId | None:
     try:
-        person = PersonId(UUID(name))
+        return SubjectId(UUID(name))
     except ValueError:
         return None
-    account, subject = account_stream(person), subject_stream(SubjectId(person))
-    streams = await read_streams(ledger, [account, subject])
-    return person if streams[account].events or _is_of_a_person(streams[subject]) else None
 
 
-def _is_of_a_person(stream: Stream) -> bool:
-    """Say whether a subject's history is of a person: the id of a data subject, which the log shows, is none's."""
+def _is_of(kind: SubjectKind, stream: Stream) -> bool:
+    """Say whether a subject's history is of this kind: the log shows ids of both, and one kind's are never the other's."""
     events = (recorded(stored, SUBJECT.event_types).event for stored in stream.events)
     kinds = {event.kind for event in events if isinstance(event, ErasureRequested | LegalHoldPlaced)}
-    return kinds == {SubjectKind.PERSON}
+    return kinds == {kind}
 
 
 async def _data_subject(ledger: Ledger, name: str) -> Named:
     if not people.is_storable(name):
         raise SubjectNotFound
-    about = Subject(kind=SubjectKind.DATA_SUBJECT, subject=ledger.data_subject(name))
-    if not (
-        await is_kept(ledger, about) or (await read_stream(ledger, subject_stream(about.subject))).events
-    ):
-        raise SubjectNotFound
-    return Named(about=about, label=name)
+    for subject in filter(None, (ledger.data_subject(name), _id_in(name))):
+        about = Subject(kind=SubjectKind.DATA_SUBJECT, subject=subject)
+        if await is_kept(ledger, about):
+            return Named(about=about, label=name)
+        if _is_of(about.kind, await read_stream(ledger, subject_stream(subject))):
+            return Named(about=about, label=name)
+    raise SubjectNotFound
