@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 from cyclopts import Parameter
 
 from ledger.cli.audit_report import print_checked, print_evidence, print_report
+from ledger.verifier.kinds import Kind, check_file
 from ledger.verifier.report import Report
 from ledger.verifier.verdict import Unusable, Unverified
 
@@ -102,7 +103,10 @@ def verify(
 
             if max_age is not None or tsa is not None or tier != "envelope":
                 raise AboutBundles
-            report = verify_rows(*(None if file is None else read_file(file) for file in (policy, since)))
+            report = verify_rows(
+                None if policy is None else read_file(policy),
+                None if since is None else _read_kind(since, Kind.CHECKPOINT),
+            )
         else:
             report = _verify_bundle(bundle, _asked(policy, since, max_age, tsa, tier))
     except Unverified as wrong:
@@ -138,8 +142,8 @@ def check(
         if proof is None or entry is None:
             raise ProofOrEvidence
         believed = parse_policy(read_file(_needed(policy)))
-        event = read_file(entry)
-        claim = parse_proof(read_file(proof))
+        claim = parse_proof(_read_kind(proof, Kind.PROOF))
+        event = _read_kind(entry, Kind.ENTRY)
         report.attested = attested_by(check_proof(claim, event, believed), believed.quorum)
         report.first = report.last = claim.index + 1
     except Unverified as wrong:
@@ -181,6 +185,12 @@ def read_file(path: Path) -> bytes:
     return content
 
 
+def _read_kind(path: Path, wanted: Kind) -> bytes:
+    content = read_file(path)
+    check_file(str(path), content, wanted)
+    return content
+
+
 def seconds(duration: str) -> int:
     """Read a duration.
 
@@ -218,7 +228,7 @@ def _asked(
     return Asked(
         policy=parse_policy(read_file(_needed(policy))),
         now=int(time.time()),
-        since=None if since is None else parse_checkpoint(read_file(since)),
+        since=None if since is None else parse_checkpoint(_read_kind(since, Kind.CHECKPOINT)),
         tier=Tier(tier),
         max_age=None if max_age is None else seconds(max_age),
         authorities=None if tsa is None else parse_authorities(read_file(tsa)),

@@ -11,6 +11,7 @@ from ledger.verifier.checkpoint import Checkpoint, parse_checkpoint
 from ledger.verifier.disclosed import Disclosed
 from ledger.verifier.entries import MOST_BYTES, split_entries
 from ledger.verifier.files import SUMS, FileMissing, FileUnexpected, Folder, Progress, check_sums
+from ledger.verifier.kinds import Kind, check_folder
 from ledger.verifier.leaves import check_leaf
 from ledger.verifier.manifest import (
     CHECKPOINT,
@@ -26,11 +27,12 @@ from ledger.verifier.policy import Policy, accepted, check_age
 from ledger.verifier.report import Report, Stamped, attested_by
 from ledger.verifier.stamps import count_stamps, read_stamps
 from ledger.verifier.tiles import WIDTH, Tile, entries_path, tiles_of, width_of
-from ledger.verifier.tree import Upper, check_history, check_root
+from ledger.verifier.tree import LogShrunk, Upper, check_history, check_root
 from ledger.verifier.verdict import Forked, Tampered, Unverified
 
 PROGRESS_EVERY = 16
 MOST_NAMED = 5
+SWAPPED = "was the bundle exported before that checkpoint? Then they are swapped: --since names the older one"
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +65,7 @@ def verify_bundle(root: Path, asked: Asked, progress: Progress = nobody_watches)
     report = Report()
     try:
         folder = Folder(root)
+        check_folder(str(root), folder.names, Kind.BUNDLE)
         try:
             check_sums(folder, progress)
         except Unverified as wrong:  # says which file; what follows says which event
@@ -118,6 +121,8 @@ class _Bundle:
         since = self._asked.since
         if since is not None:
             accepted(self._asked.policy, since, with_quorum=False)
+            if since.size > checkpoint.size:
+                raise LogShrunk(older=since.size, newer=checkpoint.size, hint=SWAPPED)
             check_history(since, checkpoint, upper, self._tile)
             self._report.since = since.size
 

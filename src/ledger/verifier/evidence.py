@@ -14,6 +14,7 @@ import msgspec
 from ledger.verifier.checkpoint import parse_checkpoint
 from ledger.verifier.envelope import Envelope, parse_envelope
 from ledger.verifier.files import SUMS, FileUnexpected, Folder, check_sums
+from ledger.verifier.kinds import Kind, check_folder
 from ledger.verifier.lines import LinesMalformed, names_twice
 from ledger.verifier.merkle import leaf_hash
 from ledger.verifier.payloads import SALT, PayloadDiffers, check_payload
@@ -134,6 +135,7 @@ def verify_evidence(root: Path, policy: Policy) -> Report:
     report = Report()
     try:
         folder = Folder(root)
+        check_folder(str(root), folder.names, Kind.EVIDENCE)
         check_sums(folder, lambda _done, _of: None)
         _Evidence(folder, policy, report).verify()
     except Unverified as wrong:
