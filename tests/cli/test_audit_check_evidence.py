@@ -1,7 +1,9 @@
 """``ledger audit check --evidence``: an honest folder is accepted, and every change of what it shows is found."""
 
 import hashlib
+import re
 import shutil
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -46,6 +48,11 @@ def replaced(file: Path, old: bytes, new: bytes) -> None:
     content = file.read_bytes()
     assert old in content
     file.write_bytes(content.replace(old, new))
+
+
+def copied_as_told(folder: Path) -> None:
+    (copy,) = re.findall(r"(?m)^cp .*", (folder / "index.html").read_text("utf-8"))
+    subprocess.run(["sh", "-c", copy], cwd=folder, check=True)
 
 
 def without_line(file: Path, number: int) -> None:
@@ -149,6 +156,24 @@ async def test_what_is_not_there_is_told(desk: Desk, honest: Path, tmp_path: Pat
     summed_up(tmp_path / "changed")
     report = verify_evidence(tmp_path / "changed", BELIEVED)
     assert (report.verdict, len(report.missing)) == (Verdict.INCOMPLETE, 1)
+
+
+@together
+async def test_who_follows_the_page_finds_an_honest_folder_verified(honest: Path, tmp_path: Path):
+    shutil.copytree(honest, tmp_path / "case")
+    copied_as_told(tmp_path / "case")
+    (used,) = set(re.findall(r"--policy (\S+)", (honest / "index.html").read_text("utf-8")))
+    policy = (tmp_path / "case" / used).resolve()
+    replaced(policy, f"# log {ORIGIN}+…".encode(), f"log {SIGNER.vkey}".encode())
+    assert check(evidence=tmp_path / "case", policy=policy) == Verdict.VERIFIED
+
+
+@together
+async def test_a_folder_of_before_whose_template_had_another_name_is_verified(honest: Path, tmp_path: Path):
+    shutil.copytree(honest, tmp_path / "case")
+    (tmp_path / "case/policy-template.txt").rename(tmp_path / "case/policy.txt")
+    summed_up(tmp_path / "case")
+    assert verify_evidence(tmp_path / "case", BELIEVED).verdict is Verdict.VERIFIED
 
 
 @together

@@ -234,7 +234,7 @@ async def test_every_sealed_event_has_a_proof_that_verifies(desk: Desk, tmp_path
 
 @together
 async def test_the_policy_template_trusts_nobody_until_a_key_is_written_into_it(desk: Desk, tmp_path: Path):
-    template = (await folder_of(desk, "GLASS", tmp_path / "glass") / "policy.txt").read_text("utf-8")
+    template = (await folder_of(desk, "GLASS", tmp_path / "glass") / "policy-template.txt").read_text("utf-8")
     with pytest.raises(PolicyMalformed, match="no log line"):
         parse_policy(template.encode())
     filled = template.replace(f"# log {ORIGIN}+…", f"log {SIGNER.vkey}")

@@ -27,7 +27,8 @@ EVENTS: Final = "events.ndjson"
 SUPPORTING: Final = "supporting.ndjson"
 PEOPLE: Final = "people.json"
 CHECKPOINT: Final = "checkpoint"
-TOLD: Final = frozenset({"index.html", "state.json", "policy.json", "policy.txt"})
+TOLD: Final = frozenset({"index.html", "state.json", "policy.json", "policy-template.txt", "policy.txt"})
+"""``policy.txt`` is what the template was called in folders of before."""
 ATTACHED: Final = "evidence-attached"
 REGISTERED: Final = "account-registered"
 

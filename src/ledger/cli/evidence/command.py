@@ -23,7 +23,11 @@ from ledger.identity.people import ERASED
 from ledger.store.ledger import Ledger, export_stream
 
 INDENT: Final = 2
-POLICY: Final = """# Whom you believe, for: ledger audit check PROOF --entry ENTRY --policy THIS-FILE (C2SP tlog-policy).
+POLICY: Final = """# A template of whom you believe (C2SP tlog-policy). This file is one of those that are verified, so leave it as it is:
+#
+#     cp policy-template.txt ../policy.txt
+#
+# edit the copy, and then: ledger audit check --evidence . --policy ../policy.txt
 #
 # The key is not in here, and must not be taken from this folder: whoever could forge the one could forge the other.
 # Ask the operator of {origin} for it ('ledger notary status' shows it), or somebody who has verified this log before,
@@ -118,7 +122,7 @@ def _write_events(dossier: Dossier, folder: Folder) -> None:
 
 def _write_facts(dossier: Dossier, folder: Folder) -> None:
     origin = "the log" if dossier.seal is None else dossier.seal.origin
-    folder.write("policy.txt", POLICY.format(origin=origin).encode())
+    folder.write("policy-template.txt", POLICY.format(origin=origin).encode())
     folder.write("policy.json", _readable(dossier.story.case.policy))
     state = dossier.opener.json(_readable(dossier.story.state).decode())
     folder.write("state.json", state.encode())

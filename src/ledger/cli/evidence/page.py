@@ -18,10 +18,10 @@ from ledger.domain.ids import Position
 from ledger.history.timeline import Entry
 
 HOW: Final = """# the policy file: the log's public key, from somebody you trust, by another way than this folder
-cp policy.txt my-policy.txt     # then write the line "log …" into it
+cp policy-template.txt ../policy.txt     # then write the line "log …" into the copy; the template stays as it is
 
 # everything at once: files, events, their order, proofs, names
-ledger audit check --evidence . --policy my-policy.txt
+ledger audit check --evidence . --policy ../policy.txt
 
 # or by parts: nothing was damaged on the way
 sha256sum -c SHA256SUMS
@@ -29,7 +29,7 @@ sha256sum -c SHA256SUMS
 # each event is in the log, as it stands here
 for proof in proofs/*.tlog-proof; do
   position=$(basename "$proof" .tlog-proof)
-  ledger audit check "$proof" --entry "entries/$position.json" --policy my-policy.txt
+  ledger audit check "$proof" --entry "entries/$position.json" --policy ../policy.txt
 done
 
 # what it says is what was hashed: SHA-256 of salt and payload is "data" of the entry
