@@ -10,6 +10,7 @@ import pytest
 from ledger.cli.audit import check, verify
 from ledger.cli.audit_report import moment
 from tests.support.bundles import (
+    ANN,
     SEEN_AT,
     WITNESSES,
     Bundle,
@@ -162,6 +163,22 @@ def test_a_proof_holds_for_its_entry(
     assert (
         f"comment-added of {on('b')[0].stream}, version 2, recorded at 2026-03-01" in capsys.readouterr().out
     )
+
+
+def test_programs_are_told_of_the_event_what_people_are(
+    proof: Path, believed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert check(proof, entry=entry(tmp_path, HISTORY[4].envelope), policy=believed, json=True) == 0
+
+    told = json.loads(capsys.readouterr().out)["checked"]
+    assert (told["leaf_hash"], told["size"]) == (LEAVES[4].hex(), len(HISTORY[4].envelope))
+    assert told["event"] == {
+        "type": "comment-added",
+        "stream": on("b")[0].stream,
+        "version": 2,
+        "recorded_at": "2026-03-01T08:30:00.000000Z",
+        "actor": ANN,
+    }
 
 
 def test_a_proof_holds_for_no_other_bytes(proof: Path, believed: Path, tmp_path: Path):

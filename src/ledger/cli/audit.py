@@ -14,6 +14,8 @@ from ledger.verifier.verdict import Unusable, Unverified
 
 if TYPE_CHECKING:
     from ledger.verifier.bundle import Asked
+    from ledger.verifier.policy import Policy
+    from ledger.verifier.proofs import Proof
 
 Json: TypeAlias = Annotated[bool, Parameter(negative="", help="As JSON, for programs.")]
 PolicyFile: TypeAlias = Annotated[
@@ -51,7 +53,7 @@ class OneOrTheOther(Unusable):
 
 
 class ProofOrEvidence(Unusable):
-    """Name a proof and its --entry, or a folder with --evidence: what is to be checked is one of them."""
+    """Name a proof and one of --entry and --leaf-hash, or a folder with --evidence: what is to be checked is one of them."""
 
     code = "proof-or-evidence"
 
@@ -121,35 +123,54 @@ def check(
     entry: Annotated[
         Path | None, Parameter(help="The file of the entry: the envelope, byte for byte.")
     ] = None,
+    leaf_hash: Annotated[
+        str | None,
+        Parameter(help="Instead of the entry: its hash, as the header Ledger-Leaf-Hash of an answer has it."),
+    ] = None,
     evidence: Annotated[
-        Path | None, Parameter(help="Instead of both: a folder of evidence of one decision.")
+        Path | None, Parameter(help="Instead of a proof: a folder of evidence of one decision.")
     ] = None,
     policy: PolicyFile = None,
     json: Json = False,
 ) -> int:
-    """Check that a log of the policy has sealed exactly the bytes of an entry; or of all about one decision.
+    """Check that a log of the policy has sealed exactly the bytes of an entry, or its hash; or of all about one decision.
 
     Exit codes: 0 it has, 1 not usable, 2 tampered, 4 the policy is not met, 5 verified as far as it goes.
     """
     if evidence is not None:
-        return _check_evidence(evidence, policy, has_more=bool(proof or entry), json=json)
+        return _check_evidence(
+            evidence, policy, has_more=(proof, entry, leaf_hash) != (None, None, None), json=json
+        )
     from ledger.verifier.policy import parse_policy
-    from ledger.verifier.proofs import check_proof, parse_proof
-    from ledger.verifier.report import attested_by
+    from ledger.verifier.proofs import parse_proof
 
-    report, event = Report(), b""
+    report = Report()
     try:
-        if proof is None or entry is None:
+        if proof is None or (entry is None) is (leaf_hash is None):
             raise ProofOrEvidence
         believed = parse_policy(read_file(_needed(policy)))
         claim = parse_proof(_read_kind(proof, Kind.PROOF))
-        event = _read_kind(entry, Kind.ENTRY)
-        report.attested = attested_by(check_proof(claim, event, believed), believed.quorum)
-        report.first = report.last = claim.index + 1
+        _check_claim(report, claim, believed, entry=entry, leaf_hash=leaf_hash)
     except Unverified as wrong:
         report.found_wrong(wrong)
-    print_checked(report, event, as_json=json)
+    print_checked(report, as_json=json)
     return report.verdict
+
+
+def _check_claim(
+    report: Report, claim: "Proof", believed: "Policy", *, entry: Path | None, leaf_hash: str | None
+) -> None:
+    from ledger.verifier.proofs import check_leaf_proof, check_proof, parse_leaf_hash
+    from ledger.verifier.report import Checked, attested_by, checked_entry
+
+    if entry is not None:
+        content = _read_kind(entry, Kind.ENTRY)
+        by, checked = check_proof(claim, content, believed), checked_entry(content)
+    else:
+        leaf = parse_leaf_hash(leaf_hash or "")
+        by, checked = check_leaf_proof(claim, leaf, believed), Checked(leaf_hash=leaf.hex())
+    report.attested, report.checked = attested_by(by, believed.quorum), checked
+    report.first = report.last = claim.index + 1
 
 
 def _check_evidence(folder: Path, policy: Path | None, *, has_more: bool, json: bool) -> int:

@@ -7,8 +7,7 @@ from typing import Final
 import msgspec
 
 from ledger.cli.refusals import printable
-from ledger.verifier.envelope import EnvelopeMalformed, parse_envelope
-from ledger.verifier.report import Attested, Finding, Report
+from ledger.verifier.report import Attested, Checked, Finding, Report
 from ledger.verifier.verdict import Verdict
 
 VERDICTS: Final = {
@@ -58,7 +57,7 @@ def print_evidence(report: Report, *, as_json: bool) -> None:
         print(OF_EVIDENCE)
 
 
-def print_checked(report: Report, entry: bytes, *, as_json: bool) -> None:
+def print_checked(report: Report, *, as_json: bool) -> None:
     """Print a report about one entry."""
     if as_json:
         print_json(report)
@@ -66,17 +65,9 @@ def print_checked(report: Report, entry: bytes, *, as_json: bool) -> None:
     print(VERDICTS[report.verdict])
     for line in _found(report):
         print(line)
-    if report.verdict is not Verdict.VERIFIED or report.attested is None:
+    if report.checked is None or report.attested is None:
         return
-    print(f"  These {len(entry)} bytes are the event at position {report.last}.")
-    try:
-        event = parse_envelope(entry)
-    except EnvelopeMalformed:
-        print("  They have not the form of an event of this ledger.")
-    else:
-        print(f"  {event.type} of {event.stream}, version {event.version}, recorded at {event.recorded_at}")
-        print(f"  by {event.actor}")
-    for line in _attested(report.attested):
+    for line in (*_checked(report.checked, report.last), *_attested(report.attested)):
         print(line)
 
 
@@ -125,6 +116,20 @@ def _verified(report: Report) -> Iterator[str]:
     if told is not None:
         yield f"  {told.names} names as the log commits to them; {told.names_erased} erased, as it says"
         yield f"  {told.opened} sealed values opened; {told.unopened} without a key"
+
+
+def _checked(entry: Checked, position: int) -> Iterator[str]:
+    if entry.size is None:
+        yield f"  The event at position {position} has the leaf hash {entry.leaf_hash}."
+        yield "  The hash was verified, and not the content that it stands for: that takes the entry (--entry)."
+        return
+    yield f"  These {entry.size} bytes are the event at position {position}."
+    event = entry.event
+    if event is None:
+        yield "  They have not the form of an event of this ledger."
+    else:
+        yield f"  {event.type} of {event.stream}, version {event.version}, recorded at {event.recorded_at}"
+        yield f"  by {event.actor}"
 
 
 def _attested(by: Attested) -> Iterator[str]:

@@ -14,6 +14,7 @@ from ledger.verifier.verdict import Tampered, Unusable
 HEADER: Final = "c2sp.org/tlog-proof@v1"
 INDEX: Final = re.compile("index (0|[1-9][0-9]{0,18})")
 EXTRA: Final = re.compile("extra [A-Za-z0-9+/]*={0,2}")
+LEAF_HASH: Final = re.compile("[0-9A-Fa-f]{64}")
 MAX_HASHES: Final = 63
 
 
@@ -27,6 +28,12 @@ class NewlineAdded(Unusable):
     """The file of the entry ends with a newline that the entry does not have: an entry is taken byte for byte."""
 
     code = "newline-added"
+
+
+class NotALeafHash(Unusable):
+    """A leaf hash is written as 64 hexadecimal digits, as in the header Ledger-Leaf-Hash."""
+
+    code = "not-a-leaf-hash"
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +66,29 @@ def parse_proof(raw: bytes) -> Proof:
     )
 
 
+def parse_leaf_hash(text: str) -> bytes:
+    """Read a leaf hash as a header has it.
+
+    Raises:
+        NotALeafHash: it is none.
+    """
+    if LEAF_HASH.fullmatch(text.strip()) is None:
+        raise NotALeafHash(given=text)
+    return bytes.fromhex(text.strip())
+
+
+def check_leaf_proof(proof: Proof, leaf: bytes, policy: Policy) -> Accepted:
+    """Check that a log of the policy has sealed an entry with this hash, at the index that the proof names.
+
+    Raises:
+        PolicyNotMet, SignatureWrong: as ``accepted``.
+        ProofWrong: the proof does not lead from this hash to the signed root.
+    """
+    found = accepted(policy, proof.checkpoint)
+    _check(proof, leaf)
+    return found
+
+
 def check_proof(proof: Proof, entry: bytes, policy: Policy) -> Accepted:
     """Check that a log of the policy has sealed exactly these bytes, at the index that the proof names.
 
@@ -69,20 +99,20 @@ def check_proof(proof: Proof, entry: bytes, policy: Policy) -> Accepted:
     """
     found = accepted(policy, proof.checkpoint)
     try:
-        _check(proof, entry)
+        _check(proof, leaf_hash(entry))
     except ProofWrong:
         if entry.endswith(b"\n"):
-            _check(proof, entry.removesuffix(b"\n"))
+            _check(proof, leaf_hash(entry.removesuffix(b"\n")))
             raise NewlineAdded from None
         raise
     return found
 
 
-def _check(proof: Proof, entry: bytes) -> None:
+def _check(proof: Proof, leaf: bytes) -> None:
     check_inclusion(
         index=proof.index,
         size=proof.checkpoint.size,
-        leaf=leaf_hash(entry),
+        leaf=leaf,
         proof=proof.hashes,
         root=proof.checkpoint.root,
     )

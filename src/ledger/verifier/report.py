@@ -3,6 +3,8 @@
 import msgspec
 
 from ledger.verifier.disclosed import Counted
+from ledger.verifier.envelope import EnvelopeMalformed, parse_envelope
+from ledger.verifier.merkle import leaf_hash
 from ledger.verifier.policy import Accepted
 from ledger.verifier.verdict import Unverified, Verdict
 
@@ -34,6 +36,27 @@ class Stamped(msgspec.Struct, frozen=True, kw_only=True):
     seconds: int
 
 
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What an entry says of its event; ``actor`` is an opaque id."""
+
+    type: str
+    stream: str
+    version: int
+    recorded_at: str
+    actor: str
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """The entry that a proof was checked for; ``size`` is ``None`` where its hash alone was given, and so is ``event``.
+
+    ``size`` in bytes; ``event`` is ``None`` too where the entry has not the form of an event.
+    """
+
+    leaf_hash: str
+    size: int | None = None
+    event: Told | None = None
+
+
 class Report(msgspec.Struct, kw_only=True):
     """What was verified, as far as it went.
 
@@ -56,6 +79,7 @@ class Report(msgspec.Struct, kw_only=True):
     payloads: int = 0
     unsealed_from: int | None = None
     disclosed: Counted | None = None
+    checked: Checked | None = None
 
     def found_wrong(self, wrong: Unverified) -> None:
         """Write down what is wrong; the first such thing is the verdict."""
@@ -82,6 +106,23 @@ def attested_by(accepted: Accepted, quorum: str) -> Attested:
         quorum=_text(quorum),
         cosigned={_text(name): seen for name, seen in accepted.cosigned.items()},
     )
+
+
+def checked_entry(entry: bytes) -> Checked:
+    """Describe an entry that was checked."""
+    try:
+        said = parse_envelope(entry)
+    except EnvelopeMalformed:
+        event = None
+    else:
+        event = Told(
+            type=said.type,
+            stream=said.stream,
+            version=said.version,
+            recorded_at=said.recorded_at,
+            actor=said.actor,
+        )
+    return Checked(leaf_hash=leaf_hash(entry).hex(), size=len(entry), event=event)
 
 
 def _readable(fact: object) -> object:
