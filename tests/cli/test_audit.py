@@ -110,7 +110,10 @@ def test_a_part_of_the_log_is_verified_and_incomplete(
     part = Bundle(sealed=list(HISTORY), first=3, last=5).write(tmp_path / "part")
 
     assert verify(part, policy=believed) == 5
-    assert "missing: events 1 to 12: the bundle holds 3 to 5" in capsys.readouterr().out
+    assert (
+        "missing: what events 1 to 2 and 6 to 12 say: the bundle was exported for 3 to 5"
+        in capsys.readouterr().out
+    )
 
 
 def test_what_cannot_be_used_says_why(

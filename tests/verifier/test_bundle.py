@@ -51,12 +51,31 @@ def test_any_history_verifies_from_its_beginning_and_in_part(
     assert report.payloads == last - first + 1
 
 
+ALONG = "of these it has the entries alone, which come in files of 256 and were verified"
+
+
 def test_a_range_says_which_streams_began_before_it(tmp_path: Path):
     report = verify(Bundle(sealed=LONG, first=300, last=400).write(tmp_path / "bundle"))
 
     assert report.verdict is Verdict.INCOMPLETE
-    assert report.missing == ["events 1 to 660: the bundle holds 300 to 400; 5 streams began before it"]
+    assert report.missing == [
+        f"what events 257 to 299 and 401 to 512 say: the bundle was exported for 300 to 400; {ALONG}",
+        "events 1 to 256 and 513 to 660: the bundle was exported for 300 to 400; 5 streams began before it",
+    ]
     assert (report.first, report.last, report.streams_joined) == (257, 512, 5)
+
+
+def test_a_range_within_one_file_of_entries_lacks_no_entry(tmp_path: Path):
+    report = verify(Bundle(sealed=list(HISTORY), first=2, last=11).write(tmp_path / "bundle"))
+
+    assert (report.verdict, report.first, report.last) == (Verdict.INCOMPLETE, 1, 12)
+    assert report.missing == [f"what events 1 and 12 say: the bundle was exported for 2 to 11; {ALONG}"]
+
+
+def test_a_range_of_whole_files_lacks_what_lies_behind_it(tmp_path: Path):
+    report = verify(Bundle(sealed=LONG, first=1, last=512).write(tmp_path / "bundle"))
+
+    assert report.missing == ["events 513 to 660: the bundle was exported for 1 to 512"]
 
 
 def test_a_bundle_without_the_tier_that_was_asked_for_is_incomplete(tmp_path: Path):

@@ -169,15 +169,24 @@ class _Bundle:
 
     def _say_what_is_missing(self, manifest: Manifest) -> None:
         if not manifest.is_whole():
-            streams = self._report.streams_joined
-            self._report.lacks(
-                f"events 1 to {manifest.size}: the bundle holds {manifest.first} to {manifest.last}; "
-                f"{streams} streams began before it"
-            )
+            self._say_what_was_not_exported(manifest)
         if not manifest.tier.reaches(self._asked.tier):
             self._report.lacks(
                 f"tier {self._asked.tier.value}: the bundle was exported with tier {manifest.tier.value}"
             )
+
+    def _say_what_was_not_exported(self, manifest: Manifest) -> None:
+        """Tell events whose entries came along, in whole files, from those of which nothing is here."""
+        asked = _span(manifest.first, manifest.last)
+        first, last, streams = self._report.first, self._report.last, self._report.streams_joined
+        if along := _around(manifest.first, manifest.last, within=(first, last)):
+            self._report.lacks(
+                f"what events {along} say: the bundle was exported for {asked}; "
+                f"of these it has the entries alone, which come in files of {WIDTH} and were verified"
+            )
+        if absent := _around(first, last, within=(1, manifest.size)):
+            began = f"; {streams} streams began before it" if streams else ""
+            self._report.lacks(f"events {absent}: the bundle was exported for {asked}{began}")
 
     def _entries(self, manifest: Manifest) -> Iterator[list[bytes]]:
         for index in manifest.bundles():
@@ -190,6 +199,17 @@ class _Bundle:
 
     def _tile(self, tile: Tile) -> bytes:
         return self._folder.read(tile.path())
+
+
+def _around(first: int, last: int, *, within: tuple[int, int]) -> str:
+    """Name the positions before and behind a range."""
+    lowest, highest = within
+    spans = ((lowest, first - 1), (last + 1, highest))
+    return " and ".join(_span(low, high) for low, high in spans if low <= high)
+
+
+def _span(low: int, high: int) -> str:
+    return str(low) if low == high else f"{low} to {high}"
 
 
 class _Beside:
