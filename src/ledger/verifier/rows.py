@@ -18,8 +18,8 @@ from ledger.verifier.verdict import Tampered
 class RowsMissing(Tampered):
     """Events are gone from the table.
 
-    Context: ``position`` of the first, and how many ``events`` are missing there; ``stream`` of the event behind the
-    gap, where there is one: none says whose the missing ones were.
+    Context: ``position`` of the first, and how many ``events`` are missing there. Nothing that is left says
+    of which streams they were.
     """
 
     code = "rows-missing"
@@ -117,7 +117,7 @@ class Rows:
         """
         position = self.chain.next
         if row.position != position:
-            raise RowsMissing(position=position, events=row.position - position, stream=row.stream)
+            raise RowsMissing(position=position, events=row.position - position)
         leaf = leaf_hash(row.envelope)
         self._check_leaf(row, leaf)
         envelope = self.chain.take(row.envelope, leaf)
