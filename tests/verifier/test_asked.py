@@ -33,6 +33,16 @@ def test_a_checkpoint_by_a_log_that_the_policy_does_not_know_is_not_accepted(wri
     assert (report.verdict, found(report)[0]) == (Verdict.POLICY_NOT_MET, "no-log-signature")
 
 
+def test_a_key_that_the_policy_does_not_know_is_named_beside_those_that_it_knows(written: Path):
+    other = Signatory(name=THE_LOG.name, number=2)
+
+    report = verify(written, text=policy().replace(THE_LOG.vkey, other.vkey))
+
+    facts = report.found[0].facts
+    assert facts["signed_by"] == [f"{THE_LOG.name}+{THE_LOG.key_id.hex()}"]
+    assert facts["logs"] == [f"{THE_LOG.name}+{other.key_id.hex()}"]
+
+
 QUORUM = "group all-three 2 A B C\nquorum all-three"
 
 

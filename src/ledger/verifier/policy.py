@@ -4,13 +4,14 @@ The file travels from hand to hand, never from the service that is verified.
 """
 
 import re
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from typing import Final
 
 import msgspec
 
 from ledger.verifier.checkpoint import Checkpoint
-from ledger.verifier.notes import COSIGNATURE, SIGNATURE, Key, KeyMalformed, Signed, parse_key, verified
+from ledger.verifier.notes import COSIGNATURE, SIGNATURE, Key, KeyMalformed, Line, Signed, parse_key, verified
 from ledger.verifier.verdict import PolicyNotMet, Unusable
 
 NONE: Final = "none"
@@ -18,6 +19,7 @@ CONTROL: Final = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
 FEWEST_LOG, MOST_LOG = 1, 2
 FEWEST_WITNESS, MOST_WITNESS = 2, 3
 FEWEST_GROUP: Final = 3
+MOST_NAMED: Final = 5
 CLOCKS_AGREE_WITHIN: Final = 300
 """Seconds that a witness's clock may be ahead of ours."""
 
@@ -32,7 +34,10 @@ class PolicyMalformed(Unusable):
 
 
 class NoLogSignature(PolicyNotMet):
-    """No log of the policy signed this checkpoint."""
+    """No log of the policy signed this checkpoint.
+
+    Context: its ``origin``, whom it claims to be ``signed_by``, and the ``logs`` of the policy, all with the ids of keys.
+    """
 
     code = "no-log-signature"
 
@@ -119,7 +124,12 @@ def accepted(policy: Policy, checkpoint: Checkpoint, *, with_quorum: bool = True
     signed = verified(checkpoint.note, [*logs, *policy.witnesses.values()])
     by_log = next((one.key for one in signed if one.key.kind == SIGNATURE), None)
     if by_log is None:
-        raise NoLogSignature(origin=origin, logs=sorted({key.name for key in policy.logs}))
+        claims = [line for line in checkpoint.note.lines if line.name == origin][:MOST_NAMED]
+        raise NoLogSignature(
+            origin=origin,
+            signed_by=_with_ids(claims) or "nobody of this name",
+            logs=_with_ids(policy.logs),
+        )
     found = Accepted(checkpoint=checkpoint, log=by_log, cosigned=_cosigned(policy, signed))
     if with_quorum:
         check_quorum(policy, found)
@@ -219,6 +229,10 @@ class _Reader:
 
     def _is_defined(self, name: str) -> bool:
         return name in self._witnesses or name in self._groups
+
+
+def _with_ids(named: Iterable[Key | Line]) -> list[str]:
+    return sorted(f"{one.name}+{one.key_id.hex()}" for one in named)
 
 
 def _key(number: int, vkey: str, kind: int) -> Key:
