@@ -16,12 +16,12 @@ from ledger.sealing.notes import Signer
 from ledger.verifier.evidence import verify_evidence
 from ledger.verifier.policy import Policy, parse_policy
 from ledger.verifier.verdict import Verdict
-from tests.cli.test_audit_evidence import desk, folder_of
+from tests.cli.test_audit_evidence import desk, folder_of, home
 from tests.support.desk import Desk
 from tests.support.sealed_log import ORIGIN, SIGNER
 
 together = pytest.mark.asyncio(loop_scope="module")
-__all__ = ["desk"]
+__all__ = ["desk", "home"]
 
 
 def policy_of(signer: Signer) -> Policy:

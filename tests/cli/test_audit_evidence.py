@@ -36,7 +36,7 @@ from ledger.verifier.proofs import check_proof, parse_proof
 from tests.api.answers import decide, submit
 from tests.builders.decision_events import submitted
 from tests.builders.people import ANA, BEN, ENGINE, NOW, SAM
-from tests.support.databases import Cluster
+from tests.support.databases import Cluster, Database
 from tests.support.desk import DECISIONS, Desk
 from tests.support.http import ADMIN, SECRET_KEY, cheap_passwords, serving
 from tests.support.sealed import Office
@@ -48,9 +48,15 @@ WORDS: Final = "<script>alert(1)</script> & “agreed” \u202eflip"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def desk(postgres: Cluster) -> AsyncIterator[Desk]:
+async def home(postgres: Cluster) -> AsyncIterator[Database]:
+    async with postgres.fresh() as database:
+        yield database
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def desk(home: Database) -> AsyncIterator[Desk]:
     """A machine, two analysts and two administrators, and what they did to a few decisions; then it is sealed."""
-    async with postgres.fresh() as database, serving(database, passwords=cheap_passwords()) as api:
+    async with serving(home, passwords=cheap_passwords()) as api:
         desk = Desk(api)
         for name, role in ((ADMIN, "admin"), ("engine", "service"), ("ana", "analyst"), ("ben", "analyst")):
             await desk.seat(name, role)

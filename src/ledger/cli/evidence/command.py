@@ -8,6 +8,7 @@ import msgspec
 from cyclopts import Parameter
 
 from ledger.api.export_wire import person_told
+from ledger.cli.audit_report import print_report
 from ledger.cli.evidence.dossier import Dossier, gather
 from ledger.cli.evidence.files import write_files
 from ledger.cli.evidence.leaves import Leaf
@@ -21,6 +22,8 @@ from ledger.domain.ids import DecisionId, PersonId
 from ledger.identity.identity import utc_now
 from ledger.identity.people import ERASED
 from ledger.store.ledger import Ledger, export_stream
+from ledger.verifier.report import Report
+from ledger.verifier.verdict import Unverified
 
 INDENT: Final = 2
 POLICY: Final = """# A template of whom you believe (C2SP tlog-policy). This file is one of those that are verified, so leave it as it is:
@@ -70,10 +73,24 @@ def evidence(
     """Write all about one DECISION into a new folder: a page for people, and what programs need to verify it.
 
     Names and attached files are in it: treat it as personal data. That it was made is an event in the ledger.
+    Exit codes: 0 written, 1 refused, 2 tampered: the database holds something else than what was sealed, and nothing
+    was written.
     """
-    told = asyncio.run(_evidence(DecisionId(decision), output))
+    try:
+        told = asyncio.run(_evidence(DecisionId(decision), output))
+    except Unverified as wrong:
+        return not_written(wrong)
     print(f"{output}: {told}")
     return 0
+
+
+def not_written(wrong: Unverified) -> int:
+    """Say what the database holds that was not sealed; the exit code."""
+    report = Report()
+    report.found_wrong(wrong)
+    print_report(report, as_json=False)
+    print("  Nothing was written. 'ledger audit verify --database' looks at all events.")
+    return report.verdict
 
 
 async def _evidence(decision: DecisionId, output: Path) -> str:

@@ -108,15 +108,20 @@ async def gather(ledger: Ledger, keyring: Keyring, decision: DecisionId, *, now:
 
     Raises:
         DecisionNotFound: nobody asked for it.
+        Tampered: what the database holds is not what was sealed.
     """
-    story = await _story(ledger, decision)
+    stored = (await read_stream(ledger, ledger.decision_stream(decision))).events
+    if not stored:
+        raise DecisionNotFound(decision_id=decision)
+    async with reading(ledger.pool) as conn:
+        seal = await seal_over(conn, ledger.ledger_id, stored[-1].position)
+    leaves = await leaves_of(ledger, stored, seal)  # before any of it is believed
+    story = _story(decision, stored)
     told = "".join((one.payload or b"").decode() for one in story.stored)
     found = Opener(await keys_named(ledger, keyring, keys_in(told)))
     known = await participants(ledger, people_in(one.event for one in story.events))
     sessions = await _sessions(ledger, sessions_of(story.events))
     supporting = [one.registration for one in known.values() if one.registration is not None]
-    async with reading(ledger.pool) as conn:
-        seal = await seal_over(conn, ledger.ledger_id, story.last)
     return Dossier(
         story=story,
         made_at=now,
@@ -127,7 +132,7 @@ async def gather(ledger: Ledger, keyring: Keyring, decision: DecisionId, *, now:
             for entry in await timeline(ledger, decision)
             if entry.position <= story.last
         ),
-        leaves=await leaves_of(ledger, story.stored, seal),
+        leaves=leaves,
         supporting=await leaves_of(ledger, [*supporting, *sessions.stored], seal),
         seal=seal,
         opener=found,
@@ -139,8 +144,7 @@ class _Sessions(msgspec.Struct, frozen=True):
     stored: list[Stored]
 
 
-async def _story(ledger: Ledger, decision: DecisionId) -> Story:
-    stored = (await read_stream(ledger, ledger.decision_stream(decision))).events
+def _story(decision: DecisionId, stored: tuple[Stored, ...]) -> Story:
     events = tuple(recorded(one, DECISION.event_types) for one in stored)
     submitted = next((one.event for one in events if isinstance(one.event, DecisionSubmitted)), None)
     if submitted is None:

@@ -1,6 +1,8 @@
 """Events as they are stored, with all that proves them: what opens the hash, and the way to a signed root."""
 
 from collections.abc import Sequence
+from datetime import UTC
+from typing import Final
 
 import msgspec
 
@@ -13,6 +15,15 @@ from ledger.store.ledger import Ledger
 from ledger.store.openings import openings
 from ledger.store.pool import Connection, reading
 from ledger.store.streams import Stored
+from ledger.verifier.envelope import parse_envelope
+from ledger.verifier.leaves import EntryDiffers, claimed
+from ledger.verifier.merkle import ProofWrong, check_inclusion, leaf_hash
+from ledger.verifier.payloads import check_payload
+from ledger.verifier.proofs import parse_proof
+from ledger.verifier.rows import ColumnDiffers
+
+RECORDED_AT: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
+REPEATED: Final = ("stream", "version", "type", "schema_version", "actor")
 
 
 class Leaf(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +66,11 @@ async def seal_over(conn: Connection, ledger_id: int, position: Position) -> Sea
 
 
 async def leaves_of(ledger: Ledger, stored: Sequence[Stored], seal: Seal | None) -> tuple[Leaf, ...]:
-    """Prove events, in order, each once, all by one checkpoint."""
+    """Prove events, in order, each once, all by one checkpoint.
+
+    Raises:
+        Tampered: one of them is not what was sealed, or what lies beside its envelope is not what that says.
+    """
     events = {one.position: one for one in stored}
     found = list[Leaf]()
     async with reading(ledger.pool) as conn:
@@ -71,7 +86,45 @@ async def leaves_of(ledger: Ledger, stored: Sequence[Stored], seal: Seal | None)
                 )
                 for one in page
             )
+    for leaf in found:
+        _check(leaf)
     return tuple(found)
+
+
+def _check(leaf: Leaf) -> None:
+    """Check that what people will be told of an event is what the log commits to: a proof alone is of the envelope."""
+    position, stored = leaf.position, leaf.stored
+    envelope = parse_envelope(leaf.envelope, position)
+    if leaf.proof is not None:
+        _check_sealed(leaf, leaf.proof)
+    told = {
+        **{column: getattr(stored, column) for column in REPEATED},
+        "event_id": str(stored.event_id),
+        "recorded_at": stored.recorded_at.astimezone(UTC).strftime(RECORDED_AT),
+    }
+    for column, value in told.items():
+        sealed = getattr(envelope, column)
+        if value != sealed:
+            raise ColumnDiffers(
+                position=position, stream=envelope.stream, column=column, stored=value, sealed=sealed
+            )
+    for payload in (leaf.payload.encode(), stored.payload):
+        if payload is not None:
+            check_payload(position, envelope, bytes.fromhex(leaf.salt), payload)
+
+
+def _check_sealed(leaf: Leaf, text: str) -> None:
+    proof = parse_proof(text.encode())
+    try:
+        check_inclusion(
+            index=proof.index,
+            size=proof.checkpoint.size,
+            leaf=leaf_hash(leaf.envelope),
+            proof=proof.hashes,
+            root=proof.checkpoint.root,
+        )
+    except ProofWrong as wrong:
+        raise EntryDiffers(position=leaf.position, **claimed(leaf.envelope)) from wrong
 
 
 async def _proofs(
