@@ -122,10 +122,16 @@ def test_a_log_of_another_key_is_not_accepted(log: Log, believed: Path, tmp_path
     assert not (tmp_path / "state").exists()
 
 
-def test_without_a_policy_it_is_consistent_and_no_more(log: Log, tmp_path: Path):
+def test_without_a_policy_it_is_consistent_and_no_more_and_says_so_at_once(
+    log: Log, believed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     log.tells(HISTORY[:3])
 
     assert monitor(log.url, state=tmp_path / "state", once=True) == 5
+    assert "nobody looks whose signatures the checkpoints bear" in capsys.readouterr().out.splitlines()[0]
+
+    assert monitor(log.url, state=tmp_path / "state", policy=believed, once=True) == 0
+    assert "nobody looks" not in capsys.readouterr().out
 
 
 def test_a_log_that_no_witness_saw_lately_is_complained_about(log: Log, tmp_path: Path):

@@ -56,6 +56,8 @@ def monitor(
     try:
         watch = _Watch(state, None if policy is None else parse_policy(read_file(policy)), max_age)
         pause = seconds(every)
+        if policy is None:
+            _say("No policy is named: nobody looks whose signatures the checkpoints bear (--policy)")
         with _client(url) as client:
             while True:
                 verdict = watch.look(_fetch_from(client))
