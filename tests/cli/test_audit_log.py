@@ -8,18 +8,20 @@ import pytest
 
 from ledger.cli import audit_log
 from ledger.cli.operating import overseeing
+from ledger.domain.decision.state import DecisionNotFound
 from ledger.domain.ids import DecisionId
-from tests.builders import NOW, SAM, submitted, voted
+from tests.builders import SAM, submitted, voted
 from tests.support.databases import Database
 from tests.support.recorded import happened
+from tests.support.service import ledger
 
 
 async def some_history() -> None:
-    async with overseeing() as ledger:
+    async with overseeing() as opened:
         for name in ("CASE-1", "CASE-2"):
-            stream = ledger.decision_stream(DecisionId(name))
-            await happened(ledger, stream, submitted(SAM, decision_id=DecisionId(name)))
-            await happened(ledger, stream, voted(SAM, notes=f"Seen {name}, [bold]agreed[/bold]."))
+            stream = opened.decision_stream(DecisionId(name))
+            await happened(opened, stream, submitted(SAM, decision_id=DecisionId(name)))
+            await happened(opened, stream, voted(SAM, notes=f"Seen {name}, [bold]agreed[/bold]."))
 
 
 @pytest.fixture
@@ -62,10 +64,39 @@ def test_filters_are_those_of_the_service(written: pytest.CaptureFixture[str]):
     assert positions(actor="system", decision="CASE-2") == [3, 4]
     assert positions(actor=str(SAM)) == []
     assert positions(until=datetime(1990, 1, 1)) == []  # noqa: DTZ001 - as it is typed
-    assert positions(since=NOW, limit=0) == []
+    assert positions(since=datetime(2190, 1, 1)) == []  # noqa: DTZ001
 
 
 @pytest.mark.usefixtures("written")
 def test_a_name_that_nobody_has_is_refused():
     with pytest.raises(audit_log.NobodyIsCalledSo):
         audit_log.log(actor="nobody-we-know")
+
+
+@pytest.mark.usefixtures("written")
+def test_a_decision_that_nobody_submitted_is_refused():
+    with pytest.raises(DecisionNotFound):
+        audit_log.log(decision="CASE-77")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"type": ("vote-casts",)}, {"--type": "is an event type; the nearest one is vote-cast"}),
+        ({"correlation": "xyz"}, {"--correlation": "is a trace id: 32 hexadecimal digits"}),
+        ({"stream": "CASE-1"}, {"--stream": "is a stream's name, as events tell it"}),
+    ],
+)
+def test_a_filter_that_names_nothing_is_refused(wrong: dict, said: dict):
+    with pytest.raises(audit_log.NamesNothing) as refused:
+        audit_log.log(**wrong)
+
+    assert refused.value.context == said
+
+
+@pytest.mark.parametrize("wrong", [("--limit", "-3"), ("--limit", "0"), ("--after", "-1")])
+def test_a_number_of_events_that_cannot_be_is_a_usage_error(wrong: tuple[str, str]):
+    refused = ledger("audit", "log", *wrong)
+
+    assert refused.returncode == 2
+    assert f'Invalid value "{wrong[1]}" for {wrong[0]}.' in refused.stderr

@@ -83,7 +83,7 @@ class HistoryController(Controller):
         ] = None,
     ) -> ASGIApp:
         """Look events up: page by page as JSON, or all of them as a file (NDJSON or CSV, by Accept or 'format')."""
-        refuse_unknown(request, KNOWN)
+        refuse_unknown(request, KNOWN, frozenset({"type"}))
         call = Call(request)
         search = await sought(
             call,

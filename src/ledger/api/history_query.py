@@ -3,8 +3,9 @@
 import hashlib
 import hmac
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Final
 from uuid import UUID
 
@@ -15,20 +16,26 @@ from ledger.api.call import Call
 from ledger.api.problems import FieldError, InvalidRequest
 from ledger.api.types import HttpRequest
 from ledger.api.wire import decision_id
-from ledger.domain.ids import CommandId, Digest, Position, StreamName
+from ledger.domain.event import type_name
+from ledger.domain.ids import CommandId, Digest, Position, StreamName, Version
 from ledger.domain.reading.events import Filter, Query
 from ledger.identity import people
 from ledger.identity.identity import OPERATOR, SYSTEM
 from ledger.store.envelope import timestamp
+from ledger.store.event_types import EVENT_TYPES
 from ledger.store.findings import Sought
 from ledger.store.ledger import Ledger
+from ledger.store.pool import reading
+from ledger.store.streams import read_until
 
 NOBODY: Final = frozenset({SYSTEM, OPERATOR, "imported"})
 """Actors that are no person."""
-A_TYPE: Final = re.compile(r"[a-z][a-z0-9-]{0,99}")
+TYPE_NAMES: Final = tuple(map(type_name, EVENT_TYPES))
+LONGEST_TYPE: Final = max(map(len, TYPE_NAMES))
 A_STREAM: Final = re.compile(r"[a-z]{1,20}-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 A_TRACE: Final = re.compile(r"[0-9a-f]{32}")
 MOST_TYPES: Final = 100
+FIRST: Final = Version(1)
 
 
 class Filters(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,15 +55,23 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     is_descending: bool
 
 
-def refuse_unknown(request: HttpRequest, known: frozenset[str]) -> None:
-    """Refuse a filter that nobody knows: to pass over a misspelt one would answer another question.
+def refuse_unknown(
+    request: HttpRequest, known: frozenset[str], repeated: frozenset[str] = frozenset()
+) -> None:
+    """Refuse a filter that nobody knows, or that is sent twice: to pass over one would answer another question.
 
     Raises:
         InvalidRequest: naming them.
     """
-    odd = sorted(set(request.query_params.keys()) - known)
-    if odd:
-        raise InvalidRequest(*(FieldError(name, "is no parameter of this call") for name in odd))
+    sent = request.query_params
+    odd = [FieldError(name, "is no parameter of this call") for name in sorted(set(sent.keys()) - known)]
+    twice = [
+        FieldError(name, "may be sent once")
+        for name in sorted(known - repeated)
+        if len(sent.getall(name, [])) > 1
+    ]
+    if odd or twice:
+        raise InvalidRequest(*odd, *twice)
 
 
 async def sought(call: Call, filters: Filters) -> Sought:
@@ -74,11 +89,13 @@ async def sought(call: Call, filters: Filters) -> Sought:
         raise InvalidRequest(FieldError("from", "is not before 'to'"))
     if filters.types is not None and len(filters.types) > MOST_TYPES:
         raise InvalidRequest(FieldError("type", f"is sent at most {MOST_TYPES} times"))
-    _must_be_opaque(filters)
+    wrong = wrong_names(filters.types or (), filters.stream, filters.correlation)
+    if wrong:
+        raise InvalidRequest(*wrong)
     ledger = call.services.ledger
     return Sought(
         types=filters.types,
-        stream=_stream(ledger, filters),
+        stream=await _stream(ledger, filters),
         actor=None if filters.actor is None else await _actor(ledger, filters.actor),
         correlation=filters.correlation,
         command=None if filters.command is None else CommandId(filters.command),
@@ -91,18 +108,18 @@ async def sought(call: Call, filters: Filters) -> Sought:
     )
 
 
-def _must_be_opaque(filters: Filters) -> None:
-    """Refuse what names nothing in a ledger: what was asked for is recorded for good, and may be somebody's name."""
-    asked = (
-        ("type", filters.types or (), A_TYPE, "is an event type, like vote-cast"),
-        ("stream", filter(None, [filters.stream]), A_STREAM, "is a stream's name, as events tell it"),
-        ("correlation", filter(None, [filters.correlation]), A_TRACE, "is a trace id: 32 hexadecimal digits"),
-    )
-    wrong = [
-        FieldError(name, is_one) for name, texts, one, is_one in asked if not all(map(one.fullmatch, texts))
-    ]
-    if wrong:
-        raise InvalidRequest(*wrong)
+def wrong_names(types: Sequence[str], stream: str | None, correlation: str | None) -> list[FieldError]:
+    """Say what names nothing in a ledger: what was asked for is recorded for good, and may be somebody's name."""
+    wrong = []
+    unknown = next((name for name in types if name not in TYPE_NAMES), None)
+    if unknown is not None:
+        (nearest,) = get_close_matches(unknown[:LONGEST_TYPE], TYPE_NAMES, n=1, cutoff=0)
+        wrong.append(FieldError("type", f"is an event type; the nearest one is {nearest}"))
+    if stream is not None and not A_STREAM.fullmatch(stream):
+        wrong.append(FieldError("stream", "is a stream's name, as events tell it"))
+    if correlation is not None and not A_TRACE.fullmatch(correlation):
+        wrong.append(FieldError("correlation", "is a trace id: 32 hexadecimal digits"))
+    return wrong
 
 
 def query_of(ledger: Ledger, search: Sought) -> Query:
@@ -148,10 +165,19 @@ def _words(ledger: Ledger, words: str | None) -> Digest | None:
     return Digest(hmac.new(ledger.request_key, said, hashlib.sha256).hexdigest())
 
 
-def _stream(ledger: Ledger, filters: Filters) -> StreamName | None:
-    if filters.decision is not None:
-        return ledger.decision_stream(decision_id(filters.decision, "decision"))
-    return None if filters.stream is None else StreamName(filters.stream)
+async def _stream(ledger: Ledger, filters: Filters) -> StreamName | None:
+    if filters.decision is None:
+        return None if filters.stream is None else StreamName(filters.stream)
+    stream = ledger.decision_stream(decision_id(filters.decision, "decision"))
+    if not await is_begun(ledger, stream):
+        raise InvalidRequest(FieldError("decision", "is the id of nothing that was ever submitted"))
+    return stream
+
+
+async def is_begun(ledger: Ledger, stream: StreamName) -> bool:
+    """Say whether anything ever happened in a stream."""
+    async with reading(ledger.pool) as conn:
+        return bool(await read_until(conn, ledger.ledger_id, stream, FIRST))
 
 
 async def _actor(ledger: Ledger, text: str) -> str:

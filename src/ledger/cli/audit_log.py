@@ -13,11 +13,13 @@ from uuid import UUID
 
 import msgspec
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
-from ledger.api.history_query import NOBODY
+from ledger.api.history_query import NOBODY, is_begun, wrong_names
 from ledger.api.history_wire import Form, line, persons_in
 from ledger.cli.operating import overseeing
 from ledger.cli.tables import print_json, print_table
+from ledger.domain.decision.state import DecisionNotFound
 from ledger.domain.errors import Invalid
 from ledger.domain.ids import CommandId, DecisionId, PersonId, Position, StreamName
 from ledger.history.chains import said
@@ -34,6 +36,15 @@ PAGE: Final = 500
 USUAL: Final = 100
 COLUMNS: Final = ("Position", "Recorded", "Who", "Type", "What", "Stream")
 Names: TypeAlias = Mapping[PersonId, str]
+
+
+class NamesNothing(Invalid):
+    """A filter names nothing that is in a ledger.
+
+    Context: each such option, and what it takes.
+    """
+
+    code = "names-nothing"
 
 
 class NobodyIsCalledSo(Invalid):
@@ -55,15 +66,19 @@ def log(
     since: Annotated[datetime | None, Parameter(name="--from", help="Recorded from then on (UTC).")] = None,
     until: Annotated[datetime | None, Parameter(name="--to", help="Recorded before then (UTC).")] = None,
     text: Annotated[str | None, Parameter(help="Only where people wrote this.")] = None,
-    after: Annotated[int, Parameter(help="Only behind this position.")] = 0,
+    after: Annotated[int, Parameter(validator=Number(gte=0), help="Only behind this position.")] = 0,
     newest: Annotated[bool, Parameter(negative="", help="The newest first.")] = False,
     limit: Annotated[
-        int | None, Parameter(help="At most so many; 100 by default, all with --ndjson.")
+        int | None,
+        Parameter(validator=Number(gte=1), help="At most so many; 100 by default, all with --ndjson."),
     ] = None,
     json: Json = False,
     ndjson: NdJson = False,
 ) -> int:
     """Show what happened, from the database; nobody is told of it."""
+    wrong = wrong_names(type, stream, correlation)
+    if wrong:
+        raise NamesNothing(**{f"--{one.field}": one.message for one in wrong})
     sought = Sought(
         types=type or None,
         stream=None if stream is None else StreamName(stream),
@@ -84,7 +99,7 @@ def log(
 async def _show(sought: Sought, decision: str | None, actor: str | None, most: int | None, form: str) -> int:
     async with overseeing() as ledger:
         if decision is not None:
-            sought = msgspec.structs.replace(sought, stream=ledger.decision_stream(DecisionId(decision)))
+            sought = msgspec.structs.replace(sought, stream=await _stream(ledger, decision))
         if actor is not None:
             sought = msgspec.structs.replace(sought, actor=await _actor(ledger, actor))
         pages = _pages(ledger, sought, most)
@@ -112,6 +127,13 @@ async def _pages(
         behind = page.next
         if behind is None:
             return
+
+
+async def _stream(ledger: Ledger, decision: str) -> StreamName:
+    stream = ledger.decision_stream(DecisionId(decision))
+    if not await is_begun(ledger, stream):
+        raise DecisionNotFound
+    return stream
 
 
 async def _actor(ledger: Ledger, text: str) -> str:
