@@ -179,6 +179,7 @@ async def test_the_page_tells_the_part_of_the_machine(desk: Desk, tmp_path: Path
 async def test_what_people_wrote_stays_text(desk: Desk, tmp_path: Path):
     page = Text(page_in(await folder_of(desk, "CASE-1", tmp_path / "case")))
     assert {tag for tag, _ in page.tags} == TAGS
+    assert "Digest of exactly this: " in page.text
     shown = WORDS.replace("\u202e", "[U+202E]")  # what would turn the text round is shown instead
     assert sum(shown in piece for piece in page.pieces) >= 6
     assert not any("\u202e" in piece for piece in page.pieces)
@@ -332,6 +333,7 @@ async def test_sealed_text_is_opened_for_people_and_stays_sealed_where_it_is_pro
     assert {word for word in ("Ann Applicant", "Zebulon") if word in page_in(before)} == {
         *("Ann Applicant", "Zebulon")
     }
+    assert "Digest of the item as it is stored, with its personal text sealed" in page_in(before)
     stored = (before / "events.ndjson").read_text("utf-8")
     assert MARK in stored
     assert "Zebulon" not in stored

@@ -64,8 +64,8 @@ TOLD = [
     (submitted(), ENGINE, "submitted it, high, 89.5 % sure"),
     (submitted(item=TRANSFER), ENGINE, "submitted it, high, transfer"),
     (submitted(item=replace(ITEM, confidence=90.0)), ENGINE, "submitted it, high, 90 % sure"),
-    (claimed(by=ANA), ANA, "took it until 09:05"),
-    (renewed(by=ANA, seconds=600), ANA, "keeps it until 09:10"),
+    (claimed(by=ANA), ANA, "took it until 2026-03-02 09:05:00 UTC"),
+    (renewed(by=ANA, seconds=600), ANA, "keeps it until 2026-03-02 09:10:00 UTC"),
     (released(by=ANA), ANA, "gave it back (released)"),
     (
         released(by=LEA, holder=ANA, cause=ReleaseCause.TAKEN_OVER, reason="busy"),
@@ -97,6 +97,7 @@ TOLD = [
     ),
     (resolved(by=ANA, outcome=Outcome.REJECTED), ANA, "settled it: rejected"),
     (escalated(by=ANA), ANA, "moved it up to level 1: “beyond me”"),
+    (escalated(by=ANA, notes="call"), ANA, "moved it up to level 1: “beyond me”; notes: “call”"),
     (
         escalated(by=None, level=2, cause=EscalationCause.HALF_TIME, reason=""),
         NOBODY,

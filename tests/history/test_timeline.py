@@ -46,8 +46,8 @@ async def test_every_event_is_a_sentence_with_its_place(ledger: Ledger):
     told = await timeline(ledger, SUSPECT)
     assert [(entry.who, entry.what) for entry in told] == [
         ("engine", "submitted it, high, 89.5 % sure"),
-        ("ana", "took it until 09:05"),
-        ("ana", "keeps it until 09:05"),
+        ("ana", "took it until 2026-03-02 09:05:00 UTC"),
+        ("ana", "keeps it until 2026-03-02 09:05:00 UTC"),
         ("nobody (a timer)", "gave it back (session ended)"),
         ("ana", "moved it up to level 1: “too large for me”"),
         ("somebody erased", "voted to approve block_ip, custom: “yes”"),

@@ -26,7 +26,7 @@ from ledger.history.timeline import Entry, timeline
 from ledger.identity.keys import Keyring
 from ledger.personal.keys import keys_named
 from ledger.personal.opening import Opener
-from ledger.personal.tokens import keys_in
+from ledger.personal.tokens import MARK, keys_in
 from ledger.store.ledger import Ledger, session_stream
 from ledger.store.pool import reading
 from ledger.store.streams import Recorded, Stored, read_stream, read_streams, recorded
@@ -35,12 +35,16 @@ INDENT: Final = 2
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """An item as people were shown it from a position on, as JSON; ``digest`` names exactly that."""
+    """An item as people were shown it from a position on, as JSON; ``digest`` names exactly that.
+
+    Where text in it is sealed, ``is_sealed``, it names the item as it is stored, sealed.
+    """
 
     position: Position
     kind: str
     item: str
     digest: Digest
+    is_sealed: bool
 
 
 class Story(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,11 +94,13 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
         for one in self.story.events:
             event = one.event
             if isinstance(event, DecisionSubmitted | InformationProvided) and event.item is not None:
+                stored = _readable(event.item)
                 yield Shown(
                     position=one.position,
                     kind=kind_of(event.item),
-                    item=self.opener.json(_readable(event.item)),
+                    item=self.opener.json(stored),
                     digest=event.subject_digest,
+                    is_sealed=MARK in stored,
                 )
 
     def attached(self) -> list[EvidenceAttached]:

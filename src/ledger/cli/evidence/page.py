@@ -40,6 +40,7 @@ for name in ("events.ndjson", "supporting.ndjson"):
         e = json.loads(line)
         data = hashlib.sha256(bytes.fromhex(e["salt"]) + e["payload"].encode()).hexdigest()
         print(e["position"], data == json.loads(e["envelope"])["data"])'"""
+EXACTLY: Final = "Digest of exactly this"
 CLOSE: Final = timedelta(minutes=10)
 NAMES: Final = (
     "A name is proven by the commitment in the event account-registered of the person: SHA-256 of the salt in "
@@ -119,7 +120,8 @@ def _item(shown: Shown, *, is_first: bool) -> Iterator[Html]:
     since = "as it was submitted" if is_first else "as its submitter changed it"
     yield element("p", f"The item {since} (position {shown.position}), as people were shown it:")
     yield element("pre", shown.item, dir="auto")
-    yield element("p", "Digest of exactly this: ", element("span", shown.digest, class_="hash"))
+    of = "Digest of the item as it is stored, with its personal text sealed" if shown.is_sealed else EXACTLY
+    yield element("p", f"{of}: ", element("span", shown.digest, class_="hash"))
 
 
 def _terms(dossier: Dossier) -> Html:

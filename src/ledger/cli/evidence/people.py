@@ -86,13 +86,14 @@ async def participants(ledger: Ledger, persons: Sequence[PersonId]) -> dict[Pers
 
 
 def described(person: PersonId | None, known: Mapping[PersonId, Participant]) -> str:
-    """Write who somebody is, by both names."""
+    """Write who somebody is, by both names, where they have both."""
     if person is None:
         return "nobody"
     found = known[person]
     if found.row is None:
         return f"somebody erased ({person})"
-    return f"{found.full_name()} ({found.username()})"
+    full, username = found.full_name(), found.username()
+    return f"{full} ({username})" if full else username
 
 
 def _roles(events: Sequence[Recorded[AccountEvent]]) -> Iterator[tuple[Position, Role]]:

@@ -141,7 +141,7 @@ def _escalation(event: DecisionEscalated) -> _Act | None:
     return _Act(
         person=event.by,
         meaning=f"escalation to level {event.level}",
-        said=event.reason or event.notes,
+        said="; notes: ".join(dict.fromkeys(words for words in (event.reason, event.notes) if words)),
         session=event.session,
         without_session=UNNAMED if event.imported is None else NOT_KNOWN,
     )

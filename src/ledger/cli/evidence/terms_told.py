@@ -18,7 +18,9 @@ def sentences(policy: Policy) -> list[str]:
 
 def _votes(policy: Policy) -> Iterator[str]:
     of = "" if policy.voters is None else f" of at most {_persons(policy.voters)} who vote"
-    yield f"{_persons(policy.approvals_needed)}{of} must approve; {policy.rejections_needed} rejecting end it."
+    count = policy.rejections_needed
+    end = "1 rejection ends it" if count == 1 else f"{count} rejections end it"
+    yield f"{_persons(policy.approvals_needed)}{of} must approve; {end}."
     for quorum in policy.groups:
         yield f"{quorum.approvals} of those who approve must be members of {quorum.group}."
     yield REASONS[policy.reason]

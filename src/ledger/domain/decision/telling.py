@@ -1,6 +1,7 @@
 """What happened to a decision, as sentences that people read: who it was, and what they did."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TypeAlias, assert_never
 
 from ledger.domain.decision.events import (
@@ -94,9 +95,9 @@ def what(event: DecisionEvent) -> str:
 def _work(event: _Work) -> str:  # noqa: PLR0911 - one for each event
     match event:
         case DecisionClaimed():
-            return f"took it until {event.expires_at:%H:%M}"
+            return f"took it until {_moment(event.expires_at)}"
         case ClaimRenewed():
-            return f"keeps it until {event.expires_at:%H:%M}"
+            return f"keeps it until {_moment(event.expires_at)}"
         case ClaimReleased():
             return f"gave it back ({event.cause.value.replace('_', ' ')}){_quoted(event.reason)}"
         case HandoverOffered():
@@ -112,7 +113,8 @@ def _work(event: _Work) -> str:  # noqa: PLR0911 - one for each event
             return f"{verb}{_actions(event.approved_actions)}{_in_bulk(event)}{_quoted(event.notes)}"
         case DecisionEscalated():
             why = _quoted(event.reason) or f" ({event.cause.value.replace('_', ' ')})"
-            return f"moved it up to level {event.level}{why}"
+            noted = "" if event.notes in {"", event.reason} else f"; notes: “{event.notes}”"
+            return f"moved it up to level {event.level}{why}{noted}"
         case _:
             assert_never(event)
 
@@ -189,6 +191,10 @@ def _in_bulk(event: VoteCast | DecisionAssigned) -> str:
 
 def _actions(actions: Sequence[str]) -> str:
     return f" {', '.join(actions)}" if actions else ""
+
+
+def _moment(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _quoted(text: str) -> str:
