@@ -1,7 +1,9 @@
 """``ledger audit monitor``: it remembers, and a log that tells another story is found out."""
 
+import json
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -154,6 +156,56 @@ def test_a_fork_is_found_out_though_too_few_witnesses_have_seen_it(log: Log, tmp
 
     log.tells(FORKED[:600])
     assert monitor(log.url, **asked) == 3
+
+
+def lists(log: Log, *notes: bytes) -> None:
+    told = {"checkpoints": [{"size": 0, "note": note.decode()} for note in notes], "next": None}
+    (log.folder / "tlog/checkpoints").write_text(json.dumps(told))
+
+
+@pytest.mark.parametrize(
+    ("age", "max_age", "code"), [(5, None, 0), (5, "1h", 0), (900, None, 4), (900, "1h", 0), (30, "1s", 4)]
+)
+def test_the_newest_checkpoint_may_wait_for_witnesses_where_one_before_it_has_them(
+    age: int, max_age: str | None, code: int, log: Log, tmp_path: Path
+):
+    (tmp_path / "policy").write_text(policy(quorum="A", witnesses=WITNESSES))
+    log.tells(HISTORY[:600])
+    seen_at = int(time.time()) - age
+    sealed = (hashes_of(HISTORY[:size]) for size in (200, 300))
+    before = [checkpoint(leaves, witnesses=WITNESSES[:1], at=seen_at) for leaves in sealed]
+    lists(log, *before, checkpoint(hashes_of(HISTORY[:500])))
+
+    asked = {"state": tmp_path / "state", "policy": tmp_path / "policy", "once": True}
+    assert monitor(log.url, max_age=max_age, **asked) == code
+
+
+def test_where_no_checkpoint_has_its_witnesses_the_policy_is_not_met(
+    log: Log, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "policy").write_text(policy(quorum="A", witnesses=WITNESSES))
+    log.tells(HISTORY[:600])
+    asked = {"state": tmp_path / "state", "policy": tmp_path / "policy", "once": True}
+
+    lists(log, checkpoint(hashes_of(HISTORY[:500]), witnesses=WITNESSES[1:], at=int(time.time())))
+    assert monitor(log.url, **asked) == 4
+    (log.folder / "tlog/checkpoints").write_text("[]")
+    assert monitor(log.url, **asked) == 4
+
+    assert capsys.readouterr().out.count("[no-quorum]") == 2
+
+
+def test_what_witnesses_saw_before_must_be_what_the_newest_goes_on_from(log: Log, tmp_path: Path):
+    (tmp_path / "policy").write_text(policy(quorum="A", witnesses=WITNESSES))
+    log.tells(HISTORY[:600])
+    other = checkpoint(hashes_of(FORKED[:300]), witnesses=WITNESSES[:1], at=int(time.time()))
+    lists(log, other)
+
+    asked = {"state": tmp_path / "state", "policy": tmp_path / "policy", "once": True}
+    assert monitor(log.url, **asked) == 3
+
+    (evidence,) = (tmp_path / "state").glob("evidence-*")
+    assert (evidence / "older.checkpoint").read_bytes() == other
 
 
 def test_a_log_that_does_not_answer_is_not_reachable(

@@ -12,12 +12,15 @@ from cyclopts import Parameter
 from ledger.cli.audit import PolicyFile, read_file, seconds
 from ledger.cli.refusals import printable
 from ledger.verifier.checkpoint import Checkpoint, parse_checkpoint
-from ledger.verifier.policy import Policy, accepted, check_age, check_quorum, parse_policy
+from ledger.verifier.policy import Accepted, NoQuorum, Policy, accepted, check_age, check_quorum, parse_policy
 from ledger.verifier.verdict import Forked, Tampered, Unusable, Unverified, Verdict
 from ledger.verifier.watch import Fetch, Shown, check_goes_on, shown
+from ledger.verifier.witnessed import last_witnessed
 
 LAST: Final = "checkpoint"
 ANSWER_SECONDS: Final = 30.0
+WITNESSED_WITHIN: Final = 600
+"""Seconds: how long the newest checkpoints may wait for witnesses, where --max-age says nothing else."""
 
 
 class LogUnreachable(Unusable):
@@ -74,6 +77,8 @@ class _Watch:
         self._state = state
         self._policy = policy
         self._max_age = None if max_age is None else seconds(max_age)
+        self._witnessed = 0
+        """The second at which a witness last saw the log, at a size that enough of them saw; 0: not known."""
 
     def look(self, fetch: Fetch) -> Verdict:
         """Look once, and say what was found; what is worth knowing is remembered."""
@@ -85,23 +90,51 @@ class _Watch:
         except Unverified as wrong:
             _say(_sentence(wrong))
             if seen is not None and isinstance(wrong, Forked | Tampered):
-                _say(f"Both checkpoints are kept in {self._keep_evidence(seen)}")
+                self._keep_evidence(read_file(self._state / LAST), seen)
             return wrong.verdict
         self._write(self._state / LAST, seen.raw)
         _say(_news(last, seen.checkpoint))
-        return self._verdict(seen)
+        return self._verdict(seen, fetch, since=0 if last is None else last.size)
 
-    def _verdict(self, seen: Shown) -> Verdict:
+    def _verdict(self, seen: Shown, fetch: Fetch, *, since: int) -> Verdict:
         if seen.by is None or self._policy is None:
             return Verdict.INCOMPLETE
         try:
-            check_quorum(self._policy, seen.by)
-            if self._max_age is not None:
-                check_age(seen.by.newest(), now=int(time.time()), max_age=self._max_age)
+            self._check_witnessed(self._policy, seen, seen.by, fetch, since)
         except Unverified as wrong:
             _say(_sentence(wrong))
             return wrong.verdict
         return Verdict.VERIFIED
+
+    def _check_witnessed(self, policy: Policy, seen: Shown, by: Accepted, fetch: Fetch, since: int) -> None:
+        """Check that enough witnesses saw the log, and lately; the newest checkpoint of a busy one waits for them."""
+        newest, max_age = by.newest(), self._max_age
+        try:
+            check_quorum(policy, by)
+            self._witnessed = newest or 0
+        except NoQuorum:
+            self._look_back(policy, seen, fetch, since)
+            if not self._witnessed:
+                raise
+            newest, max_age = self._witnessed, max_age or WITNESSED_WITHIN
+        if max_age is not None:
+            check_age(newest, now=int(time.time()), max_age=max_age)
+
+    def _look_back(self, policy: Policy, seen: Shown, fetch: Fetch, since: int) -> None:
+        try:
+            found = last_witnessed(fetch, policy, seen.checkpoint, since)
+        except Unusable as wrong:
+            _say(_sentence(wrong))
+            return
+        if found is None or found.by is None:
+            return
+        try:
+            check_goes_on(found.checkpoint, seen.checkpoint, fetch)
+        except (Forked, Tampered):
+            self._keep_evidence(found.raw, seen)
+            raise
+        self._witnessed = max(self._witnessed, found.by.newest() or 0)
+        _say(f"Enough witnesses saw it at {found.checkpoint.size} events; the newest waits for them")
 
     def _last(self) -> Checkpoint | None:
         path = self._state / LAST
@@ -112,11 +145,11 @@ class _Watch:
             accepted(self._policy, last, with_quorum=False)
         return last
 
-    def _keep_evidence(self, seen: Shown) -> Path:
+    def _keep_evidence(self, older: bytes, seen: Shown) -> None:
         folder = self._state / f"evidence-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
-        self._write(folder / "older.checkpoint", read_file(self._state / LAST))
+        self._write(folder / "older.checkpoint", older)
         self._write(folder / "newer.checkpoint", seen.raw)
-        return folder
+        _say(f"Both checkpoints are kept in {folder}")
 
     def _write(self, path: Path, content: bytes) -> None:
         """Write a file so that it is there whole, or not at all, whatever happens."""
