@@ -21,6 +21,7 @@ from ledger.store.migrate import (
     pending,
 )
 from ledger.store.pool import DatabaseUnreachable, DirectConnection, connect
+from ledger.store.postgres_folder import site_of
 
 SERVICE_VARIABLE: Final = "LEDGER_DATABASE_URL"
 OWNER_VARIABLE: Final = "LEDGER_OWNER_DATABASE_URL"
@@ -71,6 +72,13 @@ def named(settings: Settings) -> Database | None:
     return Database(
         service_url=settings.database_url.get_secret_value(), owner_url=_secret(settings.owner_database_url)
     )
+
+
+async def is_there(settings: Settings) -> bool:
+    """Say whether there is a database already; one that the settings name is, the embedded one is once made."""
+    if named(settings) is not None or await local_postgres.attach(settings.data_dir) is not None:
+        return True
+    return site_of(settings.data_dir).data.exists()
 
 
 @asynccontextmanager

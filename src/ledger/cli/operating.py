@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 
 from ledger.api.services import Services
 from ledger.cli.composing import Part, composed, level, secret_keys_of
-from ledger.cli.database import beside, problems_with
+from ledger.cli.database import beside, is_there, problems_with
+from ledger.domain.errors import Unavailable
 from ledger.identity.identity import OPERATOR, SUBJECT_KEY_PURPOSE
 from ledger.identity.keys import Keyring
 from ledger.settings import Settings, SettingsRefused, ensure_secret_key
@@ -14,6 +15,16 @@ from ledger.store.envelope import Provenance
 from ledger.store.ledger import Ledger
 from ledger.store.streams import new_command_id
 from ledger.telemetry import configure_logs
+
+
+class NothingHereYet(Unavailable):
+    """There is no ledger in the data folder yet.
+
+    Context: ``data_dir``.
+    """
+
+    code = "nothing-here-yet"
+    advice = "Look at LEDGER_DATA_DIR; a first 'ledger serve' or 'ledger migrate' makes a new ledger there."
 
 
 def by_operator() -> Provenance:
@@ -50,8 +61,9 @@ async def overseeing() -> AsyncIterator[Ledger]:
 
     Raises:
         SettingsRefused: as ``operating``.
+        NothingHereYet: a ledger that is looked at is there already; a folder that was mistyped is left alone.
     """
-    async with _opened() as (_, ledger), ledger:
+    async with _opened(must_exist=True) as (_, ledger), ledger:
         yield ledger
 
 
@@ -60,20 +72,22 @@ async def disclosing() -> AsyncIterator[tuple[Ledger, Keyring]]:
     """The ledger alone, and what unwraps the keys of data subjects, for a command that tells what is sealed.
 
     Raises:
-        SettingsRefused: as ``operating``.
+        SettingsRefused, NothingHereYet: as ``overseeing``.
     """
-    async with _opened() as (settings, ledger), ledger:
+    async with _opened(must_exist=True) as (settings, ledger), ledger:
         keys = secret_keys_of(ensure_secret_key(settings), settings)
         yield ledger, Keyring(keys, SUBJECT_KEY_PURPOSE)
 
 
 @asynccontextmanager
-async def _opened() -> AsyncIterator[tuple[Settings, Ledger]]:
+async def _opened(*, must_exist: bool = False) -> AsyncIterator[tuple[Settings, Ledger]]:
     show_warnings_only()
     settings = Settings.load()
     problems = await problems_with(settings)
     if problems:
         raise SettingsRefused(problems)
+    if must_exist and not await is_there(settings):
+        raise NothingHereYet(data_dir=str(settings.data_dir))
     async with beside(settings) as (database, is_ours_alone):
         if is_ours_alone:
             await database.migrate()

@@ -1,0 +1,21 @@
+"""Operators' commands and the data folder that they are given."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.service import ledger
+
+
+@pytest.mark.parametrize("looked", [("audit", "log"), ("hold", "list"), ("notary", "status")], ids=" ".join)
+def test_whoever_looks_into_a_folder_that_was_mistyped_makes_no_ledger_there(
+    looked: tuple[str, ...], tmp_path: Path
+):
+    mistyped = tmp_path / "mistyped"
+
+    refused = ledger(*looked, settings={"LEDGER_DATA_DIR": str(mistyped)})
+
+    assert refused.returncode == 1
+    assert "There is no ledger in the data folder yet." in refused.stderr
+    assert str(mistyped) in refused.stderr
+    assert not mistyped.exists()
