@@ -147,7 +147,7 @@ async def test_events_that_are_gone_are_missed(database: Database, ledger: Ledge
         with pytest.raises(EventsMissing) as refused:
             await read_bundle(conn, ledger.ledger_id, Tile(0, 0, 4))
 
-    assert refused.value.context == {"first": 1, "last": 4, "found": 3}
+    assert refused.value.context == {"missing": 2, "first": 1, "last": 4, "found": 3}
 
 
 def test_an_entry_that_no_two_bytes_can_measure_is_refused() -> None:

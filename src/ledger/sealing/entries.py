@@ -15,10 +15,12 @@ MOST_BYTES: Final = 2 ** (8 * LENGTH_BYTES) - 1
 class EventsMissing(Corrupt):
     """Events that were sealed are not in the log any more.
 
-    Context: the ``first`` and ``last`` position of those that were asked for, and how many were ``found``.
+    Context: the first position that is ``missing``, the ``first`` and ``last`` of those that were asked for, and how
+    many were ``found``.
     """
 
     code = "events-missing"
+    advice = "An operator has to look at it: 'ledger audit verify --database' names what else is wrong."
 
 
 class EntryTooLong(Corrupt):
@@ -53,5 +55,7 @@ async def read_bundle(conn: Connection, ledger_id: int, tile: Tile) -> bytes:
     before = tile.index * FULL_WIDTH
     entries = await read_entries(conn, ledger_id, after=before, limit=tile.width)
     if [entry.position for entry in entries] != list(range(before + 1, before + 1 + tile.width)):
-        raise EventsMissing(first=before + 1, last=before + tile.width, found=len(entries))
+        there = {entry.position for entry in entries}
+        missing = next(one for one in range(before + 1, before + 1 + tile.width) if one not in there)
+        raise EventsMissing(missing=missing, first=before + 1, last=before + tile.width, found=len(entries))
     return bundle(entry.envelope for entry in entries)
