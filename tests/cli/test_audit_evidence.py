@@ -31,6 +31,7 @@ from ledger.personal.tokens import MARK
 from ledger.sealing.tree import leaf_hash
 from ledger.store.codec import decode
 from ledger.store.evidence import erase
+from ledger.verifier.evidence import verify_evidence
 from ledger.verifier.policy import PolicyMalformed, parse_policy
 from ledger.verifier.proofs import check_proof, parse_proof
 from tests.api.answers import decide, submit
@@ -284,6 +285,10 @@ async def test_a_file_that_was_erased_is_told_to_be(desk: Desk, tmp_path: Path):
     folder = await folder_of(desk, "TELLS", tmp_path / "tells")
     assert "erased, with the personal data that it told of" in page_in(folder)
     assert not (folder / "files").exists()
+    report = verify_evidence(folder, parse_policy(f"log {SIGNER.vkey}\nquorum none\n".encode()))
+    (gone,) = [what for what in report.missing if "file" in what]
+    assert gone.endswith(": erased, says whoever made the folder")
+    assert report.found == []
 
 
 @together

@@ -29,6 +29,7 @@ PEOPLE: Final = "people.json"
 CHECKPOINT: Final = "checkpoint"
 TOLD: Final = frozenset({"index.html", "state.json", "policy.json", "policy-template.txt", "policy.txt"})
 """``policy.txt`` is what the template was called in folders of before."""
+ERASED: Final = "erased.json"
 ATTACHED: Final = "evidence-attached"
 REGISTERED: Final = "account-registered"
 
@@ -212,10 +213,12 @@ class _Evidence:
 
     def _check_files(self, events: list[Event]) -> None:
         attached = [event for event in events if event.envelope.type == ATTACHED]
+        erased = self._erased()
         for number, event in enumerate(attached, 1):
             found = self._folder.below(f"files/{number:03}-")
             if not found:
-                self._report.lacks(f"the file that was attached at position {event.position}")
+                told = ": erased, says whoever made the folder" if event.position in erased else ""
+                self._report.lacks(f"the file that was attached at position {event.position}{told}")
                 continue
             self._attached.add(found[0])
             wanted = msgspec.json.decode(event.payload, type=_Attached).sha256
@@ -223,11 +226,20 @@ class _Evidence:
                 if file_digest(file, "sha256").hexdigest() != wanted:
                     raise AttachedDiffers(file=found[0], position=event.position)
 
+    def _erased(self) -> list[int]:
+        """Read at which positions files were attached that are said to be erased; nobody can prove that here."""
+        if ERASED not in self._folder.names:
+            return []
+        try:
+            return msgspec.json.decode(self._folder.read(ERASED), type=list[int])
+        except (msgspec.MsgspecError, UnicodeError) as broken:
+            raise LinesMalformed(file=ERASED, reason=str(broken)) from broken
+
     def _check_names(self, events: tuple[Event, ...]) -> None:
         """Check that there is nothing that nobody has looked at, but for what is told."""
         own = {f"entries/{event.position}.json" for event in events}
         own |= {f"proofs/{event.position}.tlog-proof" for event in events}
-        known = {EVENTS, SUPPORTING, PEOPLE, CHECKPOINT, SUMS, *TOLD, *own, *self._attached}
+        known = {EVENTS, SUPPORTING, PEOPLE, CHECKPOINT, ERASED, SUMS, *TOLD, *own, *self._attached}
         for name in sorted(self._folder.names - known):
             raise FileUnexpected(file=name)
 

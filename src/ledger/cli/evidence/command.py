@@ -1,6 +1,7 @@
 """``ledger audit evidence``: one decision in one folder, which can be judged and verified without us."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -10,12 +11,13 @@ from cyclopts import Parameter
 from ledger.api.export_wire import person_told
 from ledger.cli.audit_report import print_report
 from ledger.cli.evidence.dossier import Dossier, gather
-from ledger.cli.evidence.files import write_files
+from ledger.cli.evidence.files import File, Standing, write_files
 from ledger.cli.evidence.leaves import Leaf
 from ledger.cli.evidence.page import evidence_page
 from ledger.cli.exporting.folder import Folder, new_folder
 from ledger.cli.operating import by_operator, disclosing
 from ledger.command_handler import Facts, handle
+from ledger.domain.decision.events import EvidenceAttached
 from ledger.domain.export.commands import ExportDecision
 from ledger.domain.export.decide import EXPORT
 from ledger.domain.ids import DecisionId, PersonId
@@ -112,6 +114,7 @@ async def write_evidence(ledger: Ledger, dossier: Dossier, output: Path) -> None
         files = await write_files(ledger, dossier, folder)
         _write_events(dossier, folder)
         _write_facts(dossier, folder)
+        _write_erased(dossier, files, folder)
         folder.write("index.html", evidence_page(dossier, files))
 
 
@@ -147,6 +150,18 @@ def _write_facts(dossier: Dossier, folder: Folder) -> None:
         _Erased(one.person) if one.row is None else person_told(one.row) for one in dossier.people.values()
     ]
     folder.write("people.json", _readable(people))
+
+
+def _write_erased(dossier: Dossier, files: Sequence[File], folder: Folder) -> None:
+    """Say for programs at which positions files were attached that were erased since."""
+    gone = {file.event.evidence for file in files if file.standing is Standing.ERASED}
+    if gone:
+        erased = [
+            one.position
+            for one in dossier.story.events
+            if isinstance(one.event, EvidenceAttached) and one.event.evidence in gone
+        ]
+        folder.write("erased.json", _readable(erased))
 
 
 def _line(leaf: Leaf) -> bytes:
