@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from uuid import UUID
 
 import httpx2
 import msgspec
@@ -18,6 +19,8 @@ from ledger.cli.exporting.source import Wanted
 from ledger.domain.export.events import LedgerExported, Tier
 from ledger.identity.identity import SUBJECT_KEY_PURPOSE
 from ledger.identity.keys import Keyring
+from ledger.sealing.halting import GuardAhead
+from ledger.sealing.standing import claim, report
 from ledger.store.streams import append
 from tests.api.answers import decide, submit
 from tests.builders.people import NOW
@@ -26,7 +29,7 @@ from tests.support.databases import Cluster, Database
 from tests.support.events import a_large_append
 from tests.support.http import SECRET_KEY
 from tests.support.listening import Reached, reachable
-from tests.support.sealed_log import seal
+from tests.support.sealed_log import ORIGIN, SIGNER, seal
 
 together = pytest.mark.asyncio(loop_scope="module")
 KEYRING = Keyring([SECRET_KEY], SUBJECT_KEY_PURPOSE)
@@ -208,3 +211,14 @@ async def out(found: Reached, audrey: dict[str, str]) -> None:
     )
     assert answer.status_code == 200, answer.text
     assert (await found.api.client.get("/api/auth/me", headers=audrey)).status_code == 401
+
+
+@together
+async def test_an_auditor_elsewhere_is_told_that_sealing_is_halted(reached: Reached):
+    ledger, notary = reached.api.ledger, UUID(int=1)
+    async with as_(reached, "audrey") as service, ledger.pool.acquire() as conn:
+        assert await FromService(service).halted() is None
+        assert await claim(conn, ledger.ledger_id, notary, ORIGIN)
+        halted = GuardAhead(guard=2, database=1)
+        await report(conn, ledger.ledger_id, notary, vkey=SIGNER.vkey, halted=halted)
+        assert await FromService(service).halted() == "guard-ahead"

@@ -15,7 +15,7 @@ from ledger.cli.exporting.bundle import write_bundle
 from ledger.cli.exporting.from_database import FromDatabase
 from ledger.cli.exporting.from_service import FromService
 from ledger.cli.exporting.service import Service
-from ledger.cli.exporting.source import NotSealedInTime, Source, Wanted
+from ledger.cli.exporting.source import NothingIsSealed, NotSealedInTime, Source, Wanted
 from ledger.cli.operating import disclosing
 from ledger.domain.export.events import Tier
 from ledger.identity.identity import utc_now
@@ -81,10 +81,17 @@ async def service_at(url: str | None) -> AsyncIterator[Service | None]:
 
 
 async def _all_there_is(source: Source) -> int:
-    """Wait until all is sealed that was there when we began, at most a minute; how far that is."""
+    """Wait until all is sealed that was there when we began, at most a minute; how far that is.
+
+    Raises:
+        NothingIsSealed: sealing is halted, and waiting would be in vain.
+        NotSealedInTime: it takes longer.
+    """
     wanted, clock = await source.head(), asyncio.get_running_loop().time
     deadline = clock() + WAIT_SECONDS
     while (size := await source.sealed()) < wanted:
+        if (halted := await source.halted()) is not None:
+            raise NothingIsSealed(position=wanted, size=size, halted=halted)
         if clock() > deadline:
             raise NotSealedInTime(position=wanted, size=size)
         await asyncio.sleep(LOOK_EVERY)

@@ -18,6 +18,7 @@ from ledger.personal.keys import keys_after
 from ledger.sealing.entries import read_bundle
 from ledger.sealing.proofs import checkpoint_over, checkpoint_over_all
 from ledger.sealing.rows import keep_for_good, last_checkpoint, read_tiles
+from ledger.sealing.standing import read_standing
 from ledger.sealing.timestamps import timestamps_upto
 from ledger.sealing.tree import Tile
 from ledger.sealing.witnesses import cosigned_note
@@ -45,6 +46,12 @@ class FromDatabase:
         async with reading(self._ledger.pool) as conn:
             sealed = await last_checkpoint(conn, self._ledger.ledger_id)
         return 0 if sealed is None else sealed.size
+
+    async def halted(self) -> str | None:
+        """Say why sealing is halted."""
+        async with reading(self._ledger.pool) as conn:
+            standing = await read_standing(conn, self._ledger.ledger_id)
+        return None if standing is None or standing.halt is None else standing.halt.code
 
     async def begin(self, wanted: Wanted) -> Wish:
         """Append the event, as the operator of the machine."""

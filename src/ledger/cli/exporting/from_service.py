@@ -22,6 +22,14 @@ class _Head(msgspec.Struct):
     head: int
 
 
+class _Halt(msgspec.Struct):
+    code: str
+
+
+class _Notary(msgspec.Struct):
+    halted: _Halt | None
+
+
 class FromService:
     """Asks for what a bundle holds: the static files from ``/tlog``, what opens them from ``/api/audit/exports``."""
 
@@ -39,6 +47,11 @@ class FromService:
         """Say how far the ledger is sealed."""
         note = await self._service.get_if_any("/tlog/checkpoint")
         return 0 if note is None else checkpoint_in(note.decode()).size
+
+    async def halted(self) -> str | None:
+        """Say why sealing is halted."""
+        told = msgspec.json.decode(await self._service.get("/admin/notary/status"), type=_Notary)
+        return None if told.halted is None else told.halted.code
 
     async def begin(self, wanted: Wanted) -> Wish:
         """Ask for it; the service writes that down."""

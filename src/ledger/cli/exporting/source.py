@@ -27,6 +27,16 @@ class NotSealedInTime(LedgerError):
     advice = "'ledger notary status' says whether sealing goes on; without --wait what is sealed is taken."
 
 
+class NothingIsSealed(LedgerError):
+    """Sealing is halted: what is waited for will not be sealed until somebody has looked.
+
+    Context: the ``position`` that is waited for, the ``size`` of the last checkpoint, and why sealing is ``halted``.
+    """
+
+    code = "nothing-is-sealed"
+    advice = "See 'ledger notary status'; without --wait what is sealed is taken."
+
+
 class ExportCutShort(LedgerError):
     """Not everything came that was asked for.
 
@@ -72,6 +82,9 @@ class Source(Protocol):
 
     async def sealed(self) -> int:
         """Say how far the ledger is sealed."""
+
+    async def halted(self) -> str | None:
+        """Say why nothing is sealed until somebody has looked; ``None``: sealing is not halted."""
 
     async def begin(self, wanted: Wanted) -> Wish:
         """Choose a checkpoint and write the export down, before anything leaves.
