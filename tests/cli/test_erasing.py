@@ -141,8 +141,11 @@ def test_what_is_not_known_or_not_said_is_refused(staffed: Database):
             erase("person/sam", name)
     with pytest.raises(NoApprover):
         erase("person/ada", "ada")
-    for subject in ("person/nobody", "data_subject/nobody", "sam", f"person/{uuid4()}"):
+    for subject in ("person/nobody", "data_subject/nobody", f"person/{uuid4()}"):
         with pytest.raises(SubjectNotFound):
+            erase(subject)
+    for subject in ("sam", "C-77", "people/sam", "person/", "data_subject"):
+        with pytest.raises(erasing.NotASubject):
             erase(subject)
     with pytest.raises(ReasonMissing):
         erase("person/sam", reason=" ")

@@ -113,7 +113,7 @@ def cursor_of(text: str | None) -> Cursor | None:
         return None
     match = CURSOR.fullmatch(text)
     if match is None:
-        raise InvalidRequest(FieldError("cursor", "is what the Link header of the page before said"))
+        raise InvalidRequest(FieldError("cursor", "is what the page before said of the next one"))
     return Cursor(int(match[1]), Position(int(match[2])))
 
 

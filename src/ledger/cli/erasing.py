@@ -34,6 +34,7 @@ from ledger.store.streams import read_stream
 
 Json: TypeAlias = Annotated[bool, Parameter(negative="", help="As JSON, for programs.")]
 Why: TypeAlias = Annotated[str, Parameter(help="Why; it is kept in the ledger for good: name nobody.")]
+Subject: TypeAlias = Annotated[str, Parameter(help="person/NAME or data_subject/NAME; an id is a name too.")]
 BasisName: TypeAlias = Literal[
     "no_longer_needed",
     "consent_withdrawn",
@@ -59,8 +60,17 @@ class NoApprover(Invalid):
     code = "no-approver"
 
 
+class NotASubject(Invalid):
+    """A subject is written person/NAME or data_subject/NAME.
+
+    Context: what was written, as ``subject``.
+    """
+
+    code = "not-a-subject"
+
+
 def erase(
-    subject: str,
+    subject: Subject,
     *,
     basis: Annotated[BasisName, Parameter(help="On which legal ground.")],
     approved_by: Annotated[
@@ -76,13 +86,18 @@ def erase(
     return asyncio.run(_erase(subject, LegalBasis(basis), reason, approved_by, wait))
 
 
-def place(subject: str, *, reason: Why) -> int:
+def place(subject: Subject, *, reason: Why) -> int:
     """Let nothing of SUBJECT be erased until this hold is lifted; its id is printed."""
     print(asyncio.run(_place(subject, reason)))
     return 0
 
 
-def lift(subject: str, hold_id: str, *, reason: Why) -> int:
+def lift(
+    subject: Subject,
+    hold_id: Annotated[str, Parameter(help="The id that 'hold place' printed; 'hold list' shows it.")],
+    *,
+    reason: Why,
+) -> int:
     """Lift one legal hold of SUBJECT."""
     asyncio.run(_lift(subject, hold_id, reason))
     print("The hold is lifted.")
@@ -199,6 +214,8 @@ async def _held() -> list[wire.SubjectTold]:
 async def _find(ledger: Ledger, subject: str) -> Named:
     """Find whom ``person/NAME`` or ``data_subject/NAME`` means; a name may hold slashes, the kind does not."""
     kind, _, name = subject.partition("/")
+    if not name or kind not in set(SubjectKind):
+        raise NotASubject(subject=subject)
     return await finding.find(ledger, kind, name)
 
 
