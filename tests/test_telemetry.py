@@ -68,6 +68,19 @@ def test_a_person_reads_one_plain_line_an_event():
     assert "\x1b" not in first  # no colours where no terminal is
 
 
+def test_a_terminal_is_sent_no_control_character_of_others():
+    script = """
+import structlog
+from ledger.telemetry import configure
+configure(service_name="a-service", level="info", format="console", trace_sample_ratio=1)
+structlog.get_logger().info("http.answered", path=f"/{chr(0)}{chr(27)}[31m/x")
+"""
+    written = run(script, "console").stderr
+
+    assert "/\\x00\\x1b[31m/x" in written
+    assert not {"\x00", "\x1b"} & set(written)
+
+
 def test_log_lines_of_a_traced_request_name_its_trace():
     script = """
 import structlog

@@ -24,6 +24,8 @@ Level = Literal["debug", "info", "warning", "error", "critical"]
 Format = Literal["console", "json"]
 
 REDACTED: Final = "[redacted]"
+CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Control characters but tabs and line feeds."""
 SECRET_NAMES: Final = re.compile(
     r"passw|secret|token|authorization|cookie|credential|otp\b|backup_code|"
     r"(private|signing|api|request|master)_?key|key_material|database_url|dsn",
@@ -120,7 +122,17 @@ def _renderer(format: Format, *, colours: bool) -> Sequence[Processor]:  # noqa:
     plain = structlog.dev.ConsoleRenderer(
         colors=colours, exception_formatter=structlog.dev.plain_traceback, pad_event_to=40
     )
-    return (structlog.processors.format_exc_info, redact, plain)
+    return (structlog.processors.format_exc_info, redact, _escape, plain)
+
+
+def _escape(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Leave no control character of others to a terminal; a traceback keeps its lines."""
+    return {
+        name: CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", value)
+        if isinstance(value, str)
+        else value
+        for name, value in event.items()
+    }
 
 
 def _add_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
