@@ -1,4 +1,5 @@
 import pytest
+from msgspec.structs import replace
 
 from ledger.domain.authority import InsufficientPermissions, Role, SessionNotLive
 from ledger.domain.decider import fold
@@ -26,6 +27,12 @@ def test_a_session_that_has_ended_reads_nothing():
     by = authority(AUDREY, session_is_live=False)
 
     Given(READING).when(read_history(by=by)).then_refused(SessionNotLive, session=by.session)
+
+
+def test_a_key_without_a_session_reads_nothing():
+    by = replace(authority(AUDREY, role=Role.AUDITOR), session=None)
+
+    Given(READING).when(read_history(by=by)).then_refused(InsufficientPermissions, role="auditor")
 
 
 def test_what_more_was_read_is_one_sum():
