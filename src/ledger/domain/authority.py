@@ -102,6 +102,18 @@ def require(authority: Authority, roles: frozenset[Role]) -> None:
     raise refusal(role=authority.role.value)
 
 
+def require_or_operator(by: Authority | None, roles: frozenset[Role]) -> PersonId | None:
+    """Refuse everybody who holds none of ``roles``, but for the operator of the machine (``None``); name who asks.
+
+    Raises:
+        SessionNotLive, AdminRequired, InsufficientPermissions: as ``require``.
+    """
+    if by is None:
+        return None
+    require(by, roles)
+    return by.person
+
+
 def require_fresh_factor(
     authority: Authority, now: Utc, *, within_seconds: int = STEP_UP_SECONDS, **facts: object
 ) -> None:
@@ -115,13 +127,15 @@ def require_fresh_factor(
         raise StepUpRequired(**facts, within_seconds=within_seconds)
 
 
-def require_fresh_factor_if_any(authority: Authority, now: Utc) -> None:
+def require_fresh_factor_if_any(authority: Authority | None, now: Utc) -> None:
     """Ask whoever has a second factor to prove it; who has none is asked by ``domain/access`` to get one.
+
+    The operator of the machine (``None``) has none in this ledger.
 
     Raises:
         StepUpRequired: prove it again.
     """
-    if authority.has_second_factor:
+    if authority is not None and authority.has_second_factor:
         require_fresh_factor(authority, now)
 
 

@@ -43,11 +43,11 @@ from ledger.domain.authority import (
     require,
     require_fresh_factor,
     require_fresh_factor_if_any,
+    require_or_operator,
 )
 from ledger.domain.decider import Decider
 from ledger.domain.errors import NotFound, Refused, RuleViolation
 from ledger.domain.event import Utc
-from ledger.domain.ids import PersonId
 
 _OnCredentials: TypeAlias = (
     ChangePassword | EnableSecondFactor | DisableSecondFactor | RenewBackupCodes | IssueApiKey | RevokeApiKey
@@ -127,7 +127,7 @@ def decide(command: AccountCommand, state: AccountState) -> tuple[AccountEvent, 
         case ReactivateAccount():
             return _reactivate(command, state)
         case ChangeGroups() | GrantLead() | RevokeLead():
-            by = _administrator(command.by)
+            by = require_or_operator(command.by, ADMINS)
             return place(command, _known(state), by)
         case _:
             return _decide_on_credentials(command, state)
@@ -152,7 +152,7 @@ def _decide_on_credentials(command: _OnCredentials, state: AccountState) -> tupl
 
 
 def _register(command: RegisterAccount, state: AccountState) -> tuple[AccountEvent, ...]:
-    by = _administrator(command.by)
+    by = require_or_operator(command.by, ADMINS)
     if isinstance(state, Registered):
         raise AlreadyRegistered(person=command.person)
     _must_be_fresh_for(command.role, command.by, command.now)
@@ -163,7 +163,7 @@ def _register(command: RegisterAccount, state: AccountState) -> tuple[AccountEve
 
 
 def _change_role(command: ChangeRole, state: AccountState) -> tuple[AccountEvent, ...]:
-    by = _administrator(command.by)
+    by = require_or_operator(command.by, ADMINS)
     account = _known(state)
     if command.role is account.role:
         return ()
@@ -173,7 +173,7 @@ def _change_role(command: ChangeRole, state: AccountState) -> tuple[AccountEvent
 
 
 def _deactivate(command: DeactivateAccount, state: AccountState) -> tuple[AccountEvent, ...]:
-    by = _administrator(command.by)
+    by = require_or_operator(command.by, ADMINS)
     account = _known(state)
     if not account.is_active:
         return ()
@@ -182,7 +182,7 @@ def _deactivate(command: DeactivateAccount, state: AccountState) -> tuple[Accoun
 
 
 def _reactivate(command: ReactivateAccount, state: AccountState) -> tuple[AccountEvent, ...]:
-    by = _administrator(command.by)
+    by = require_or_operator(command.by, ADMINS)
     account = _known(state)
     if account.is_active:
         return ()
@@ -252,12 +252,11 @@ def _renew_backup_codes(command: RenewBackupCodes, state: AccountState) -> tuple
 
 
 def _issue_key(command: IssueApiKey, state: AccountState) -> tuple[AccountEvent, ...]:
-    by = _administrator(command.by)
+    by = require_or_operator(command.by, ADMINS)
     account = _known(state)
     if not account.is_active or account.role is not Role.SERVICE:
         raise NotAServiceAccount(role=account.role.value)
-    if command.by is not None:
-        require_fresh_factor_if_any(command.by, command.now)
+    require_fresh_factor_if_any(command.by, command.now)
     issued = ApiKeyIssued(
         at=command.now, key=command.key, scopes=command.scopes, expires_at=command.expires_at, by=by
     )
@@ -265,23 +264,15 @@ def _issue_key(command: IssueApiKey, state: AccountState) -> tuple[AccountEvent,
 
 
 def _revoke_key(command: RevokeApiKey, state: AccountState) -> tuple[AccountEvent, ...]:
-    by = _administrator(command.by)
+    by = require_or_operator(command.by, ADMINS)
     if command.key not in (key.key for key in _known(state).keys):
         raise KeyNotFound
     return (ApiKeyRevoked(at=command.now, key=command.key, by=by, reason=command.reason),)
 
 
-def _administrator(by: Authority | None) -> PersonId | None:
-    """Refuse everybody but administrators and the operator of the machine; name who asks."""
-    if by is None:
-        return None
-    require(by, ADMINS)
-    return by.person
-
-
 def _must_be_fresh_for(role: Role, by: Authority | None, now: Utc) -> None:
     """Ask for a fresh factor before anybody comes to act as an administrator: they might have none to be asked for."""
-    if by is not None and role is Role.ADMIN:
+    if role is Role.ADMIN:
         require_fresh_factor_if_any(by, now)
 
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final, assert_never, get_args
 
-from ledger.domain.authority import Authority, Role, require, require_fresh_factor_if_any
+from ledger.domain.authority import Role, require_fresh_factor_if_any, require_or_operator
 from ledger.domain.decider import Decider
 from ledger.domain.errors import Invalid, NotFound, RuleViolation
 from ledger.domain.event import Utc
@@ -72,14 +72,14 @@ def decide(command: ExportCommand, state: ExportState) -> tuple[ExportEvent, ...
         BadExportRange: the positions are not in the tree.
         AlreadyExported: the id has been used.
     """
-    by = _taker(command.by)
+    by = require_or_operator(command.by, TAKERS)
     if not isinstance(state, NotExported):
         raise AlreadyExported
     match command:
         case ExportLedger():
             return (_ledger(command, by),)
         case ExportDecision():
-            _must_be_fresh(command.by, command.now)
+            require_fresh_factor_if_any(command.by, command.now)
             exported = DecisionExported(
                 at=command.now, by=by, decision_id=command.decision_id, last=command.last
             )
@@ -108,7 +108,7 @@ def require_export(state: ExportState, *, by: PersonId, now: Utc, tier: Tier) ->
 
 def _ledger(command: ExportLedger, by: PersonId | None) -> LedgerExported:
     if command.tier is Tier.DISCLOSED:
-        _must_be_fresh(command.by, command.now)
+        require_fresh_factor_if_any(command.by, command.now)
     if not 1 <= command.first <= command.last <= command.size:
         raise BadExportRange(first=command.first, last=command.last, size=command.size)
     return LedgerExported(
@@ -119,19 +119,6 @@ def _ledger(command: ExportLedger, by: PersonId | None) -> LedgerExported:
         last=command.last,
         size=command.size,
     )
-
-
-def _must_be_fresh(by: Authority | None, now: Utc) -> None:
-    if by is not None:
-        require_fresh_factor_if_any(by, now)
-
-
-def _taker(by: Authority | None) -> PersonId | None:
-    """Refuse everybody but auditors, administrators and the operator of the machine; name who asks."""
-    if by is None:
-        return None
-    require(by, TAKERS)
-    return by.person
 
 
 EXPORT: Final = Decider[ExportCommand, ExportState, ExportEvent](

@@ -2,7 +2,7 @@
 
 from typing import Final, TypedDict, assert_never, get_args
 
-from ledger.domain.authority import Authority, Role, require
+from ledger.domain.authority import Role, require_or_operator
 from ledger.domain.decider import Decider
 from ledger.domain.errors import Invalid, ReasonMissing, RuleViolation
 from ledger.domain.event import Utc
@@ -117,7 +117,7 @@ def decide(command: OperationsCommand, state: OperationsState) -> tuple[Operatio
 
 
 def _follow(command: PauseProjection | ResumeProjection, state: OperationsState) -> tuple[OperationsEvent]:
-    by = _administrator(command.by)
+    by = require_or_operator(command.by, ADMINS)
     if isinstance(command, PauseProjection):
         if isinstance(state, Paused):
             raise AlreadyPaused(projection=command.projection)
@@ -135,7 +135,7 @@ def _follow(command: PauseProjection | ResumeProjection, state: OperationsState)
 
 
 def _replay(command: ReplayRange) -> tuple[OperationsEvent]:
-    by = _administrator(command.by)
+    by = require_or_operator(command.by, ADMINS)
     require_range(command.first, command.last, head=command.head)
     replayed = RangeReplayed(
         **_about(command),
@@ -162,7 +162,7 @@ def require_range(first: int, last: int, *, head: Position) -> None:
 
 
 def _resolve(command: RetryFailure | SkipFailure | FixFailure) -> tuple[OperationsEvent]:
-    by = _administrator(command.by)
+    by = require_or_operator(command.by, ADMINS)
     if isinstance(command, RetryFailure):
         return (_retried(command, by),)
     if not command.reason.strip():
@@ -210,7 +210,7 @@ def _rebuild(
 
 
 def _begin(command: ResetProjection | StartRebuild, state: OperationsState) -> tuple[OperationsEvent]:
-    by = _administrator(command.by)
+    by = require_or_operator(command.by, ADMINS)
     if isinstance(state.rebuild, UnderWay):
         raise RebuildUnderWay(projection=command.projection)
     begun: type[ProjectionReset | RebuildStarted]
@@ -253,7 +253,7 @@ def _switched(command: SwitchRebuild, by: PersonId | None) -> RebuildSwitched:
 
 
 def _cancel(command: CancelRebuild, state: OperationsState) -> tuple[OperationsEvent]:
-    by = _administrator(command.by)
+    by = require_or_operator(command.by, ADMINS)
     cancelled = RebuildCancelled(
         **_about(command),
         by=by,
@@ -264,7 +264,7 @@ def _cancel(command: CancelRebuild, state: OperationsState) -> tuple[OperationsE
 
 
 def _roll_back(command: RollBackRebuild, state: OperationsState) -> tuple[OperationsEvent]:
-    by = _administrator(command.by)
+    by = require_or_operator(command.by, ADMINS)
     if isinstance(state.rebuild, UnderWay):
         raise RebuildUnderWay(projection=command.projection)
     if not isinstance(state.rebuild, Switched):
@@ -297,14 +297,6 @@ def _about(command: Wish) -> _About:
     return _About(
         at=command.now, projection=command.projection, projection_version=command.projection_version
     )
-
-
-def _administrator(by: Authority | None) -> PersonId | None:
-    """Refuse everybody but administrators and the operator of the machine; name who asks."""
-    if by is None:
-        return None
-    require(by, ADMINS)
-    return by.person
 
 
 OPERATIONS: Final = Decider[OperationsCommand, OperationsState, OperationsEvent](

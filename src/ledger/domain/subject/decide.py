@@ -5,10 +5,9 @@ It takes two: whoever asks, and another administrator who approves. Nobody has a
 
 from typing import Final, assert_never, get_args
 
-from ledger.domain.authority import Authority, Role, require, require_fresh_factor_if_any
+from ledger.domain.authority import Authority, Role, require_fresh_factor_if_any, require_or_operator
 from ledger.domain.decider import Decider
 from ledger.domain.errors import NotFound, ReasonMissing, Refused, RuleViolation
-from ledger.domain.event import Utc
 from ledger.domain.ids import PersonId, SubjectId
 from ledger.domain.subject.commands import (
     ApproveErasure,
@@ -142,7 +141,7 @@ def decide(command: SubjectCommand, state: SubjectState) -> tuple[SubjectEvent, 
         Refused: only administrators may, and it takes two of them.
         Unauthenticated: the asking person's session has ended, or their second factor must be proven again.
     """
-    by = _administrator(command.by)
+    by = require_or_operator(command.by, ADMINS)
     match command:
         case RequestErasure():
             return (_request(command, state, by),)
@@ -165,7 +164,7 @@ def _request(command: RequestErasure, state: SubjectState, by: PersonId | None) 
         raise ErasureAlreadyRequested
     _must_be_kept(command, state)
     _must_say_why(command.reason)
-    _must_be_fresh(command.by, command.now)
+    require_fresh_factor_if_any(command.by, command.now)
     return ErasureRequested(
         at=command.now,
         kind=command.about.kind,
@@ -202,7 +201,7 @@ def _approve(command: ApproveErasure, state: SubjectState) -> SubjectErased:
         raise LegalHold(holds=len(request.holds))
     if command.is_active:
         raise AccountStillActive
-    _must_be_fresh(command.by, command.now)
+    require_fresh_factor_if_any(command.by, command.now)
     return SubjectErased(
         at=command.now,
         kind=command.about.kind,
@@ -239,7 +238,7 @@ def _lift(command: LiftHold, state: SubjectState, by: PersonId | None) -> LegalH
     if command.hold not in (hold.hold for hold in kept.holds):
         raise HoldNotFound
     _must_say_why(command.reason)
-    _must_be_fresh(command.by, command.now)
+    require_fresh_factor_if_any(command.by, command.now)
     return LegalHoldLifted(at=command.now, hold=command.hold, by=by, reason=command.reason)
 
 
@@ -272,19 +271,6 @@ def _must_be_another(by: Authority | None, about: Subject) -> None:
 def _must_say_why(reason: str) -> None:
     if not reason.strip():
         raise ReasonMissing
-
-
-def _must_be_fresh(by: Authority | None, now: Utc) -> None:
-    if by is not None:
-        require_fresh_factor_if_any(by, now)
-
-
-def _administrator(by: Authority | None) -> PersonId | None:
-    """Refuse everybody but administrators and the operator of the machine; name who asks."""
-    if by is None:
-        return None
-    require(by, ADMINS)
-    return by.person
 
 
 SUBJECT: Final = Decider[SubjectCommand, SubjectState, SubjectEvent](

@@ -2,7 +2,7 @@
 
 from typing import Final, assert_never, get_args
 
-from ledger.domain.authority import Authority, Role, require, require_fresh_factor_if_any
+from ledger.domain.authority import Role, require_fresh_factor_if_any, require_or_operator
 from ledger.domain.decider import Decider
 from ledger.domain.errors import NotFound, RuleViolation
 from ledger.domain.ids import PersonId
@@ -138,7 +138,7 @@ def _rotate(command: RotateWebhookSecret, state: WebhookState) -> tuple[WebhookE
 
 
 def _hold(command: PauseWebhook | ResumeWebhook | RemoveWebhook, state: WebhookState) -> tuple[WebhookEvent]:
-    by = _administrator(command.by)
+    by = require_or_operator(command.by, ADMINS)
     kept = _kept(state)
     if isinstance(command, RemoveWebhook):
         return (WebhookRemoved(at=command.now, by=by, reason=command.reason),)
@@ -153,7 +153,7 @@ def _hold(command: PauseWebhook | ResumeWebhook | RemoveWebhook, state: WebhookS
 
 
 def _send(command: PingWebhook | ReplayDeadLetters, state: WebhookState) -> tuple[WebhookEvent]:
-    by = _administrator(command.by)
+    by = require_or_operator(command.by, ADMINS)
     kept = _kept(state)
     if isinstance(command, PingWebhook):
         if isinstance(kept, Held):
@@ -175,18 +175,9 @@ def _kept(state: WebhookState) -> Kept:
 
 def _proven_administrator(command: RegisterWebhook | ChangeWebhook | RotateWebhookSecret) -> PersonId | None:
     """Ask for a fresh second factor too: whoever stole a session must not have decisions told elsewhere."""
-    by = _administrator(command.by)
-    if command.by is not None:
-        require_fresh_factor_if_any(command.by, command.now)
+    by = require_or_operator(command.by, ADMINS)
+    require_fresh_factor_if_any(command.by, command.now)
     return by
-
-
-def _administrator(by: Authority | None) -> PersonId | None:
-    """Refuse everybody but administrators and the operator of the machine; name who asks."""
-    if by is None:
-        return None
-    require(by, ADMINS)
-    return by.person
 
 
 WEBHOOK: Final = Decider[WebhookCommand, WebhookState, WebhookEvent](
