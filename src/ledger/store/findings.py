@@ -70,35 +70,7 @@ where coalesce(bytes_before, 0) < $14
 order by position
 """
 # The same from the end: $2 and $3 as in ASCENDING
-DESCENDING: Final = r"""
-select position, stream, version, type, schema_version, event_id, recorded_at, actor, command_id, causation_id,
-       correlation_id, envelope, leaf_hash, payload
-from (
-    select *, sum(octet_length(payload) + octet_length(envelope)) over (
-        order by position desc rows between unbounded preceding and 1 preceding) as bytes_before
-    from (
-        select position, stream, version, type, schema_version, event_id, recorded_at, actor, command_id,
-               causation_id, correlation_id, envelope, leaf_hash, payload
-        from ledger.events
-        where ledger_id = $1 and position > $2 and position <= $3
-          and ($4::text[] is null or type = any($4)) and ($5::text is null or stream = $5)
-          and ($6::text is null or actor = $6) and ($7::text is null or correlation_id = $7)
-          and ($8::uuid is null or command_id = $8)
-          and ($9::timestamptz is null or recorded_at >= $9) and ($10::timestamptz is null or recorded_at < $10)
-          and ($11::text is null or case
-              when position(lower($15) in lower(convert_from(payload, 'UTF8'))) > 0
-              then exists (
-                  select from jsonb_each_text(replace(convert_from(payload, 'UTF8'), '\u0000', '\ufffd')::jsonb) field
-                  where field.key = any($12::text[]) and position(lower($11) in lower(field.value)) > 0)
-              else false
-          end)
-        order by position desc
-        limit $13
-    ) page
-) sized
-where coalesce(bytes_before, 0) < $14
-order by position desc
-"""
+DESCENDING: Final = ASCENDING.replace("order by position", "order by position desc")
 # $1 ledger, $2 moment, $3 how far the clocks of writers may be apart
 FIRST_FROM: Final = """
 select min(e.position)
