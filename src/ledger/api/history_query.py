@@ -17,25 +17,19 @@ from ledger.api.problems import FieldError, InvalidRequest
 from ledger.api.types import HttpRequest
 from ledger.api.wire import decision_id
 from ledger.domain.event import type_name
-from ledger.domain.ids import CommandId, Digest, Position, StreamName, Version
+from ledger.domain.ids import CommandId, Digest, Position, StreamName
 from ledger.domain.reading.events import Filter, Query
-from ledger.identity import people
-from ledger.identity.identity import OPERATOR, SYSTEM
+from ledger.history.naming import actor_called, is_begun
 from ledger.store.envelope import timestamp
 from ledger.store.event_types import EVENT_TYPES
 from ledger.store.findings import Sought
 from ledger.store.ledger import Ledger
-from ledger.store.pool import reading
-from ledger.store.streams import read_until
 
-NOBODY: Final = frozenset({SYSTEM, OPERATOR, "imported"})
-"""Actors that are no person."""
 TYPE_NAMES: Final = tuple(map(type_name, EVENT_TYPES))
 LONGEST_TYPE: Final = max(map(len, TYPE_NAMES))
 A_STREAM: Final = re.compile(r"[a-z]{1,20}-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 A_TRACE: Final = re.compile(r"[0-9a-f]{32}")
 MOST_TYPES: Final = 100
-FIRST: Final = Version(1)
 
 
 class Filters(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,20 +168,8 @@ async def _stream(ledger: Ledger, filters: Filters) -> StreamName | None:
     return stream
 
 
-async def is_begun(ledger: Ledger, stream: StreamName) -> bool:
-    """Say whether anything ever happened in a stream."""
-    async with reading(ledger.pool) as conn:
-        return bool(await read_until(conn, ledger.ledger_id, stream, FIRST))
-
-
 async def _actor(ledger: Ledger, text: str) -> str:
-    """Read an actor: a person's id, a user name, or one of those that are no person."""
-    if text in NOBODY:
-        return text
-    try:
-        return str(UUID(text))
-    except ValueError:
-        found = await people.find(ledger.pool, ledger.ledger_id, text)
-    if found is None:
+    actor = await actor_called(ledger, text)
+    if actor is None:
         raise InvalidRequest(FieldError("actor", "is nobody's user name, and no person's id"))
-    return str(found.person)
+    return actor

@@ -15,7 +15,7 @@ import msgspec
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from ledger.api.history_query import NOBODY, is_begun, wrong_names
+from ledger.api.history_query import wrong_names
 from ledger.api.history_wire import Form, line, persons_in
 from ledger.cli.operating import overseeing
 from ledger.cli.tables import print_json, print_table
@@ -23,7 +23,8 @@ from ledger.domain.decision.state import DecisionNotFound
 from ledger.domain.errors import Invalid
 from ledger.domain.ids import CommandId, DecisionId, PersonId, Position, StreamName
 from ledger.history.chains import said
-from ledger.identity.people import ERASED, find, names_of
+from ledger.history.naming import NOBODY, actor_called, is_begun
+from ledger.identity.people import ERASED, names_of
 from ledger.store.findings import Sought, aim, find_page
 from ledger.store.ledger import Ledger
 from ledger.store.streams import Stored
@@ -137,15 +138,10 @@ async def _stream(ledger: Ledger, decision: str) -> StreamName:
 
 
 async def _actor(ledger: Ledger, text: str) -> str:
-    if text in NOBODY:
-        return text
-    try:
-        return str(UUID(text))
-    except ValueError:
-        found = await find(ledger.pool, ledger.ledger_id, text)
-    if found is None:
+    actor = await actor_called(ledger, text)
+    if actor is None:
         raise NobodyIsCalledSo(name=text)
-    return str(found.person)
+    return actor
 
 
 def _cells(event: Stored, names: Names) -> tuple[object, ...]:
