@@ -32,6 +32,7 @@ from ledger.projections.submission import RANKS
 from ledger.store.ledger import Ledger
 from ledger.store.streams import read_stream, recorded
 from tests.builders import later
+from tests.builders.decision_events import submitted
 from tests.projections.histories import History, histories, timed_histories
 from tests.support.databases import Cluster
 from tests.support.recorded import happened
@@ -127,6 +128,8 @@ async def test_pages_of_a_queue_of_the_past_are_parts_of_the_whole(
 ) -> None:
     monkeypatch.setattr(queues, "WINDOW", 7)
     monkeypatch.setattr(queues, "AT_ONCE", 3)
+    for _ in range(5):
+        await _a_decision(ledger)
     moment = Moment(position=await ledger.head(), time=later(0))
     whole = await queue_at(ledger, moment, after=None, limit=10**6)
     paged, after = [], None
@@ -152,7 +155,7 @@ async def test_before_its_submission_there_is_no_decision(ledger: Ledger) -> Non
 @together
 async def test_a_moment_is_a_position_and_a_time(ledger: Ledger) -> None:
     now = later(10**8)
-    stream = await read_stream(ledger, await _any_decision(ledger))
+    stream = await read_stream(ledger, await _a_decision(ledger))
     event = stream.events[0]
 
     assert await moment_of(ledger, None, now) == Moment(position=await ledger.head(), time=now)
@@ -168,7 +171,7 @@ async def test_a_moment_is_a_position_and_a_time(ledger: Ledger) -> None:
 
 @together
 async def test_a_moment_that_has_not_come_is_refused(ledger: Ledger) -> None:
-    stream = await read_stream(ledger, await _any_decision(ledger))
+    stream = await read_stream(ledger, await _a_decision(ledger))
     head = await ledger.head()
 
     with pytest.raises(MomentNotReached) as ahead:
@@ -199,9 +202,7 @@ def test_a_place_says_of_what_it_is(text, meant):
     assert place(text) == meant
 
 
-async def _any_decision(ledger: Ledger) -> StreamName:
-    row = await ledger.pool.fetchrow(
-        "select stream from ledger.events where type = 'decision-submitted' limit 1"
-    )
-    assert row is not None
-    return StreamName(row["stream"])
+async def _a_decision(ledger: Ledger) -> StreamName:
+    name = StreamName(f"decision-{uuid4()}")
+    await happened(ledger, name, submitted())
+    return name
