@@ -128,38 +128,35 @@ async def handle(
         KeyReused: the key of a keyed command has been used for another request.
         Overloaded, Unavailable, OutcomeUnknown: as ``Appender.append``.
     """
-    with counted(decider.category):
-        async with ledger.turns.on(target):
-            for attempt in range(1, MAX_ATTEMPTS + 1):
-                streams = await load_streams(ledger, [target, *reads])
-                if (
-                    provenance.is_keyed or attempt > 1
-                ):  # after the load, or what was loaded may hold its own effect
-                    done = await done_before(ledger, decider, provenance, recognise)
-                    if done is not None:
-                        return done
-                if streams[
-                    target
-                ].version():  # what does not exist is first of all not found: the decider says so
-                    await _check_precondition(ledger, streams[target], if_match)
-                drafted, events = await _decide(
-                    decider, streams, target, build, cover, now=clock(), provenance=provenance, reads=reads
-                )
+    async with counted(decider.category), ledger.turns.on(target):
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            streams = await load_streams(ledger, [target, *reads])
+            # After the load, or what was loaded may hold its own effect.
+            if provenance.is_keyed or attempt > 1:
+                done = await done_before(ledger, decider, provenance, recognise)
+                if done is not None:
+                    return done
+            # What does not exist is first of all not found: the decider says so.
+            if streams[target].version():
                 await _check_precondition(ledger, streams[target], if_match)
-                if not events:
-                    return _nothing_to_do(streams[target])
-                try:
-                    landed = await _land(ledger, drafted, alongside)
-                except (VersionConflict, _RunAgain) as unsettled:
-                    if attempt == MAX_ATTEMPTS:
-                        raise _final(unsettled) from unsettled.__cause__
-                    await asyncio.sleep(CONFLICT_WAIT * attempt * random.random())  # noqa: S311 - spreads retries
-                else:
-                    handled = await _outcome(
-                        ledger, decider, drafted, events, landed, provenance=provenance, recognise=recognise
-                    )
-                    _take_snapshot(ledger, decider, streams[target], handled)
-                    return handled
+            drafted, events = await _decide(
+                decider, streams, target, build, cover, now=clock(), provenance=provenance, reads=reads
+            )
+            await _check_precondition(ledger, streams[target], if_match)
+            if not events:
+                return _nothing_to_do(streams[target])
+            try:
+                landed = await _land(ledger, drafted, alongside)
+            except (VersionConflict, _RunAgain) as unsettled:
+                if attempt == MAX_ATTEMPTS:
+                    raise _final(unsettled) from unsettled.__cause__
+                await asyncio.sleep(CONFLICT_WAIT * attempt * random.random())  # noqa: S311 - spreads retries
+            else:
+                handled = await _outcome(
+                    ledger, decider, drafted, events, landed, provenance=provenance, recognise=recognise
+                )
+                _take_snapshot(ledger, decider, streams[target], handled)
+                return handled
     raise AssertionError  # the loop above returns or raises
 
 
@@ -208,29 +205,26 @@ async def handle_after(
     Raises:
         LedgerError: as ``handle``; whatever else ``effect`` raises is raised as it is.
     """
-    with counted(decider.category):
-        async with ledger.turns.on(target):
-            for attempt in range(1, MAX_ATTEMPTS + 1):
-                if provenance.is_keyed or attempt > 1:
-                    done = await done_before(ledger, decider, provenance)
-                    if done is not None:
-                        return done
-                streams = await load_streams(ledger, [target, *reads])
-                try:
-                    async with _one_transaction(ledger) as conn:
-                        facts = Facts(clock(), streams)
-                        command = build(facts, await effect(conn))
-                        events = decider.decide(command, facts.state(decider, target))
-                        drafted = draft(
-                            streams[target], events, provenance, [streams[name] for name in reads]
-                        )
-                        landed = await _landed(conn, ledger, drafted)
-                except (VersionConflict, _RunAgain) as unsettled:
-                    if attempt == MAX_ATTEMPTS:
-                        raise _final(unsettled) from unsettled.__cause__
-                    await asyncio.sleep(CONFLICT_WAIT * attempt * random.random())  # noqa: S311 - spreads retries
-                else:
-                    return await _outcome(ledger, decider, drafted, events, landed, provenance=provenance)
+    async with counted(decider.category), ledger.turns.on(target):
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            if provenance.is_keyed or attempt > 1:
+                done = await done_before(ledger, decider, provenance)
+                if done is not None:
+                    return done
+            streams = await load_streams(ledger, [target, *reads])
+            try:
+                async with _one_transaction(ledger) as conn:
+                    facts = Facts(clock(), streams)
+                    command = build(facts, await effect(conn))
+                    events = decider.decide(command, facts.state(decider, target))
+                    drafted = draft(streams[target], events, provenance, [streams[name] for name in reads])
+                    landed = await _landed(conn, ledger, drafted)
+            except (VersionConflict, _RunAgain) as unsettled:
+                if attempt == MAX_ATTEMPTS:
+                    raise _final(unsettled) from unsettled.__cause__
+                await asyncio.sleep(CONFLICT_WAIT * attempt * random.random())  # noqa: S311 - spreads retries
+            else:
+                return await _outcome(ledger, decider, drafted, events, landed, provenance=provenance)
     raise AssertionError  # the loop above returns or raises
 
 

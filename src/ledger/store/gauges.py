@@ -1,8 +1,8 @@
 """The measures of writing: commands by what came of them, what is appended, who waits, and the pool."""
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from opentelemetry import metrics
@@ -51,8 +51,8 @@ _meter.create_observable_counter(
 )
 
 
-@contextmanager
-def counted(aggregate: str) -> Iterator[None]:
+@asynccontextmanager
+async def counted(aggregate: str) -> AsyncIterator[None]:
     """Count the command that the block carries out; what it raises goes on."""
     outcome = "failed"
     try:
