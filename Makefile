@@ -125,6 +125,10 @@ bench: $(BENCH) ## measure the store beside its peers, about ten minutes (look q
 torture: $(DEV) ## the gates of the event store in their longest form: a million appends, a hundred kills
 	LEDGER_TORTURE=longest $(BIN)/pytest $(PYTEST_OPTIONS) -m long tests/gates $(ARGS)
 
+.PHONY: reliability
+reliability: $(DEV) ## break what production breaks, and write what was seen into docs/reliability.md
+	LEDGER_RELIABILITY=write $(BIN)/pytest -p no:cacheprovider -m long tests/faults $(ARGS)
+
 ##@ Write
 
 .PHONY: adr
