@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from tests.support.reliability import BEGIN, DOCUMENT, END, FAULTS, ROOT, Row, rewritten, tests_in
+from tests.support.reliability import BEGIN, DOCUMENT, END, FAULTS, ROOT, Row, named_in, rewritten
 
 A_ROW = Row(fault="a cut", clients_see="200", slowest=0.24, normal_after=None, test="test_a.py::test_cut")
 DOCUMENT_WITH_A_ROW = rewritten(f"Before\n{BEGIN}\n{END}\nAfter\n", [A_ROW])
@@ -20,7 +20,7 @@ def recording_tests() -> Iterator[str]:
 
 
 def test_every_row_is_of_a_test_and_every_test_has_its_row() -> None:
-    assert sorted(tests_in(DOCUMENT.read_text(encoding="utf-8"))) == sorted(recording_tests())
+    assert sorted(named_in(DOCUMENT.read_text(encoding="utf-8"))) == sorted(recording_tests())
 
 
 def test_a_row_says_what_was_seen() -> None:
@@ -30,7 +30,7 @@ def test_a_row_says_what_was_seen() -> None:
 def test_rows_are_written_between_the_markers() -> None:
     assert DOCUMENT_WITH_A_ROW.startswith("Before\n")
     assert DOCUMENT_WITH_A_ROW.endswith(f"{END}\nAfter\n")
-    assert tests_in(DOCUMENT_WITH_A_ROW) == ["test_a.py::test_cut"]
+    assert named_in(DOCUMENT_WITH_A_ROW) == ["test_a.py::test_cut"]
 
 
 def test_a_new_run_replaces_its_own_rows_alone() -> None:
@@ -39,6 +39,6 @@ def test_a_new_run_replaces_its_own_rows_alone() -> None:
 
     both = rewritten(rewritten(DOCUMENT_WITH_A_ROW, [other]), [again])
 
-    assert tests_in(both) == [A_ROW.test, other.test]
+    assert named_in(both) == [A_ROW.test, other.test]
     assert again.written() in both
     assert A_ROW.written() not in both

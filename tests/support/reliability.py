@@ -38,7 +38,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         return f"| {' | '.join(cells)} |"
 
 
-def tests_in(text: str) -> list[str]:
+def named_in(text: str) -> list[str]:
     """The tests that the rows of a document name, in its order."""
     return [_test_of(line) for line in _rows_of(text)]
 
