@@ -13,16 +13,10 @@ from pydantic import SecretStr, ValidationError
 from ledger.cli.client_settings import ClientSettings
 from ledger.domain.errors import Invalid
 from ledger.identity.guessable import is_guessable_key, is_guessable_password
-from ledger.settings import (
-    Environment,
-    LogFormat,
-    LogLevel,
-    Problem,
-    Settings,
-    SettingsRefused,
-    ensure_secret_key,
-    known_names,
-)
+from ledger.setting_groups.serving import Environment
+from ledger.setting_groups.telemetry import LogFormat, LogLevel
+from ledger.setting_values import Problem
+from ledger.settings import Settings, SettingsRefused, ensure_secret_key, known_names
 
 STRONG_KEY = "vH1p9Q-4sZxT0rWb7KdLmE2uYc8JfNga"
 PRODUCTION = {"LEDGER_ENVIRONMENT": "production", "LEDGER_SECRET_KEY": STRONG_KEY}

@@ -11,6 +11,8 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 from ledger.sealing.keyring import MalformedSeed, seed_in
 
 SECRET_KEY_CHARACTERS: Final = 32
+MANY: Final = 100_000_000
+NETWORKS: Final = "addresses or networks, separated by commas, like 10.0.0.1,192.168.0.0/24"
 ORIGIN: Final = re.compile(
     r"https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.IGNORECASE
 )
@@ -18,6 +20,16 @@ ORIGIN: Final = re.compile(
 
 BEARER_TOKEN: Final = re.compile(r"[!-~]+")
 """What can be sent in a header as it is."""
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One reason not to start: which variable (or other thing) it is about, and what to do."""
+
+    about: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.about}: {self.advice}."
 
 
 def lower(value: object) -> object:

@@ -14,7 +14,8 @@ import pytest
 
 from ledger.cli.refusals import explain, printable
 from ledger.domain.errors import Overloaded, Unavailable
-from ledger.settings import Problem, SettingsRefused
+from ledger.setting_values import Problem
+from ledger.settings import SettingsRefused
 from tests.support.databases import Database
 from tests.support.service import HANG_GUARD, command, environment, ledger
 

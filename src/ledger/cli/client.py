@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from ledger.cli.client_settings import ClientRefused, ClientSettings
-from ledger.settings import Problem
+from ledger.setting_values import Problem
 
 CONNECT_SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 60.0

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 import msgspec
 from pydantic import SecretStr
 
-from ledger.settings import Problem, SettingsRefused
+from ledger.setting_values import Problem
+from ledger.settings import SettingsRefused
 
 OWN_SERVICE: Final = "http://127.0.0.1:8002"
 

@@ -8,7 +8,8 @@ from typing import Final
 import msgspec
 from pydantic import SecretStr
 
-from ledger.settings import Problem, Settings, SettingsRefused
+from ledger.setting_values import Problem
+from ledger.settings import Settings, SettingsRefused
 from ledger.store import local_postgres
 from ledger.store.ledger import Ledger
 from ledger.store.local_postgres import LocalPostgres

@@ -4,7 +4,8 @@ import asyncio
 
 from ledger.cli.database import OWNER_VARIABLE, beside, problems_with
 from ledger.cli.operating import show_warnings_only
-from ledger.settings import Problem, Settings, SettingsRefused
+from ledger.setting_values import Problem
+from ledger.settings import Settings, SettingsRefused
 from ledger.store.migrate import all_migrations
 
 

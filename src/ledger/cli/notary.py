@@ -25,7 +25,8 @@ from ledger.sealing.adopting import Adopted, Operator, Rotated
 from ledger.sealing.guard import Guard
 from ledger.sealing.keyring import Keyring
 from ledger.sealing.notes import Checkpoint
-from ledger.settings import Problem, Settings
+from ledger.setting_values import Problem
+from ledger.settings import Settings
 from ledger.store.ledger import Ledger
 from ledger.store.pool import reading
 

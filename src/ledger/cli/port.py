@@ -5,7 +5,8 @@ import socket
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from ledger.settings import Problem, Settings, SettingsRefused
+from ledger.setting_values import Problem
+from ledger.settings import Settings, SettingsRefused
 
 BACKLOG: Final = 2048
 SERVICE_PORT: Final = "LEDGER_PORT"

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from ledger.sealing.notes import Verifier
 from ledger.sealing.witnesses import Watch, Witness
-from ledger.settings import Problem, Settings, SettingsRefused
+from ledger.setting_values import Problem
+from ledger.settings import Settings, SettingsRefused
 from ledger.verifier.notes import Key
 from ledger.verifier.policy import Policy, parse_policy, quorum_met
 from ledger.verifier.verdict import Unverified
