@@ -2,12 +2,13 @@
 
 import asyncio
 
+from limits.aio.storage import RedisStorage
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from ledger.limiting.limiter import Limiter
 from ledger.limiting.rates import Rate
-from ledger.limiting.shared import OPEN_SECONDS, Shared
+from ledger.limiting.shared import CONNECTIONS, OPEN_SECONDS, Shared
 from tests.limiting.conftest import Seconds
 from tests.support.redis import RedisServer
 
@@ -68,7 +69,8 @@ async def test_without_its_redis_a_process_goes_on_counting_where_it_was_and_say
         entered += [await limiter.enter(TEN, "sam") for _ in range(7)]
 
     assert sum(entered) == 10
-    assert [line["event"] for line in logs] == ["limits.redis.away"]
+    assert [line["event"] for line in logs] == ["limits.redis.away", "breaker.opened"]
+    assert await limiter.is_alone()
     await limiter.stop()
 
 
@@ -82,7 +84,7 @@ async def test_a_redis_that_hangs_holds_nobody_up_for_long(redis: RedisServer) -
     redis.thaw()
 
     assert sum(entered) == 9
-    assert [line["event"] for line in logs] == ["limits.redis.away"]
+    assert [line["event"] for line in logs] == ["limits.redis.away", "breaker.opened"]
     await limiter.stop()
 
 
@@ -100,6 +102,49 @@ async def test_a_redis_that_comes_back_counts_for_all_again(redis: RedisServer) 
 
     assert all(entered)
     assert not await other.enter(TEN, "alex")
-    assert [line["event"] for line in logs] == ["limits.redis.away", "limits.redis.back"]
+    assert [line["event"] for line in logs] == [
+        *("limits.redis.away", "breaker.opened"),
+        *("breaker.closed", "limits.redis.back"),
+    ]
     await limiter.stop()
     await other.stop()
+
+
+async def test_one_caller_looks_whether_it_is_back_and_all_others_go_on_without(redis: RedisServer) -> None:
+    steady = Seconds()
+    shared = Shared(redis.url, prefix="ledger:test", clock=steady)
+    redis.freeze()
+    asked = 0
+
+    async def ask(storage: RedisStorage) -> int:
+        nonlocal asked
+        asked += 1
+        return await storage.get("anything")
+
+    await asyncio.gather(*(shared.ask(ask) for _ in range(CONNECTIONS)))
+    steady.now += OPEN_SECONDS
+    asked = 0
+    looking = asyncio.create_task(shared.ask(ask))
+    await asyncio.sleep(0)
+    others = [await shared.ask(ask) for _ in range(100)]
+
+    assert not looking.done()
+    assert (others, asked) == (100 * [None], 1)
+    redis.thaw()
+    assert await looking == 0
+    assert await shared.ask(ask) == 0
+    await shared.stop()
+
+
+async def test_whoever_asks_how_limits_are_counted_finds_a_redis_that_is_back(redis: RedisServer) -> None:
+    steady = Seconds()
+    limiter = Limiter(shared=Shared(redis.url, prefix="ledger:test", clock=steady))
+    redis.kill()
+    for _ in range(5):
+        await limiter.enter(TEN, "sam")
+    redis.start()
+
+    assert await limiter.is_alone()
+    steady.now += OPEN_SECONDS
+    assert not await limiter.is_alone()
+    await limiter.stop()

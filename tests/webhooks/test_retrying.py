@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from ledger.domain.ids import WebhookId
 from ledger.reactions.webhook_sweeping import sweep
@@ -309,6 +310,44 @@ async def test_one_sweep_gives_up_all_whose_time_is_over(
     await sweep(hooks)
 
     assert await counted(hooks) == {"dead": TOO_MANY_AT_ONCE}
+
+
+async def test_an_outage_is_two_lines_in_the_log_and_they_name_no_url(
+    hooks: Webhooks, receiver: Receiver, clock: MovingClock
+) -> None:
+    issued = await registered(hooks, receiver.url)
+    with capture_logs() as logs:
+        await broken(hooks, receiver, cases=OPENING + 2)
+        for seconds in (30, 60):
+            clock.forward(seconds=seconds)
+            await sent(hooks)
+        receiver.answers(answering(204))
+        clock.forward(seconds=120)
+        await sent(hooks)
+    said = [line for line in logs if line["event"].startswith("breaker.")]
+
+    assert [(line["event"], line["webhook"]) for line in said] == [
+        ("breaker.opened", issued.webhook),
+        ("breaker.closed", issued.webhook),
+    ]
+    assert str(receiver.port) not in str(said)
+
+
+async def test_breakers_are_measured_by_how_they_stand(
+    hooks: Webhooks, receiver: Receiver, clock: MovingClock
+) -> None:
+    async def standings() -> tuple[int, int, int]:
+        async with hooks.ledger.pool.acquire() as conn:
+            found = await standings_of(conn, hooks.ledger.ledger_id, clock())
+        return found.active, found.resting, found.half_open
+
+    await registered(hooks, receiver.url)
+    await broken(hooks, receiver)
+    await registered(hooks, receiver.url)
+    resting = await standings()
+    clock.forward(seconds=30)
+
+    assert (resting, await standings()) == ((2, 1, 0), (2, 0, 1))
 
 
 async def test_a_changed_url_is_tried_at_once(

@@ -9,8 +9,11 @@ from uuid import UUID
 import pytest
 
 from ledger.domain.ids import Position
+from ledger.reactions import webhook_sending
+from ledger.reactions.webhook_sending import Courier
 from ledger.webhooks import queue
 from ledger.webhooks.queue import State
+from ledger.webhooks.sending import Sender
 from ledger.webhooks.webhooks import Webhooks
 from tests.support.databases import Database
 from tests.support.receiver import HANG, Received, Receiver, answering
@@ -87,6 +90,41 @@ async def test_what_one_worker_has_another_does_not_take(hooks: Webhooks, receiv
     await receiver.count(2)
     assert len({request.message_id for request in receiver.received}) == 2
     await asyncio.gather(one.stop(), another.stop())
+
+
+async def test_receivers_that_hang_hold_up_no_other_one(hooks: Webhooks, receiver: Receiver) -> None:
+    """More of them than there are places for messages that are quick."""
+    receiver.answer = lambda request: HANG if "hang" in request.target else answering(204)
+    hanging = [await registered(hooks, f"{receiver.url}&hang={number}") for number in range(9)]
+    await submitted(hooks, *(f"CASE-{number}" for number in range(4)))
+    await followed(hooks)
+    patient = Courier(hooks, Sender(hooks.allowed), in_flight=8, slow_seconds=0.1)
+    working = asyncio.create_task(patient.run_forever())
+    await receiver.count(36)
+    healthy = await registered(hooks, receiver.url)
+    await submitted(hooks, "LATER")
+    await followed(hooks)
+
+    await until_all_have_arrived(hooks, healthy.webhook)
+    assert receiver.busy == 36
+    assert [(await row(hooks, one.webhook)).failures for one in hanging] == 9 * [0]
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+
+
+async def test_no_more_than_a_bound_are_on_their_way_however_long_they_take(
+    hooks: Webhooks, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook_sending, "MOST_IN_FLIGHT", 6)
+    receiver.answers(HANG)
+    for _ in range(3):
+        await registered(hooks, receiver.url)
+    await submitted(hooks, *(f"CASE-{number}" for number in range(4)))
+    await followed(hooks)
+    patient = Courier(hooks, Sender(hooks.allowed), in_flight=4, slow_seconds=0.0)
+
+    assert [await patient.start_due() for _ in range(3)] == [4, 2, 0]
+    await patient.stop()
 
 
 # $1 lease, $2 seconds

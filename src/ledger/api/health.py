@@ -27,8 +27,9 @@ class Healthy(msgspec.Struct, frozen=True, kw_only=True):
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     """Which checks pass; ``failing`` names those that do not.
 
-    ``degraded`` names what does not work while traffic may come all the same: ``sealing`` is halted, ``witness-forked``
-    has seen another history, ``witnesses-late`` have left checkpoints without a quorum for too long.
+    ``degraded`` names what does not work while traffic may come all the same: ``sealing`` is halted,
+    ``limits-by-process`` are counted in each process while their Redis is away, ``witness-forked`` has seen another
+    history, ``witnesses-late`` have left checkpoints without a quorum for too long.
     """
 
     status: str
@@ -151,6 +152,8 @@ async def status(request: HttpRequest) -> Response[bytes]:
 async def _degraded(services: Services) -> tuple[str, ...]:
     """Name what an operator has to look at although traffic may come."""
     names = [] if services.notary.halt is None else ["sealing"]
+    if await services.limiter.is_alone():
+        names.append("limits-by-process")
     found, watch = await witnessed_by(services), services.watch
     if found is not None and found.is_forked():
         names.append("witness-forked")

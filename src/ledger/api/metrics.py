@@ -63,6 +63,7 @@ async def metrics_text(request: HttpRequest) -> Response[bytes]:
     services = Call(request).services
     _check_token(request, services.metrics_digest)
     gauges_of_store.measure(services.ledger)
+    services.limiter.measure()
     await measure_checks(services)
     await _measure_projections(services.ledger)
     await _measure_webhooks(services)

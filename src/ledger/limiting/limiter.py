@@ -13,6 +13,7 @@ from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 
+from ledger.limiting.breaker import BreakerState, measure
 from ledger.limiting.rates import Quota, Rate
 from ledger.limiting.shared import Shared
 from ledger.limiting.windows import Windows
@@ -66,6 +67,24 @@ class Limiter:
         """Forget what was counted."""
         item = _moving(rate)
         await self._everywhere(lambda storage: _cleared(storage, item, rate.name, key))
+
+    async def is_alone(self) -> bool:
+        """Tell whether this process counts for itself although there is a Redis to count in; may look for it."""
+        if self._shared is None:
+            return False
+        await self._shared.look()
+        return self._shared.is_away
+
+    def measure(self) -> None:
+        """Set the gauge of the breaker; without a Redis there is none."""
+        if self._shared is not None:
+            state = self._shared.breaker.state
+            measure(
+                self._shared.breaker.guards,
+                closed=int(state is BreakerState.CLOSED),
+                half_open=int(state is BreakerState.HALF_OPEN),
+                opened=int(state is BreakerState.OPEN),
+            )
 
     async def stop(self) -> None:
         """Close what is open."""

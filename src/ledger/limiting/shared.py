@@ -1,8 +1,7 @@
 """Counts of all processes, in a Redis; while it is away each process goes on with its own.
 
-Theory: a breaker of two numbers. Three failures in a row open it for five seconds; then whoever comes asks
-again, and the first answer closes it. (The breaker library that we tried raises one and the same exception
-object for every call it turns away, whose traceback grows with each of them.)
+Three failures in a row open its breaker for five seconds; then one caller asks while all others go on without, and the
+first answer closes it. So a Redis that hangs costs one request in five seconds half a second, and the others nothing.
 """
 
 import asyncio
@@ -17,12 +16,17 @@ from opentelemetry import metrics
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from ledger.limiting.breaker import Breaker, BreakerState
+
 log = structlog.get_logger()
 
 T = TypeVar("T")
 
 PATIENCE_SECONDS: Final = 0.5
 CONNECTIONS: Final = 8
+GUARDS: Final = "redis"
+LOOK: Final = "look"
+"""A key that nobody counts under."""
 FAILURES: Final = 3
 OPEN_SECONDS: Final = 5.0
 AWAY: Final = (RedisError, OSError, TimeoutError)
@@ -41,27 +45,38 @@ class Shared:
 
     def __init__(self, url: str, *, prefix: str, clock: Callable[[], float] = time.monotonic) -> None:
         """Use the Redis at ``url``; every key begins with ``prefix``. Nothing is asked of it yet."""
-        self._clock = clock
+        self.breaker = Breaker(GUARDS, failures=FAILURES, rest_seconds=OPEN_SECONDS, clock=clock)
         self.storage = RedisStorage(f"async+{url}", implementation="redispy", key_prefix=prefix)
         self._turns = asyncio.Semaphore(CONNECTIONS)
-        self._failures = 0
-        self._opened_at = float("-inf")
-        self._is_away = False
+        self.is_away = False
+        """Whether limits count by process, because the last question was not answered."""
         _is_shared.set(1)
 
     async def ask(self, question: Callable[[RedisStorage], Awaitable[T]]) -> T | None:
         """Ask, for at most half a second; ``None``: it is away, which is said once."""
+        if self.breaker.state is BreakerState.OPEN:  # nobody queues for that
+            return None
         async with self._turns:
-            if self._is_open():
+            call = self.breaker.call()
+            if call is None:
                 return None
-            try:
-                async with asyncio.timeout(PATIENCE_SECONDS):
-                    answer = await question(self.storage)
-            except AWAY as failed:
-                self._failed(failed)
-                return None
-        self._answered()
+            with call:
+                try:
+                    async with asyncio.timeout(PATIENCE_SECONDS):
+                        answer = await question(self.storage)
+                except AWAY as failed:
+                    call.failed()
+                    self._say_away(failed)
+                    return None
+                call.answered()
+        if self.breaker.state is BreakerState.CLOSED:  # a late answer changes nothing
+            self._say_back()
         return answer
+
+    async def look(self) -> None:
+        """Ask whether it is back, if it is away and it is time to ask."""
+        if self.is_away:
+            await self.ask(lambda storage: storage.get(LOOK))
 
     async def stop(self) -> None:
         """Close its connections."""
@@ -70,22 +85,15 @@ class Shared:
         if isinstance(client, Redis):
             await client.aclose()
 
-    def _is_open(self) -> bool:
-        return self._clock() - self._opened_at < OPEN_SECONDS
-
-    def _failed(self, failed: Exception) -> None:
-        self._failures += 1
-        if self._failures >= FAILURES:
-            self._opened_at = self._clock()
-        if not self._is_away:
-            self._is_away = True
+    def _say_away(self, failed: Exception) -> None:
+        if not self.is_away:
+            self.is_away = True
             _outages.add(1)
             _is_shared.set(0)
             log.warning("limits.redis.away", error=type(failed).__name__, advice="limits go on by process")
 
-    def _answered(self) -> None:
-        self._failures = 0
-        if self._is_away:
-            self._is_away = False
+    def _say_back(self) -> None:
+        if self.is_away:
+            self.is_away = False
             _is_shared.set(1)
             log.info("limits.redis.back")

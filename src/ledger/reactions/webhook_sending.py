@@ -5,6 +5,7 @@ import time
 from datetime import datetime
 from typing import Final
 
+import msgspec
 import structlog
 from uuid_utils.compat import uuid7
 
@@ -14,12 +15,14 @@ from ledger.domain.ids import MessageId, WebhookId
 from ledger.domain.webhook.commands import DisableWebhook
 from ledger.domain.webhook.decide import WEBHOOK
 from ledger.identity.identity import SYSTEM, writing
+from ledger.limiting.breaker import BreakerState
 from ledger.personal.opening import opened_json
 from ledger.store.envelope import Provenance
 from ledger.store.ledger import webhook_stream
 from ledger.store.pool import Connection
 from ledger.store.streams import new_command_id
 from ledger.webhooks import gauges, queue, rows, secrets
+from ledger.webhooks.breaker import Change
 from ledger.webhooks.queue import Attempt, Leased, State
 from ledger.webhooks.rows import Standing
 from ledger.webhooks.secrets import UnreadableSigningSecret
@@ -33,7 +36,18 @@ LOOK_EVERY: Final = 0.5
 """Seconds: how long it waits before it looks for itself, whatever it has heard."""
 GIVE_BACK_SECONDS: Final = 3.0
 IN_FLIGHT: Final = 32
-"""How many messages one process sends side by side."""
+"""How many messages one process sends side by side, not counting those that take long."""
+SLOW_SECONDS: Final = 1.0
+"""An attempt that takes longer gives its place to others: a receiver that hangs holds up nobody but itself."""
+MOST_IN_FLIGHT: Final = 256
+"""How many there may be in all: 64 webhooks that hang."""
+WRITING_AT_ONCE: Final = 2
+"""How many outcomes one process writes down side by side: many may end at one moment, and requests use that pool too."""
+
+
+class _Sending(msgspec.Struct, frozen=True):
+    task: asyncio.Task[None]
+    began: float
 
 
 class Courier:
@@ -45,14 +59,16 @@ class Courier:
         sender: Sender | None = None,
         *,
         in_flight: int = IN_FLIGHT,
+        slow_seconds: float = SLOW_SECONDS,
         lease_seconds: float = queue.LEASE_SECONDS,
     ) -> None:
         """Prepare to send through ``sender``, or by connections of its own."""
         self._hooks, self._ledger = hooks, hooks.ledger
         self._sender = sender or Sender(hooks.allowed)
-        self._in_flight, self._lease_seconds = in_flight, lease_seconds
+        self._in_flight, self._slow, self._lease_seconds = in_flight, slow_seconds, lease_seconds
         self._owner = uuid7()
-        self._sending: dict[MessageId, asyncio.Task[None]] = {}
+        self._sending: dict[MessageId, _Sending] = {}
+        self._writing_turns = asyncio.Semaphore(WRITING_AT_ONCE)
 
     async def run_forever(self) -> None:
         """Send what is due, until cancelled; what is on its way then is sent again by whoever comes next."""
@@ -74,7 +90,7 @@ class Courier:
         Raises:
             DatabaseUnreachable: there is no connection to be had.
         """
-        room = self._in_flight - len(self._sending)
+        room = self._room()
         if room <= 0:
             return 0
         leased = await queue.lease(
@@ -93,11 +109,11 @@ class Courier:
     async def settle(self) -> None:
         """Wait for everything that is on its way."""
         while self._sending:
-            await asyncio.wait(self._sending.values())
+            await asyncio.wait([one.task for one in self._sending.values()])
 
     async def stop(self) -> None:
         """Break off what is on its way, and let others have it at once."""
-        sending = list(self._sending.values())
+        sending = [one.task for one in self._sending.values()]
         for task in sending:
             task.cancel()
         await asyncio.gather(*sending, return_exceptions=True)
@@ -108,9 +124,15 @@ class Courier:
         except (Unavailable, TimeoutError) as lost:  # the leases run out by themselves
             log.warning("webhooks.leases.not_given_back", error=type(lost).__name__)
 
+    def _room(self) -> int:
+        """Count the places that are free: an attempt that takes long holds none, as long as there are not too many."""
+        young = time.monotonic() - self._slow
+        quick = sum(one.began >= young for one in self._sending.values())
+        return min(self._in_flight - quick, MOST_IN_FLIGHT - len(self._sending))
+
     def _start(self, leased: Leased) -> None:
         task = asyncio.create_task(self._deliver(leased), name=f"webhook-{leased.message}")
-        self._sending[leased.message] = task
+        self._sending[leased.message] = _Sending(task, time.monotonic())
         task.add_done_callback(lambda done: self._ended(leased, done))
 
     def _ended(self, leased: Leased, task: asyncio.Task[None]) -> None:
@@ -148,10 +170,12 @@ class Courier:
 
     async def _write_down(self, attempt: Attempt) -> None:
         leased, outcome = attempt.leased, attempt.outcome
-        async with writing(self._ledger.pool) as conn:
-            state = await queue.finish(conn, self._ledger.ledger_id, attempt)
+        async with self._writing_turns, writing(self._ledger.pool) as conn:
+            finished = await queue.finish(conn, self._ledger.ledger_id, attempt)
         gauges.count_attempt(outcome)
-        if state is State.DEAD:
+        if finished is not None and finished.change is not None:
+            _say_change(leased.webhook, finished.change)
+        if finished is not None and finished.state is State.DEAD:
             gauges.count_given_up(1)
             log.warning(
                 "webhook.message.given_up",
@@ -178,3 +202,17 @@ class Courier:
             alongside=hold_row,
         )
         log.warning("webhook.disabled", webhook=webhook, status=GONE)
+
+
+def _say_change(webhook: WebhookId, change: Change) -> None:
+    """Tell that a breaker has opened or closed, once each; by how much longer it rests after every probe is in its row."""
+    if change.state is BreakerState.CLOSED:
+        log.info("breaker.closed", breaker=gauges.GUARDS, webhook=webhook)
+    elif change.is_first():
+        log.warning(
+            "breaker.opened",
+            breaker=gauges.GUARDS,
+            webhook=webhook,
+            failures=change.failures,
+            until=change.until,
+        )

@@ -7,15 +7,21 @@ import msgspec
 from opentelemetry import metrics
 
 from ledger.domain.errors import Unavailable
+from ledger.limiting import breaker
 from ledger.store.pool import Connection
 from ledger.webhooks.sending import Outcome
+
+GUARDS: Final = "webhook"
 
 # $1 ledger, $2 now
 STANDING: Final = """
 select (select count(*) from work.webhook_messages where ledger_id = $1 and state = 'waiting') as waiting,
        (select count(*) from work.webhook_messages where ledger_id = $1 and state = 'dead') as dead,
-       (select count(*) from work.webhooks where ledger_id = $1 and state = 'disabled') as disabled,
-       (select count(*) from work.webhooks where ledger_id = $1 and state = 'active' and open_until > $2) as resting
+       count(*) filter (where state = 'disabled') as disabled,
+       count(*) filter (where state = 'active') as active,
+       count(*) filter (where state = 'active' and open_until > $2) as resting,
+       count(*) filter (where state = 'active' and open_until <= $2) as half_open
+from work.webhooks where ledger_id = $1
 """
 
 _meter = metrics.get_meter("ledger.webhooks")
@@ -28,12 +34,14 @@ _held = _meter.create_gauge(
 
 
 class Standings(msgspec.Struct, frozen=True, kw_only=True):
-    """How all webhooks of a ledger stand."""
+    """How all webhooks of a ledger stand: of those that are ``active`` the breaker of some rests or is half open."""
 
     waiting: int
     dead: int
     disabled: int
+    active: int
     resting: int
+    half_open: int
 
 
 async def standings_of(conn: Connection, ledger_id: int, now: datetime) -> Standings:
@@ -42,7 +50,12 @@ async def standings_of(conn: Connection, ledger_id: int, now: datetime) -> Stand
     if row is None:
         raise Unavailable
     return Standings(
-        waiting=row["waiting"], dead=row["dead"], disabled=row["disabled"], resting=row["resting"]
+        waiting=row["waiting"],
+        dead=row["dead"],
+        disabled=row["disabled"],
+        active=row["active"],
+        resting=row["resting"],
+        half_open=row["half_open"],
     )
 
 
@@ -63,3 +76,9 @@ def measure(standings: Standings) -> None:
     _messages.set(standings.dead, {"state": "dead"})
     _held.set(standings.disabled, {"cause": "disabled"})
     _held.set(standings.resting, {"cause": "breaker"})
+    breaker.measure(
+        GUARDS,
+        closed=standings.active - standings.resting - standings.half_open,
+        half_open=standings.half_open,
+        opened=standings.resting,
+    )

@@ -20,8 +20,10 @@ import msgspec
 
 from ledger.domain.ids import MessageId, PersonId, Position, WebhookId
 from ledger.store.pool import Connection, Pool, reading
+from ledger.webhooks import breaker
+from ledger.webhooks.breaker import Change
 from ledger.webhooks.rows import Sealed
-from ledger.webhooks.schedule import FIRST_REST, GIVE_UP_DAYS, LONGEST_REST, OPENING_FAILURES, wait_after
+from ledger.webhooks.schedule import GIVE_UP_DAYS, OPENING_FAILURES, wait_after
 from ledger.webhooks.sending import Outcome
 
 LEASE_SECONDS: Final = 60.0
@@ -116,20 +118,6 @@ ATTEMPT: Final = """
 insert into work.webhook_attempts (ledger_id, message_id, number, began_at, milliseconds, status, error)
 values ($1, $2, $3, $4, $5, $6, $7)
 """
-# $1 ledger, $2 webhook
-CLOSE_BREAKER: Final = """
-update work.webhooks set failures = 0, open_until = null
-where ledger_id = $1 and webhook_id = $2 and (failures > 0 or open_until is not null)
-"""
-# What fails while the breaker is open was on its way before: it says nothing new.
-# $1 ledger, $2 webhook, $3 now, $4 failures that open, $5 first rest, $6 longest rest
-COUNT_FAILURE: Final = """
-update work.webhooks
-set failures = failures + 1,
-    open_until = case when failures + 1 >= $4
-        then $3::timestamptz + make_interval(secs => least($6, $5 * power(2, least(failures + 1 - $4, 20)))) end
-where ledger_id = $1 and webhook_id = $2 and (open_until is null or open_until <= $3)
-"""
 # $1 ledger, $2 lease
 GIVE_BACK: Final = """
 update work.webhook_messages set lease = null, leased_until = null
@@ -186,6 +174,13 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     began_at: datetime
     ended_at: datetime
     milliseconds: int
+
+
+class Finished(msgspec.Struct, frozen=True, kw_only=True):
+    """What an attempt has changed: the message stands so, and the breaker of its webhook has changed so."""
+
+    state: State
+    change: Change | None
 
 
 def message_id(webhook: WebhookId, cause: Position | UUID) -> MessageId:
@@ -270,8 +265,8 @@ def _leased(row: asyncpg.Record, owner: UUID) -> Leased:
     )
 
 
-async def finish(conn: Connection, ledger_id: int, attempt: Attempt) -> State | None:
-    """Write down what came of an attempt, in the caller's transaction; return how the message stands.
+async def finish(conn: Connection, ledger_id: int, attempt: Attempt) -> Finished | None:
+    """Write down what came of an attempt, in the caller's transaction; return how message and breaker stand.
 
     ``None``: somebody else has ended it, or it was removed, and nothing was written.
     """
@@ -296,18 +291,8 @@ async def finish(conn: Connection, ledger_id: int, attempt: Attempt) -> State | 
         outcome.status,
         outcome.error,
     )
-    await _tell_breaker(conn, ledger_id, attempt)
-    return State(row["state"])
-
-
-async def _tell_breaker(conn: Connection, ledger_id: int, attempt: Attempt) -> None:
-    webhook = attempt.leased.webhook
-    if attempt.outcome.is_delivered():
-        await conn.execute(CLOSE_BREAKER, ledger_id, webhook)
-        return
-    await conn.execute(
-        COUNT_FAILURE, ledger_id, webhook, attempt.ended_at, OPENING_FAILURES, FIRST_REST, LONGEST_REST
-    )
+    change = await breaker.tell(conn, ledger_id, leased.webhook, is_delivered=outcome.is_delivered(), now=now)
+    return Finished(state=State(row["state"]), change=change)
 
 
 async def give_back(pool: Pool, ledger_id: int, owner: UUID) -> None:

@@ -27,7 +27,8 @@ ATTEMPT_SECONDS: Final = 20.0
 """How long all of an attempt may take: a receiver that answers byte by byte waits for itself alone."""
 MOST_READ: Final = 16 * 1024
 KEEP_SECONDS: Final = 5.0
-MOST_CONNECTIONS: Final = 64
+MOST_CONNECTIONS: Final = 256
+"""As many as messages may be on their way: one that had to wait for a connection would be held up by a stranger."""
 OK: Final = range(200, 300)
 GONE: Final = 410
 
