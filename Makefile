@@ -96,11 +96,8 @@ coverage: $(DEV)
 	$(BIN)/coverage report --fail-under=100 --include='src/ledger/domain/*,src/ledger/upcasters/*'
 
 .PHONY: test-long
-test-long: $(DEV) ## what takes longer: whole services, crashes, torture, attacks
-	@if $(BIN)/pytest --collect-only -qq -m long >/dev/null; then \
-		echo "$(BIN)/pytest -m long"; $(BIN)/pytest $(PYTEST_OPTIONS) -m long $(ARGS); \
-	elif test $$? -eq 5; then echo "There are no long tests yet."; \
-	else $(BIN)/pytest --collect-only -qq -m long; fi
+test-long: $(DEV) ## what takes longer: whole services, crashes, torture, attacks, all examples
+	LEDGER_TEST_EXAMPLES=all $(BIN)/pytest $(PYTEST_OPTIONS) -m "long or thorough" $(ARGS)
 
 .PHONY: test-container
 test-container: $(DEV) ## the tests on a PostgreSQL in a container (needs a container engine)
@@ -108,7 +105,7 @@ test-container: $(DEV) ## the tests on a PostgreSQL in a container (needs a cont
 
 .PHONY: mutate
 mutate: $(DEV) ## change the upcasters in every small way, and see a test fail (FLOOR=domain: the domain, an hour)
-	$(BIN)/python -m tools.mutate $(or $(FLOOR),upcasters)
+	LEDGER_TEST_EXAMPLES=all $(BIN)/python -m tools.mutate $(or $(FLOOR),upcasters)
 
 .PHONY: audit
 audit: $(DEV) ## look for known weaknesses in the pinned packages

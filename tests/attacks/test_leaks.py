@@ -166,6 +166,7 @@ async def _types(conn: asyncpg.Connection) -> set[str]:
     return {row["type"] for row in [*rows, *sessions]}
 
 
+@pytest.mark.long
 def test_a_start_with_wrong_secrets_does_not_repeat_them(database: Database, tmp_path: Path) -> None:
     settings = {
         **on_database(database, tmp_path / "data"),

@@ -6,6 +6,7 @@ from itertools import pairwise, permutations
 from typing import Final
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, settings
 
 from ledger.domain.decider import fold
@@ -47,6 +48,7 @@ from ledger.domain.json_pointer import is_within, put
 from ledger.domain.terms import DefaultOutcome, Policy
 from tests.builders import LEA
 from tests.domain.decision_machine import ADMINS, Work
+from tests.support.examples import examples
 
 History = Sequence[DecisionEvent]
 
@@ -425,9 +427,9 @@ class Decisions(Work):
 
 
 Decisions.TestCase.settings = settings(
-    max_examples=250,
+    max_examples=examples(250),
     stateful_step_count=60,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-TestDecisions = Decisions.TestCase
+TestDecisions = pytest.mark.thorough(Decisions.TestCase)

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import hypothesis.strategies as st
 import msgspec
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -37,6 +38,7 @@ from tests.builders import (
     session_of,
 )
 from tests.domain.given import survives_storage
+from tests.support.examples import examples
 
 PEOPLE = st.sampled_from([ADA, ANA, BEN])
 ASKING = st.none() | PEOPLE
@@ -203,9 +205,9 @@ class Logins(RuleBasedStateMachine):
 
 
 Logins.TestCase.settings = settings(
-    max_examples=100,
+    max_examples=examples(100),
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-TestLogins = Logins.TestCase
+TestLogins = pytest.mark.thorough(Logins.TestCase)

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -48,6 +48,7 @@ from tests.builders.policies import (
     withdrawn,
 )
 from tests.domain.given import Given, survives_storage
+from tests.support.examples import thorough
 
 UNTOUCHED = Given(POLICY)
 DRAFTED = Given(POLICY, drafted())
@@ -247,7 +248,7 @@ wishes = st.one_of(
 )
 
 
-@settings(max_examples=300)
+@thorough(300)
 @given(st.lists(wishes, max_size=30))
 def test_what_holds_is_always_consistent_and_two_persons_work(tried):
     events = []
@@ -265,7 +266,7 @@ def test_what_holds_is_always_consistent_and_two_persons_work(tried):
     assert all(one < next_one for one, next_one in pairwise(drafters))
 
 
-@settings(max_examples=500)
+@thorough(500)
 @given(any_terms)
 def test_consistent_terms_keep_what_they_promise(about):
     try:

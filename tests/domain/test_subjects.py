@@ -3,7 +3,7 @@
 from functools import partial
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -56,6 +56,7 @@ from tests.builders.subjects import (
     withdrawn,
 )
 from tests.domain.given import Given, survives_storage
+from tests.support.examples import thorough
 
 KEPT = Given(SUBJECT)
 HELD = Given(SUBJECT, hold_placed())
@@ -263,7 +264,7 @@ def tried_on(wished: list) -> list:
     return events
 
 
-@settings(max_examples=400)
+@thorough(400)
 @given(st.lists(wishes(SAM_S), max_size=25))
 def test_whatever_is_tried_a_person_is_erased_once_by_two_and_never_under_a_hold(wished):
     events = tried_on(wished)
@@ -275,7 +276,7 @@ def test_whatever_is_tried_a_person_is_erased_once_by_two_and_never_under_a_hold
         assert events[-1].approved_by != SAM
 
 
-@settings(max_examples=400)
+@thorough(400)
 @given(st.lists(wishes(A_CUSTOMERS), max_size=40))
 def test_whatever_is_tried_a_data_subject_is_erased_by_two_each_time_and_never_under_a_hold(wished):
     events = tried_on(wished)

@@ -50,6 +50,7 @@ async def before(ledger: Ledger) -> list[tuple[object, ...]]:
     return await rows(ledger)
 
 
+@pytest.mark.long
 @pytest.mark.processes
 @pytest.mark.parametrize("point", POINTS)
 async def test_a_killed_rebuild_is_brought_to_its_end(
@@ -71,6 +72,7 @@ async def test_a_killed_rebuild_is_brought_to_its_end(
     assert (await verify(ledger.url, LEDGER_ID, QUEUE, sample=None)).is_clean()
 
 
+@pytest.mark.long
 @pytest.mark.processes
 async def test_a_death_after_the_switch_changes_nothing(
     database: Database, ledger: Ledger, before: list[tuple[object, ...]]

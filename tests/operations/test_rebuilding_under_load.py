@@ -92,6 +92,7 @@ async def rebuilt(running: Service, kind: Kind) -> None:
     assert done.state is RebuildState.SWITCHED, done.error
 
 
+@pytest.mark.long
 @pytest.mark.slow
 async def test_not_one_read_fails_while_rows_are_built_and_exchanged(
     database: Database, ledger: Ledger

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from ledger.operations.rebuilder import Rebuilder
@@ -19,6 +19,7 @@ from tests.operations.rebuilt import progress_of, the_operator, told
 from tests.projections.given import as_stored, bring_level, rows_of, views_undone
 from tests.projections.histories import History, histories
 from tests.support.databases import Database
+from tests.support.examples import thorough
 
 DAMAGES = (
     "select 1",
@@ -60,11 +61,7 @@ async def clean_fold(ledger: Ledger, feed: Feed, history: History) -> list[tuple
 
 
 @pytest.mark.slow
-@settings(
-    max_examples=12,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@thorough(12, suppress=(HealthCheck.function_scoped_fixture, HealthCheck.too_slow))
 @given(
     history=histories,
     feed=st.sampled_from(ALL),

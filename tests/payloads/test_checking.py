@@ -5,13 +5,14 @@ import time
 from contextlib import suppress
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from ledger.payloads.checking import check_payload, check_schema
 from ledger.payloads.documents import MAX_BYTES
 from ledger.payloads.faults import MOST_FAULTS, InvalidPayload, InvalidSchema, UnreadableSchema
 from ledger.payloads.schemas import MANY, NAMED, ONE, PLAIN
+from tests.support.examples import thorough
 
 SECRET = "hunter2-is-the-password"
 
@@ -205,7 +206,7 @@ values = st.recursive(
 whole = st.dictionaries(st.sampled_from([*KEYWORDS, "$id", "$schema", "x-a"]), values, max_size=5)
 
 
-@settings(max_examples=600, deadline=None)
+@thorough(600)
 @given(whole, st.dictionaries(st.sampled_from(["a", "b", "properties"]), values, max_size=3))
 def test_whatever_is_sent_as_a_schema_is_taken_or_refused_and_then_judges_any_payload(
     schema: dict[str, object], payload: dict[str, object]

@@ -59,6 +59,7 @@ def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path):
         assert f"- {variable}: " in said
 
 
+@pytest.mark.long
 def test_port_and_database_are_told_together(tmp_path: Path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -67,12 +68,14 @@ def test_port_and_database_are_told_together(tmp_path: Path):
     assert "- LEDGER_DATABASE_URL: " in said
 
 
+@pytest.mark.long
 async def test_an_empty_database_without_its_owner_names_the_way_out(postgres: Cluster, tmp_path: Path):
     async with postgres.fresh(template="template0") as empty:
         said = refusal_of(tmp_path, LEDGER_DATABASE_URL=empty.service_url, LEDGER_PORT="0")
     assert "run 'ledger migrate' with LEDGER_OWNER_DATABASE_URL set" in said
 
 
+@pytest.mark.long
 async def test_a_wrong_password_of_the_owner_is_no_crash(database: Database, tmp_path: Path):
     settings = on_database(database, tmp_path / "ledger")
     said = refusal_of(tmp_path, **{**settings, "LEDGER_OWNER_DATABASE_URL": UNREACHABLE})

@@ -76,6 +76,7 @@ def test_a_first_start_brings_everything_and_a_second_one_keeps_it(empty_folder:
     assert site_of(empty_folder).pid_file() is None
 
 
+@pytest.mark.long
 def test_a_password_that_was_chosen_is_not_shown(data_dir: Path):
     with service(settings=in_folder(data_dir)) as running:
         assert running.login()
@@ -83,6 +84,7 @@ def test_a_password_that_was_chosen_is_not_shown(data_dir: Path):
         assert PASSWORD not in running.output.rest()
 
 
+@pytest.mark.long
 def test_the_port_in_use_is_told_before_anything_is_made(empty_folder: Path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -92,6 +94,7 @@ def test_the_port_in_use_is_told_before_anything_is_made(empty_folder: Path):
     assert not empty_folder.exists()
 
 
+@pytest.mark.long
 def test_a_second_service_on_one_folder_is_refused_and_harms_nobody(data_dir: Path):
     with service(settings=in_folder(data_dir)) as running:
         refused = ledger("serve", settings={**in_folder(data_dir), "LEDGER_PORT": "0"})
@@ -102,6 +105,7 @@ def test_a_second_service_on_one_folder_is_refused_and_harms_nobody(data_dir: Pa
         submitted(running, "STILL-SERVED")
 
 
+@pytest.mark.long
 def test_two_services_on_one_database_work_side_by_side(data_dir: Path, tmp_path: Path):
     with service(settings=in_folder(data_dir)) as first:
         found = site_of(data_dir).pid_file()
@@ -116,6 +120,7 @@ def test_two_services_on_one_database_work_side_by_side(data_dir: Path, tmp_path
         assert status_of(first, "FROM-SECOND") == "pending"
 
 
+@pytest.mark.long
 def test_api_and_workers_may_run_apart(database: Database, tmp_path: Path):
     settings = on_database(database, tmp_path)
     with service("--only", "workers", settings=settings), service("--only", "api", settings=settings) as api:
@@ -123,12 +128,14 @@ def test_api_and_workers_may_run_apart(database: Database, tmp_path: Path):
         assert status_of(api, "APART") == "pending"
 
 
+@pytest.mark.long
 def test_a_service_that_only_works_opens_no_port(database: Database, tmp_path: Path):
     with service("--only", "workers", settings=on_database(database, tmp_path)) as workers:
         assert "http://" not in workers.output.text()
         assert workers.stop() == 0
 
 
+@pytest.mark.long
 def test_workers_and_a_service_give_their_metrics_on_a_port_of_their_own(database: Database, tmp_path: Path):
     token = {"Authorization": "Bearer metrics-of-this-test"}
     settings = {
@@ -195,6 +202,7 @@ def test_stopping_finishes_what_is_under_way(data_dir: Path):
         assert status_of(again, "UNDER-WAY") == "pending"
 
 
+@pytest.mark.long
 def test_a_second_signal_stops_at_once(data_dir: Path):
     with service(settings=in_folder(data_dir)) as running:
         postgres = postgres_of(data_dir)
@@ -225,6 +233,7 @@ def answer_to(running: Service, sent: bytes) -> bytes:
         return b"".join(iter(lambda: caller.recv(65536), b""))
 
 
+@pytest.mark.long
 def test_rubbish_and_hanging_up_are_answered_and_leave_no_error(data_dir: Path):
     with service(settings=in_folder(data_dir)) as running:
         HalfSent(running, "NEVER").hang_up()
@@ -238,6 +247,7 @@ def test_rubbish_and_hanging_up_are_answered_and_leave_no_error(data_dir: Path):
     assert "[error" not in printed
 
 
+@pytest.mark.long
 def test_a_start_that_is_interrupted_leaves_nothing_running(empty_folder: Path):
     settings = {**in_folder(empty_folder), "LEDGER_PORT": "0", "LEDGER_ADMIN_PASSWORD": PASSWORD}
     site = site_of(empty_folder)
@@ -267,6 +277,7 @@ def test_logs_are_json_for_machines_and_hold_no_secret(database: Database, tmp_p
     assert PASSWORD not in text
 
 
+@pytest.mark.long
 def test_the_service_reads_nothing_of_its_caller_but_its_settings(database: Database, tmp_path: Path):
     settings = {"PGHOST": "nowhere", "PGUSER": "nobody", **on_database(database, tmp_path)}
     assert environment(settings)["PGHOST"] == "nowhere"

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from math import floor
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from ledger.domain.decider import fold
@@ -38,12 +38,13 @@ from ledger.store.ledger import LEDGER_ID, Ledger
 from tests.builders import NOW, later
 from tests.projections.given import as_stored, views_undone
 from tests.projections.histories import PEOPLE, History, cuts_of, histories, timed_histories
+from tests.support.examples import thorough
 
 DAY = 24 * 60 * 60
 TODAY = NOW.date()
 KIND = "threat_analysis"
 
-some = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+some = thorough(80, suppress=(HealthCheck.function_scoped_fixture,))
 any_history = st.one_of(histories, timed_histories)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from ledger.domain.account.decide import ACCOUNT
@@ -46,6 +46,7 @@ from ledger.store.pool import Connection
 from tests.builders import NOW, later
 from tests.projections.given import as_stored, rows_of, views_undone
 from tests.projections.histories import PEOPLE, History, cuts_of, histories, timed_histories
+from tests.support.examples import thorough
 
 MOMENTS = tuple(later(seconds) for seconds in (0, 150, 1_000, 5_000, 20_000, 10**7))
 DAY = 24 * 60 * 60
@@ -53,7 +54,7 @@ NEVER = later(10**9)
 FIRST = StreamName("")
 STAGES = {Active: Stage.OPEN, Ended: Stage.ENDED, Expired: Stage.EXPIRED, Revoked: Stage.REVOKED}
 
-some = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+some = thorough(120, suppress=(HealthCheck.function_scoped_fixture,))
 
 
 async def apply(

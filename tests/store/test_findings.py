@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 import pytest_asyncio
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from ledger.domain.ids import CommandId, Position, StreamName
@@ -19,6 +19,7 @@ from ledger.store.ledger import Ledger
 from ledger.store.streams import Stored, append, draft, read_stream
 from tests.support.databases import Cluster
 from tests.support.events import an_event, by_somebody, new_stream
+from tests.support.examples import thorough
 
 together = pytest.mark.asyncio(loop_scope="module")
 START_OF_TIME = datetime(2026, 3, 1, tzinfo=UTC)
@@ -99,7 +100,7 @@ def fits(event: Stored, sought: Sought) -> bool:
 
 
 @together
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@thorough(150, suppress=(HealthCheck.function_scoped_fixture,))
 @given(sought=soughts, limit=st.integers(1, 200), window=st.integers(1, 400), most=st.integers(1, 1500))
 async def test_what_is_found_is_what_a_look_at_every_event_finds(
     ledger: Ledger, log: list[Stored], sought: Sought, *, limit: int, window: int, most: int

@@ -22,6 +22,7 @@ from tests.support.bundles import (
     on,
     seal,
 )
+from tests.support.examples import thorough
 from tests.support.noting import checkpoint_text, note
 from tests.verifier.asking import HISTORY, LONG, found, verify
 
@@ -106,7 +107,7 @@ def test_every_flipped_byte_of_the_checkpoint_is_refused_with_new_sums_too(writt
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@thorough(150, suppress=(HealthCheck.function_scoped_fixture,))
 def test_any_flipped_bit_of_any_file_is_refused(written: Path, data: st.DataObject):
     names = sorted(path.relative_to(written).as_posix() for path in written.rglob("*") if path.is_file())
     name = data.draw(st.sampled_from(names))
@@ -120,7 +121,7 @@ def test_any_flipped_bit_of_any_file_is_refused(written: Path, data: st.DataObje
 
 
 @given(st.data())
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@thorough(100, suppress=(HealthCheck.function_scoped_fixture,))
 def test_any_flipped_bit_of_entries_and_tiles_is_refused_with_new_sums_too(
     written: Path, data: st.DataObject
 ):

@@ -235,6 +235,7 @@ async def test_a_failure_told_late_leaves_the_message_to_whoever_has_it_by_then(
     await asyncio.gather(late.stop(), other.stop())
 
 
+@pytest.mark.long
 @pytest.mark.processes
 async def test_a_worker_killed_after_it_sent_costs_a_repeat_with_the_same_id(
     database: Database, hooks: Webhooks, receiver: Receiver
@@ -258,6 +259,7 @@ async def test_a_worker_killed_after_it_sent_costs_a_repeat_with_the_same_id(
     assert len({request.body for request in receiver.received}) == 1
 
 
+@pytest.mark.long
 @pytest.mark.processes
 @pytest.mark.slow
 async def test_workers_killed_again_and_again_lose_nothing_and_send_nothing_twice_at_once(
