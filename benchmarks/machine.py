@@ -47,6 +47,15 @@ def resident(pid: int | str = "self") -> dict[str, int]:
     return {wanted[line[0]]: int(line[1]) * 1024 for line in lines if line and line[0] in wanted}
 
 
+def cpu_seconds(pid: int) -> float:
+    """Tell how long a process has kept the processors busy; 0 where the system does not say."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _memory() -> str:
     try:
         kilobytes = int(MEMORY.read_text().split()[1])

@@ -25,6 +25,7 @@ TITLES: Final = {
     "sealing": "Sealing",
     "auditing": "Exporting and verifying",
     "http": "Over HTTP",
+    "speed": "How fast over HTTP",
     "flood": "A flood of logins",
     "waiting": "Waiting for an answer",
 }

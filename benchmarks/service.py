@@ -4,8 +4,8 @@ import asyncio
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +27,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     """A running service and a client of it."""
 
     pid: int
+    url: str
     client: httpx2.AsyncClient
     password: str
 
@@ -51,17 +52,36 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def serving(database: Database, folder: Path) -> AsyncIterator[Service]:
-    """Serve ``database``; ``folder`` takes its secret key and its log.
+async def serving(database: Database, folder: Path, *, apart: bool = False) -> AsyncIterator[Service]:
+    """Serve ``database``; ``folder`` takes its secret key and its log. ``apart``: the workers are another process.
 
     Raises:
         NotAvailable: it did not start.
     """
     password = secrets.token_urlsafe(18)
-    with folder.joinpath("service.log").open("wb") as log:
+    environment = _environment(database, folder, password)
+    async with AsyncExitStack() as stack:
+        if apart:
+            await stack.enter_async_context(_started(environment, folder, "workers"))
+        parts = ("api",) if apart else ()
+        pid, url = await stack.enter_async_context(_started(environment, folder, *parts))
+        limits = httpx2.Limits(
+            max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=KEPT_SECONDS
+        )
+        async with httpx2.AsyncClient(base_url=url, limits=limits, timeout=60, trust_env=False) as client:
+            yield Service(pid=pid, url=url, client=client, password=password)
+
+
+@asynccontextmanager
+async def _started(
+    environment: Mapping[str, str], folder: Path, *part: str
+) -> AsyncIterator[tuple[int, str]]:
+    """Run the service, or one part of it, for the time of the block; its process and its URL."""
+    only = ("--only", *part) if part else ()
+    with folder.joinpath(f"{'-'.join(('service', *part))}.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "ledger", "serve"),
-            env=_environment(database, folder, password),
+            *(sys.executable, "-m", "ledger", "serve", *only),
+            env=environment,
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
         )
@@ -71,11 +91,7 @@ async def serving(database: Database, folder: Path) -> AsyncIterator[Service]:
         async with asyncio.timeout(START_SECONDS):
             url = await _ready(process.stdout)
         drain = asyncio.create_task(_drain(process.stdout))
-        limits = httpx2.Limits(
-            max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=KEPT_SECONDS
-        )
-        async with httpx2.AsyncClient(base_url=url, limits=limits, timeout=60, trust_env=False) as client:
-            yield Service(pid=process.pid, client=client, password=password)
+        yield process.pid, url
         process.terminate()
         async with asyncio.timeout(STOP_SECONDS):
             await process.wait()
@@ -94,6 +110,7 @@ def _environment(database: Database, folder: Path, password: str) -> dict[str, s
         "LEDGER_OWNER_DATABASE_URL": database.owner_url,
         "LEDGER_DATA_DIR": str(folder / "service"),
         "LEDGER_PORT": "0",
+        "LEDGER_LOG_FORMAT": "json",  # as in production
         "LEDGER_ADMIN_USERNAME": ADMIN,
         "LEDGER_ADMIN_PASSWORD": password,
         "LEDGER_REQUESTS_PER_MINUTE": str(UNLIMITED),  # one caller asks as many do
@@ -101,13 +118,13 @@ def _environment(database: Database, folder: Path, password: str) -> dict[str, s
 
 
 async def _ready(output: asyncio.StreamReader) -> str:
-    """Read until the service says it is ready; its URL."""
+    """Read until the service says it is ready; its URL, which workers have not."""
     url = ""
     async for line in output:
         words = line.decode().split()
         if words[:1] == ["Service"]:
             url = words[1]
-        if url and "ready" in words:
+        if "ready" in words:
             return url
     raise NotAvailable("'ledger serve' ended before it was ready")
 

@@ -54,7 +54,7 @@ def quiet() -> Progress:
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    "name", [name for name in SCENARIOS if name not in {"http", "flood", "waiting", "throughput"}]
+    "name", [name for name in SCENARIOS if name not in {"http", "speed", "flood", "waiting", "throughput"}]
 )
 async def test_every_scenario_runs_and_reports(server: Server, name: str) -> None:
     part = await SCENARIOS[name](server, TINY, quiet())
@@ -70,6 +70,16 @@ async def test_the_load_cases_run_over_a_real_service(server: Server) -> None:
     must_report(part)
     assert part.figures["http.memory_at_peak_mb"] > 0
     assert {row[0].split()[0] for row in part.tables[0].rows} == {"50", "60", "100"}
+
+
+@pytest.mark.long
+@pytest.mark.processes
+async def test_the_speed_of_answers_is_measured_over_real_services(server: Server) -> None:
+    part = await SCENARIOS["speed"](server, TINY, quiet())
+
+    must_report(part)
+    assert {"nothing", "POST", "GET", "POST, workers apart"} <= {row[0] for row in part.tables[0].rows}
+    assert part.figures["speed.post.per_second"] > 0
 
 
 @pytest.mark.long

@@ -42,7 +42,7 @@ class Visit:
     async def submit(self) -> None:
         name = f"BENCH-{secrets.token_hex(8)}"
         answer = await self._service.client.post(
-            "/api/decisions/submit", json=_submission(name), headers=self._headers
+            "/api/decisions/submit", json=submission(name), headers=self._headers
         )
         _must(answer, answer.status_code == 200 and answer.json()["analysis_id"] == name)
         self.submitted.append(name)
@@ -173,7 +173,7 @@ def _part(took: Mapping[str, list[float]], sample: Sample, at_rest: int, peak: i
     return Part(name="http", tables=(cases, memory), figures=figures, bars=bars, notes=(note,))
 
 
-def _submission(name: str) -> dict[str, object]:
+def submission(name: str) -> dict[str, object]:
     return {
         "analysis_id": name,
         "incident_id": "INC-2041",
