@@ -118,6 +118,10 @@ audit: $(DEV) ## look for known weaknesses in the pinned packages
 bench: $(BENCH) ## measure the store beside its peers, about ten minutes (look quickly with ARGS=--quick)
 	$(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: soak
+soak: $(DEV) ## mixed traffic at 70 % of the peak: nothing may fail, grow or be lost (ten minutes; MINUTES=60)
+	$(BIN)/python -m benchmarks.soak $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+
 .PHONY: torture
 torture: $(DEV) ## the gates of the event store in their longest form: a million appends, a hundred kills
 	LEDGER_TORTURE=longest $(BIN)/pytest $(PYTEST_OPTIONS) -m long tests/gates $(ARGS)

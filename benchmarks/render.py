@@ -38,6 +38,7 @@ one throw-away PostgreSQL with the service's own settings: `fsync` and `synchron
 peer. Only acknowledged appends count, and after every single measurement the tables were held against what
 had been acknowledged: nothing lost, nothing doubled, our positions without holes and in order. What is compared took
 turns, round by round; medians are shown. The load comes from the same process that appends, as in the service.
+Whether a service keeps such a load up for long, and what grows meanwhile, is in [Soak](soak.md).
 """
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import httpx2
@@ -20,14 +21,16 @@ START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 30.0
 CONNECTIONS: Final = 256
 UNLIMITED: Final = 1_000_000
+NO_SETTINGS: Final[Mapping[str, str]] = MappingProxyType({})
 KEPT_SECONDS: Final = 2.0  # the service closes what has been idle for 5: no call may meet that
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
-    """A running service and a client of it."""
+    """A running service and a client of it; ``environment`` is what commands beside it need."""
 
     pid: int
     url: str
+    environment: Mapping[str, str]
     client: httpx2.AsyncClient
     password: str
 
@@ -52,14 +55,18 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def serving(database: Database, folder: Path, *, apart: bool = False) -> AsyncIterator[Service]:
+async def serving(
+    database: Database, folder: Path, settings: Mapping[str, str] = NO_SETTINGS, *, apart: bool = False
+) -> AsyncIterator[Service]:
     """Serve ``database``; ``folder`` takes its secret key and its log. ``apart``: the workers are another process.
+
+    ``settings`` count more than those of a benchmark.
 
     Raises:
         NotAvailable: it did not start.
     """
     password = secrets.token_urlsafe(18)
-    environment = _environment(database, folder, password)
+    environment = {**_environment(database, folder, password), **settings}
     async with AsyncExitStack() as stack:
         if apart:
             await stack.enter_async_context(_started(environment, folder, "workers"))
@@ -69,7 +76,7 @@ async def serving(database: Database, folder: Path, *, apart: bool = False) -> A
             max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=KEPT_SECONDS
         )
         async with httpx2.AsyncClient(base_url=url, limits=limits, timeout=60, trust_env=False) as client:
-            yield Service(pid=pid, url=url, client=client, password=password)
+            yield Service(pid=pid, url=url, environment=environment, client=client, password=password)
 
 
 @asynccontextmanager

@@ -1,0 +1,1 @@
+"""Hours of mixed traffic over a real service: that nothing fails, grows or is lost."""
