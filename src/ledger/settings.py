@@ -34,7 +34,7 @@ KUBERNETES_ADVICE: Final = (
     "Kubernetes made it for a service called 'ledger': set 'enableServiceLinks: false' in the pod"
 )
 
-NO_EFFECT_YET: Final = frozenset({"read_database_url", "otlp_endpoint", "trace_sample_ratio"})
+NO_EFFECT_YET: Final = frozenset({"otlp_endpoint", "trace_sample_ratio"})
 """Settings of later releases: known, so that they are not refused, and named at start when they are set."""
 
 LISTS_OF_NETWORKS: Final = frozenset({"trusted_proxies", "webhook_allowed_networks"})

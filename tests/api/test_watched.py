@@ -20,6 +20,8 @@ from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from ledger.projections import standby_gauges
+from ledger.projections.standby import Standby
 from ledger.sealing import witness_gauges
 from ledger.sealing.notes import Verifier
 from ledger.sealing.witnesses import Cosigned, Witness, Witnessed, WitnessStanding
@@ -54,6 +56,7 @@ async def told(shared: Api) -> AsyncIterator[set[str]]:
     await decide(shared, await shared.newcomer("sam"), "WATCHED")
     await log_in(shared, "sam", "not the password")
     _ask_witnesses()
+    standby_gauges.measure(Standby(shared.ledger, shared.ledger.pool))
     gauges.count_attempt(Outcome(status=204, error=None))
     yield {sample.name for sample in await _samples(shared.client)}
     reader.shutdown()

@@ -22,6 +22,7 @@ from ledger.identity.passwords import Passwords
 from ledger.identity.registering import ensure_first_admin
 from ledger.projections.progress import Progress
 from ledger.projections.runner import Runner
+from ledger.projections.standby import Standby
 from ledger.sealing.notary import Notary, default_origin
 from ledger.sealing.receipts import Receipts
 from ledger.store.ledger import Ledger
@@ -135,8 +136,12 @@ async def serving(
     clock: Callable[[], datetime] = utc_now,
     passwords: Passwords | None = None,
     settings: Mapping[str, object] | None = None,
+    standby_url: str | None = None,
 ) -> AsyncIterator[Api]:
-    """Serve ``database`` in this process, with an administrator; ``passwords`` may cost less than real ones."""
+    """Serve ``database`` in this process, with an administrator; ``passwords`` may cost less than real ones.
+
+    A standby is asked for reads once the test has had it judged.
+    """
     ledger = await Ledger.open(database.service_url)
     progress, following = Progress(ledger), Following(ledger)
     notary = Notary(ledger, origin=default_origin(ledger))
@@ -146,6 +151,7 @@ async def serving(
         )
         await ensure_first_admin(identity, ADMIN, PASSWORD)
         runner = Runner(ledger, progress)
+        standby = None if standby_url is None else await Standby.open(ledger, standby_url, max_size=4)
         services = Services(
             ledger=ledger,
             progress=progress,
@@ -157,6 +163,7 @@ async def serving(
             service_name="decision-ledger",
             live=Live(ledger, following),
             receipts=Receipts(ledger, notary),
+            standby=standby,
             **(settings or {}),
         )
         progress.start()
@@ -180,3 +187,5 @@ async def serving(
             await runner.stop()
             await following.stop()
             await progress.stop()
+            if standby is not None:
+                await standby.stop()

@@ -22,6 +22,7 @@ from ledger.domain.decision.decide import DECISION
 from ledger.identity.sessions import authority
 from ledger.personal.covering import Covering
 from ledger.projections.views import statistics as statistics_view
+from ledger.store.ledger import Ledger
 from ledger.store.pool import reading
 
 
@@ -65,10 +66,13 @@ class DecisionController(Controller):
         """Count open and completed decisions."""
         call = Call(request)
         services = call.services
-        async with reading(services.ledger.pool) as conn:
-            summary = await statistics_view.summary(
-                conn, services.ledger.ledger_id, services.clock(), submitted_by=own_only(call.principal)
-            )
+        now, only = services.clock(), own_only(call.principal)
+
+        async def look(ledger: Ledger) -> statistics_view.Summary:
+            async with reading(ledger.source) as conn:
+                return await statistics_view.summary(conn, ledger.ledger_id, now, submitted_by=only)
+
+        summary = await services.read(("statistics",), look)
         return json_response(summary, headers=staleness(services, "statistics"))
 
     @get("/{analysis_id:str}", opt={"answer": ITEM, "tagged": True})

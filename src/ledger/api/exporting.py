@@ -27,8 +27,8 @@ from ledger.personal.keys import count_unreadable_with, keys_after
 from ledger.sealing.proofs import checkpoint_over, checkpoint_over_all
 from ledger.sealing.rows import checkpoint_of, keep_for_good
 from ledger.sealing.witnesses import cosigned_note
-from ledger.store.ledger import export_stream
-from ledger.store.openings import Opening, lines_of, openings
+from ledger.store.ledger import Ledger, export_stream
+from ledger.store.openings import Opening, lines_of, opening_page
 from ledger.store.pool import reading
 from ledger.store.streams import read_stream
 
@@ -142,9 +142,17 @@ async def _left(call: Call, export: str, tier: Tier) -> LedgerLeft:
 
 
 async def _payloads(call: Call, first: Position, last: Position) -> AsyncIterator[bytes]:
-    ledger = call.services.ledger
-    async for page in openings(ledger.pool, ledger.ledger_id, first=first, last=last):
+    begin = first
+    while page := await _opening_page(call, begin, last):
         yield lines_of(page)
+        begin = Position(page[-1].position + 1)
+
+
+async def _opening_page(call: Call, first: Position, last: Position) -> tuple[Opening, ...]:
+    async def look(ledger: Ledger) -> tuple[Opening, ...]:
+        return await opening_page(ledger.source, ledger.ledger_id, first=first, last=last)
+
+    return await call.services.read((), look)
 
 
 async def _people(call: Call) -> AsyncIterator[bytes]:

@@ -11,6 +11,7 @@ from ledger.api.readiness import checks_of
 from ledger.api.services import Services
 from ledger.api.types import HttpRequest
 from ledger.domain.errors import Unavailable
+from ledger.projections.standby import Away, Standby
 from ledger.projections.views import directory, statistics
 from ledger.store.ledger import Ledger
 from ledger.store.pool import reading
@@ -29,7 +30,8 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
 
     ``degraded`` names what does not work while traffic may come all the same: ``sealing`` is halted,
     ``limits-by-process`` are counted in each process while their Redis is away, ``witness-forked`` has seen another
-    history, ``witnesses-late`` have left checkpoints without a quorum for too long.
+    history, ``witnesses-late`` have left checkpoints without a quorum for too long, ``read-standby`` is not asked, so that
+    the primary answers all reads.
     """
 
     status: str
@@ -57,13 +59,24 @@ class DatabaseState(msgspec.Struct, frozen=True, kw_only=True):
     connections: int | None
 
 
+class StandbyState(msgspec.Struct, frozen=True, kw_only=True):
+    """The standby that answers reads; ``away`` says why it is not asked (``None``: it is).
+
+    ``seconds_behind``: how long ago it last showed all that the primary did.
+    """
+
+    away: Away | None
+    seconds_behind: float
+
+
 class DatabaseHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """The pool here and the database behind it."""
+    """The pool here, the database behind it, and the standby that answers reads, where there is one."""
 
     status: str
     timestamp: datetime
     pool: PoolUse
     database: DatabaseState
+    standby: StandbyState | msgspec.UnsetType = msgspec.UNSET
 
 
 class SystemStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +137,7 @@ class HealthController(Controller):
             timestamp=services.clock(),
             pool=_pool_use(services.ledger),
             database=state,
+            standby=msgspec.UNSET if services.standby is None else _standby_state(services.standby),
         )
         return json_response(body)
 
@@ -133,11 +147,14 @@ async def status(request: HttpRequest) -> Response[bytes]:
     """Count decisions, responses and accounts."""
     call = Call(request)
     services = call.services
-    async with reading(services.ledger.pool) as conn:
-        totals = await statistics.totals(
-            conn, services.ledger.ledger_id, submitted_by=own_only(call.principal)
-        )
-        users = await directory.count(conn, services.ledger.ledger_id)
+    only = own_only(call.principal)
+
+    async def look(ledger: Ledger) -> tuple[statistics.Totals, int]:
+        async with reading(ledger.source) as conn:
+            totals = await statistics.totals(conn, ledger.ledger_id, submitted_by=only)
+            return totals, await directory.count(conn, ledger.ledger_id)
+
+    totals, users = await services.read(("statistics", "directory"), look)
     body = SystemStatus(
         timestamp=services.clock(),
         pending_decisions=totals.pending_decisions,
@@ -159,7 +176,13 @@ async def _degraded(services: Services) -> tuple[str, ...]:
         names.append("witness-forked")
     if found is not None and watch is not None and found.is_late(services.clock(), watch.late_after):
         names.append("witnesses-late")
+    if services.standby is not None and services.standby.away is not None:
+        names.append("read-standby")
     return tuple(names)
+
+
+def _standby_state(standby: Standby) -> StandbyState:
+    return StandbyState(away=standby.away, seconds_behind=round(standby.seconds_behind(), 3))
 
 
 def _pool_use(ledger: Ledger) -> PoolUse:

@@ -3,6 +3,7 @@
 from typing import Annotated, Final
 from uuid import UUID
 
+import msgspec
 from litestar import Controller, Response, get
 from litestar.params import FromPath, QueryParameter
 from litestar.types import ASGIApp
@@ -30,7 +31,8 @@ from ledger.domain.ids import Position
 from ledger.domain.reading.events import Filter, Query
 from ledger.history.readings import extent_of
 from ledger.history.timeline import timeline
-from ledger.store.findings import aim, find_page
+from ledger.store.findings import Aim, Sought, aim, find_page
+from ledger.store.ledger import Ledger
 
 BIGGEST: Final = 2**63 - 1
 PAGE: Final = 100
@@ -103,9 +105,9 @@ class HistoryController(Controller):
             ),
         )
         ledger = call.services.ledger
-        head = await ledger.head()
+        aimed = await call.services.read((), lambda source: _aimed(source, search))
         wanted = Wanted(
-            aim=await aim(ledger, search, head),
+            aim=aimed.aim,
             query=query_of(ledger, search),
             behind=None if after is None else Position(after),
             limit=limit,
@@ -114,7 +116,7 @@ class HistoryController(Controller):
         )
         if wanted.type is not FileType.JSON:
             return await _file(call, wanted)
-        page = await _page(call, wanted, head)
+        page = await _page(call, wanted, aimed.head)
         return page.to_asgi_response(None, request)
 
     @get("/decisions/{analysis_id:str}/timeline", opt={"answer": Timeline})
@@ -122,7 +124,7 @@ class HistoryController(Controller):
         """Tell in words everything that happened to a decision."""
         call = Call(request)
         ledger, wanted = call.services.ledger, decision_id(analysis_id)
-        entries = await timeline(ledger, wanted)
+        entries = await call.services.read((), lambda source: timeline(source, wanted))
         if not entries:
             raise DecisionNotFound
         stream = ledger.decision_stream(wanted)
@@ -135,6 +137,18 @@ class HistoryController(Controller):
             entries=tuple(map(entry_told, entries)),
         )
         return await call.shown(body)
+
+
+class _Aimed(msgspec.Struct, frozen=True):
+    """Where to look, of a ledger that ended at ``head``."""
+
+    aim: Aim
+    head: Position
+
+
+async def _aimed(ledger: Ledger, search: Sought) -> _Aimed:
+    head = await ledger.head()
+    return _Aimed(await aim(ledger, search, head), head)
 
 
 def _type_of(request: HttpRequest, asked: str | None) -> FileType:
@@ -151,7 +165,9 @@ async def _page(call: Call, wanted: Wanted, head: Position) -> Response[bytes]:
     limit = PAGE if wanted.limit is None else wanted.limit
     if limit > BIGGEST_PAGE:
         raise InvalidRequest(FieldError("limit", f"is at most {BIGGEST_PAGE:,} for a page; ask for a file"))
-    found = await find_page(call.services.ledger, wanted.aim, behind=wanted.behind, limit=limit)
+    found = await call.services.read(
+        (), lambda source: find_page(source, wanted.aim, behind=wanted.behind, limit=limit)
+    )
     persons = persons_in(found.events)
     names = await call.names(list(persons)) if persons else {}
     await record(call, wanted.query, extent_of([one.position for one in found.events]))

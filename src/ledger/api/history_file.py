@@ -128,7 +128,9 @@ class HistoryFile:
         """Send the next page; ``False``: it was the last one."""
         await self._stay.check(anyway=True)
         limit = PAGE if self._left is None else min(PAGE, self._left)
-        page = await find_page(self._services.ledger, self._wanted.aim, behind=self._behind, limit=limit)
+        page = await self._services.read(
+            (), lambda ledger: find_page(ledger, self._wanted.aim, behind=self._behind, limit=limit)
+        )
         names = await self._call.names(list(persons_in(page.events)))
         lines = [line(event, self._wanted.form, names) for event in page.events]
         written = _written(await opened(self._call, lines, self._wanted.form), self._wanted.type)

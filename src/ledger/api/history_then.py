@@ -31,10 +31,11 @@ from ledger.domain.reading.events import Extent, Filter, Query
 from ledger.history import chains
 from ledger.history.chains import Chain
 from ledger.history.moments import At, AtTime, AtVersion, Moment, moment_in, moment_of, place
-from ledger.history.queues import queue_at
+from ledger.history.queues import QueueThen, queue_at
 from ledger.history.readings import extent_of
 from ledger.history.states import DecisionThen, decision_at, reviewers_at
 from ledger.store.envelope import timestamp
+from ledger.store.ledger import Ledger
 from ledger.webhooks import deliveries
 
 AT: Final = "is version:N, position:N, or a time like 2026-11-30T09:00:00Z"
@@ -56,9 +57,14 @@ class PastController(Controller):
         """Tell what a decision was at a moment: its item, votes, lease and terms, and who could have decided it."""
         refuse_unknown(request, frozenset({"at"}))
         call, wanted = Call(request), decision_id(analysis_id)
-        ledger, stream = call.services.ledger, call.services.ledger.decision_stream(wanted)
-        when = await moment_in(ledger, stream, _at(at), call.services.clock())
-        then = await decision_at(ledger, stream, when)
+        stream = call.services.ledger.decision_stream(wanted)
+        asked, now = _at(at), call.services.clock()
+
+        async def look(source: Ledger) -> tuple[Moment, DecisionThen]:
+            when = await moment_in(source, stream, asked, now)
+            return when, await decision_at(source, stream, when)
+
+        when, then = await call.services.read((), look)
         body = await _decision_told(call, wanted, then, when)
         extent = Extent(reads=1, events=then.version, first=then.first, last=then.last)
         await record(call, _query("state", stream, at, when), extent)
@@ -77,8 +83,13 @@ class PastController(Controller):
         call, asked = Call(request), _at(at)
         if isinstance(asked, AtVersion):
             raise InvalidRequest(FieldError("at", "is position:N, or a time: the queue has no versions"))
-        when = await moment_of(call.services.ledger, asked, call.services.clock())
-        found = await queue_at(call.services.ledger, when, after=cursor_of(cursor), limit=limit)
+        after, now = cursor_of(cursor), call.services.clock()
+
+        async def look(source: Ledger) -> tuple[Moment, QueueThen]:
+            when = await moment_of(source, asked, now)
+            return when, await queue_at(source, when, after=after, limit=limit)
+
+        when, found = await call.services.read((), look)
         items = await shown(call, found.items, when.time)
         last = found.items[-1].cursor() if found.has_more else None
         await record(call, _query("queue", None, at, when), extent_of([one.position for one in found.items]))
@@ -95,7 +106,7 @@ class PastController(Controller):
     async def decision_chain(self, request: HttpRequest, analysis_id: FromPath[str]) -> Response[bytes]:
         """Follow a decision to what it came of and what came of it: by trace, cause and replacement."""
         call, wanted = Call(request), decision_id(analysis_id)
-        chain = await chains.chain_of_decision(call.services.ledger, wanted)
+        chain = await call.services.read((), lambda source: chains.chain_of_decision(source, wanted))
         if not chain.links:
             raise DecisionNotFound
         stream = call.services.ledger.decision_stream(wanted)
@@ -105,7 +116,7 @@ class PastController(Controller):
     async def correlation(self, request: HttpRequest, trace_id: FromPath[str]) -> Response[bytes]:
         """Tell what happened in one trace: what a request, and whatever it set off, did to the ledger."""
         call = Call(request)
-        chain = await chains.chain_of_trace(call.services.ledger, trace_id.lower())
+        chain = await call.services.read((), lambda source: chains.chain_of_trace(source, trace_id.lower()))
         query = Query(call="correlation", filters=(Filter("correlation", trace_id.lower()),))
         return await _chain_told(call, chain, query)
 
@@ -136,7 +147,7 @@ async def _decision_told(
     call: Call, wanted: DecisionId, then: DecisionThen, when: Moment
 ) -> DecisionThenTold:
     row, state = then.row, then.state
-    reviewers = await reviewers_at(call.services.ledger, state, when)
+    reviewers = await call.services.read((), lambda source: reviewers_at(source, state, when))
     answer = answer_of(state)
     persons = [*people_in(row), *(one.person for one in reviewers.found)]
     names = await named(call, [*persons, None if answer is None else answer.decided_by])

@@ -15,6 +15,7 @@ from ledger.api.readiness import measure_checks
 from ledger.api.services import Services
 from ledger.api.types import HttpRequest
 from ledger.domain.errors import Unauthenticated, Unavailable
+from ledger.projections import standby_gauges
 from ledger.projections.catalog import ALL
 from ledger.projections.gauges import measure, measure_timers, measure_unreachable
 from ledger.projections.reports import report
@@ -64,6 +65,8 @@ async def metrics_text(request: HttpRequest) -> Response[bytes]:
     _check_token(request, services.metrics_digest)
     gauges_of_store.measure(services.ledger)
     services.limiter.measure()
+    if services.standby is not None:
+        standby_gauges.measure(services.standby)
     await measure_checks(services)
     await _measure_projections(services.ledger)
     await _measure_webhooks(services)

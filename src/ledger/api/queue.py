@@ -20,6 +20,7 @@ from ledger.domain.terms import BUILT_IN_KIND
 from ledger.identity import people
 from ledger.projections.views import queue as queue_view
 from ledger.projections.views.queue import Choice, Cursor, QueueItem
+from ledger.store.ledger import Ledger
 from ledger.store.pool import reading
 
 ITEMS: Final = tuple(GenericAlias(list, (shape,)) for shape in ITEM)
@@ -58,11 +59,15 @@ class QueueController(Controller):
             holder=call.principal.person if mine else None,
             assigned_to=None if assigned is None else await _person(call, assigned),
         )
-        ledger, now = call.services.ledger, call.services.clock()
-        async with reading(ledger.pool) as conn:
-            found = await queue_view.page(
-                conn, ledger.ledger_id, now=now, limit=limit + 1, after=after, choice=choice
-            )
+        now = call.services.clock()
+
+        async def look(ledger: Ledger) -> tuple[QueueItem, ...]:
+            async with reading(ledger.source) as conn:
+                return await queue_view.page(
+                    conn, ledger.ledger_id, now=now, limit=limit + 1, after=after, choice=choice
+                )
+
+        found = await call.services.read(("queue",), look)
         page = found[:limit]
         more = staleness(call.services, "queue")
         if len(found) > limit:

@@ -1,7 +1,8 @@
 """What the handlers work with: made once by whoever starts the service."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 import msgspec
 
@@ -14,11 +15,14 @@ from ledger.limiting.limiter import Limiter
 from ledger.limiting.rates import Rates
 from ledger.projections.progress import Progress
 from ledger.projections.runner import Runner
+from ledger.projections.standby import Standby
 from ledger.sealing.notary import Notary
 from ledger.sealing.receipts import Receipts
 from ledger.sealing.witnesses import Watch
 from ledger.store.ledger import Ledger
 from ledger.webhooks.webhooks import Webhooks
+
+T = TypeVar("T")
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +35,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     ``max_claims`` how many items one person may hold (``None``: any number), ``seal_wait_seconds`` how long a command
     waits until it is sealed where that is asked for; ``tlog_public`` opens the log's entries and proofs to everybody.
     ``max_claims`` how many items one person may hold (``None``: any number), ``watch`` the witnesses that are asked,
-    ``metrics_apart`` keeps the metrics off the service's port, ``metrics_digest`` is that of the token they are given for.
+    ``standby`` answers what only reads (``None``: there is none), ``metrics_apart`` keeps the metrics off the service's port, ``metrics_digest`` is that of the token they are given for.
     """
 
     ledger: Ledger
@@ -59,6 +63,14 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     tlog_public: bool = False
     metrics_apart: bool = False
     metrics_digest: bytes | None = None
+    standby: Standby | None = None
+
+    async def read(self, views: Sequence[str], work: Callable[[Ledger], Awaitable[T]]) -> T:
+        """Do ``work``, which reads the log and these ``views`` from its ledger's ``source``, where there is room for it.
+
+        It sees all that was acknowledged before, whoever wrote it. Nothing is decided by what it finds.
+        """
+        return await (work(self.ledger) if self.standby is None else self.standby.read(views, work))
 
     def forked(self) -> tuple[str, ...]:
         """Name the witnesses that have seen a history which this ledger does not hold, as it was last heard of."""

@@ -81,7 +81,9 @@ class StatisticsController(Controller):
         services, now = call.services, call.services.clock()
         first, last = _days(from_, to, now)
         question = Question(first=first, last=last, kind=kind, submitted_by=own_only(call.principal))
-        found = await detail.read(services.ledger.pool, services.ledger.ledger_id, question, now)
+        found = await services.read(
+            ("statistics",), lambda ledger: detail.read(ledger.source, ledger.ledger_id, question, now)
+        )
         body = Detail(
             from_=first,
             to=last,

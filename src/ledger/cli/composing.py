@@ -26,6 +26,7 @@ from ledger.limiting.shared import Shared
 from ledger.operations.rebuilder import Rebuilder
 from ledger.projections.progress import Progress
 from ledger.projections.runner import Runner
+from ledger.projections.standby import Standby
 from ledger.reactions import (
     failed_logins,
     readings,
@@ -135,7 +136,8 @@ async def composed(
     been started where other addresses can be reached. So is ``seals``, where the notary seals what is appended, and
     witnesses are asked: a command works without their policy.
     """
-    services = _prepared(ledger, settings, secret_key, only=only, seals=seals)
+    standby = None if only == "workers" else await standby_of(ledger, settings)
+    services = _prepared(ledger, settings, secret_key, only=only, seals=seals, standby=standby)
     runner, following = services.runner, services.identity.following
     telling = _telling(services.webhooks) if tells_webhooks else ()
     try:
@@ -153,8 +155,22 @@ async def composed(
         await _stop(services)
 
 
+async def standby_of(ledger: Ledger, settings: Settings) -> Standby | None:
+    """Prepare to read from the standby of the settings, if there is one; whether it answers is seen later."""
+    if settings.read_database_url is None:
+        return None
+    url = settings.read_database_url.get_secret_value()
+    return await Standby.open(ledger, url, max_size=settings.db_pool_max_size)
+
+
 def _prepared(
-    ledger: Ledger, settings: Settings, secret_key: SecretStr, *, only: Part | None, seals: bool
+    ledger: Ledger,
+    settings: Settings,
+    secret_key: SecretStr,
+    *,
+    only: Part | None,
+    seals: bool,
+    standby: Standby | None,
 ) -> Services:
     """Make every part of a service, none of them started."""
     progress = Progress(ledger)
@@ -183,6 +199,7 @@ def _prepared(
         receipts=Receipts(ledger, notary),
         tlog_public=settings.tlog_public,
         metrics_apart=settings.metrics_port is not None,
+        standby=standby,
         metrics_digest=None if token is None else digest_of(token.get_secret_value()),
         live=Live(ledger, following, max_streams=settings.max_streams, max_waiters=settings.max_waiters),
     )
@@ -198,6 +215,8 @@ def _tasks(
     if only != "workers":
         yield from services.live.tasks()
         yield "notary", services.notary.run_forever
+    if services.standby is not None:
+        yield "standby", services.standby.run_forever
     if services.notary.sealer is not None:
         yield "sealing", services.notary.sealer.run_forever
         yield "retention", lambda: retention.run_forever(services.ledger, services.clock)
@@ -241,6 +260,8 @@ async def _stop(services: Services) -> None:
             await services.progress.stop()
             await failed_logins.tell(services.identity)
             await readings.tell(services.identity, services.readings, anyway=True)
+            if services.standby is not None:
+                await services.standby.stop()
             await services.ledger.stop()
             await services.limiter.stop()
     except TimeoutError:

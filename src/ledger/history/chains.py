@@ -93,7 +93,7 @@ async def chain_of_decision(ledger: Ledger, decision: DecisionId) -> Chain:
         traces = sorted({event.correlation_id for event in own} - {""})
         causes = [event.causation_id for event in own if event.causation_id is not None]
         ids = [event.event_id for event in own]
-        async with reading(ledger.pool) as conn:
+        async with reading(ledger.source) as conn:
             key, upto = ledger.ledger_id, head
             found.add(
                 Relation.SAME_TRACE,
@@ -118,7 +118,7 @@ async def chain_of_trace(ledger: Ledger, trace: str) -> Chain:
         TraceNotFound: there are none.
     """
     found, head = _Found(), await ledger.head()
-    async with reading(ledger.pool) as conn:
+    async with reading(ledger.source) as conn:
         events = await relations.of_traces(conn, ledger.ledger_id, [trace], upto=head, limit=MOST + 1)
     if not events:
         raise TraceNotFound
@@ -129,7 +129,7 @@ async def chain_of_trace(ledger: Ledger, trace: str) -> Chain:
 async def _whole_of(ledger: Ledger, decision: DecisionId) -> tuple[Stored, ...]:
     """Read a decision's events with what only the history tells of them."""
     stream = await read_stream_until(ledger, ledger.decision_stream(decision))
-    async with reading(ledger.pool) as conn:
+    async with reading(ledger.source) as conn:
         return await relations.named(conn, ledger.ledger_id, [event.event_id for event in stream.events])
 
 

@@ -90,7 +90,7 @@ async def moment_of(ledger: Ledger, at: AtPosition | AtTime | None, now: datetim
         if at.time > now:
             raise MomentNotReached(head=head)
         return Moment(position=await position_at(ledger, at.time), time=at.time)
-    async with reading(ledger.pool) as conn:
+    async with reading(ledger.source) as conn:
         found = await read_positions(conn, ledger.ledger_id, [at.position])
     if not found:
         raise MomentNotReached(head=head)

@@ -17,7 +17,7 @@ FIRST: Final = Version(1)
 
 async def is_begun(ledger: Ledger, stream: StreamName) -> bool:
     """Say whether anything ever happened in a stream."""
-    async with reading(ledger.pool) as conn:
+    async with reading(ledger.source) as conn:
         return bool(await read_until(conn, ledger.ledger_id, stream, FIRST))
 
 

@@ -71,7 +71,7 @@ async def queue_at(ledger: Ledger, moment: Moment, *, after: Cursor | None, limi
 async def _open_items(ledger: Ledger, moment: Moment) -> AsyncIterator[list[QueueItem]]:
     for start in range(START, moment.position, WINDOW):
         upto = min(start + WINDOW, moment.position)
-        async with reading(ledger.pool) as conn, looking(conn):
+        async with reading(ledger.source) as conn, looking(conn):
             rows = await conn.fetch(NOT_ENDED, ledger.ledger_id, start, upto, moment.position, list(ENDS))
         streams = [StreamName(row["stream"]) for row in rows]
         for first in range(0, len(streams), AT_ONCE):
@@ -79,7 +79,7 @@ async def _open_items(ledger: Ledger, moment: Moment) -> AsyncIterator[list[Queu
 
 
 async def _items(ledger: Ledger, streams: Sequence[StreamName], moment: Moment) -> list[QueueItem]:
-    async with reading(ledger.pool) as conn:
+    async with reading(ledger.source) as conn:
         stored = await read_log_of(conn, ledger.ledger_id, streams, upto=moment.position, wanted=TYPES)
     rows = dict[StreamName, QueueRow | None]()
     for one in stored:

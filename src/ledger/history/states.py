@@ -123,7 +123,7 @@ async def _accounts_at(ledger: Ledger, upto: Position) -> tuple[list[StreamName]
 
 async def _folded(ledger: Ledger, streams: Sequence[StreamName], upto: Position) -> list[Registered]:
     types = [type_name(event_type) for event_type in ACCOUNT.event_types]
-    async with reading(ledger.pool) as conn:
+    async with reading(ledger.source) as conn:
         stored = await read_log_of(conn, ledger.ledger_id, streams, upto=upto, wanted=types)
     states = dict.fromkeys(streams, ACCOUNT.initial)
     for one in stored:

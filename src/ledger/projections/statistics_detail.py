@@ -10,7 +10,7 @@ import msgspec
 from ledger.domain.decision.events import Priority
 from ledger.domain.ids import PersonId
 from ledger.projections.faults import OUTDATED
-from ledger.store.pool import Connection, Pool, reading
+from ledger.store.pool import Connection, Source, reading
 
 DAY: Final = timedelta(days=1)
 AGES: Final = ("under_1_hour", "under_4_hours", "under_1_day", "under_7_days", "7_days_or_more")
@@ -209,20 +209,20 @@ class Detail(msgspec.Struct, frozen=True, kw_only=True):
     by_person: tuple[PersonWork, ...]
 
 
-async def read(pool: Pool, ledger_id: int, question: Question, now: datetime) -> Detail:
+async def read(source: Source, ledger_id: int, question: Question, now: datetime) -> Detail:
     """Answer from one picture of the view; once more when its tables were exchanged meanwhile.
 
     Raises:
         DatabaseUnreachable: the connection is lost, or none is free.
     """
     try:
-        return await _read(pool, ledger_id, question, now)
+        return await _read(source, ledger_id, question, now)
     except OUTDATED:
-        return await _read(pool, ledger_id, question, now)
+        return await _read(source, ledger_id, question, now)
 
 
-async def _read(pool: Pool, ledger_id: int, question: Question, now: datetime) -> Detail:
-    async with reading(pool) as conn, conn.transaction(isolation="repeatable_read", readonly=True):
+async def _read(source: Source, ledger_id: int, question: Question, now: datetime) -> Detail:
+    async with reading(source) as conn, conn.transaction(isolation="repeatable_read", readonly=True):
         return await detail(conn, ledger_id, question, now)
 
 

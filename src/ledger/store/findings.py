@@ -149,7 +149,7 @@ async def aim(ledger: Ledger, sought: Sought, head: Position) -> Aim:
         DatabaseUnreachable: the connection is lost, or none is free.
     """
     after, upto = Position((sought.first or 1) - 1), min(sought.last or head, head)
-    async with reading(ledger.pool) as conn:
+    async with reading(ledger.source) as conn:
         if sought.since is not None:
             first = await conn.fetchval(FIRST_FROM, ledger.ledger_id, sought.since, CLOCKS_AGREE_WITHIN)
             after = max(after, head if first is None else Position(first - 1))
@@ -179,7 +179,7 @@ async def find_page(ledger: Ledger, aimed: Aim, *, behind: Position | None, limi
     size = 0
     while search.goes_on() and len(found) < limit and size < MAX_PAGE_BYTES:
         window = search.window()
-        async with reading(ledger.pool) as conn:
+        async with reading(ledger.source) as conn:
             some = await _look(
                 conn, ledger.ledger_id, sought, window, limit=limit - len(found), most=MAX_PAGE_BYTES - size
             )

@@ -47,7 +47,7 @@ async def position_at(ledger: Ledger, moment: datetime) -> Position:
     Raises:
         DatabaseUnreachable: the connection is lost, or none is free.
     """
-    async with reading(ledger.pool) as conn:
+    async with reading(ledger.source) as conn:
         return Position(await conn.fetchval(POSITION_AT, ledger.ledger_id, moment, CLOCKS_AGREE_WITHIN))
 
 
@@ -58,7 +58,7 @@ async def read_stream_until(
     if version is None:
         found = (await read_stream(ledger, name)).events
     else:
-        async with reading(ledger.pool) as conn:
+        async with reading(ledger.source) as conn:
             found = await read_until(conn, ledger.ledger_id, name, version)
     events = tuple(stored for stored in found if position is None or stored.position <= position)
     return Stream(name=name, events=events)
@@ -70,7 +70,7 @@ async def read_page(ledger: Ledger, *, after: Position, types: Sequence[str], li
     Raises:
         DatabaseUnreachable: the connection is lost, or none is free.
     """
-    async with reading(ledger.pool) as conn:
+    async with reading(ledger.source) as conn:
         log = await read_log(conn, ledger.ledger_id, after=after, wanted=types, limit=limit)
     size = sum(len(stored.payload or b"") for stored in log)
     return Page(

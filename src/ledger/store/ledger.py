@@ -1,5 +1,6 @@
 """One ledger, opened: its connections, its writer and its identity, for everybody who reads or appends."""
 
+from copy import copy
 from types import TracebackType
 from typing import Final, Self
 from uuid import UUID, uuid5
@@ -19,7 +20,18 @@ from ledger.domain.ids import (
 )
 from ledger.store.appender import MAX_QUEUE, Appender
 from ledger.store.migrate import NotMigrated, all_migrations, check_server, pending
-from ledger.store.pool import LOST, DatabaseUnreachable, Pool, close_pool, connect, open_pool, reading
+from ledger.store.pool import (
+    LOST,
+    Connection,
+    DatabaseUnreachable,
+    Lent,
+    Pool,
+    Source,
+    close_pool,
+    connect,
+    open_pool,
+    reading,
+)
 from ledger.store.signals import APPENDED_CHANNEL, Bell, Signals
 from ledger.store.snapshots import SNAPSHOT_EVERY, SnapshotWriter
 from ledger.store.turns import Turns
@@ -62,6 +74,7 @@ class Ledger:
         """Take what ``open`` has prepared."""
         self.url = url
         self.pool = pool
+        self.source: Source = pool  # of reads that may be answered from elsewhere; nothing is decided by it
         self.ledger_id = ledger_id
         self.request_key = request_key
         self._namespace = namespace
@@ -135,6 +148,16 @@ class Ledger:
     ) -> None:
         await self.stop()
 
+    def on(self, conn: Connection) -> Self:
+        """Give this ledger with ``conn``, which may be a standby's, as the source of its reads."""
+        there = copy(self)
+        there.source = Lent(conn)
+        return there
+
+    def is_held_by(self, namespace: UUID | None) -> bool:
+        """Say whether a database whose ledger has this namespace holds this ledger, or a copy of it."""
+        return namespace == self._namespace
+
     def decision_stream(self, decision_id: DecisionId) -> StreamName:
         """Name a decision's stream; the name does not give the id away."""
         return StreamName(f"decision-{uuid5(self._namespace, decision_id)}")
@@ -165,7 +188,7 @@ class Ledger:
 
     async def head(self) -> Position:
         """Read the last position; 0 when the ledger is empty."""
-        async with reading(self.pool) as conn:
+        async with reading(self.source) as conn:
             return Position(await conn.fetchval(HEAD, self.ledger_id))
 
     async def server_facts(self) -> ServerFacts:

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from ledger.domain.ids import Position
-from ledger.store.pool import Pool, reading
+from ledger.store.pool import Source, reading
 
 PAGE: Final = 500
 PAGE_BYTES: Final = 1024 * 1024
@@ -41,7 +41,7 @@ class Opening(msgspec.Struct, frozen=True, gc=False):
 
 
 async def openings(
-    pool: Pool, ledger_id: int, *, first: Position, last: Position
+    source: Source, ledger_id: int, *, first: Position, last: Position
 ) -> AsyncIterator[tuple[Opening, ...]]:
     """Give what opens the positions from ``first`` to ``last``, in order, in pages of about a mebibyte.
 
@@ -49,15 +49,20 @@ async def openings(
         DatabaseUnreachable: the connection is lost, or none is free.
     """
     begin = first
-    while begin <= last:
-        async with reading(pool) as conn:
-            rows = await conn.fetch(OPENINGS, ledger_id, begin, last, PAGE, PAGE_BYTES)
-        if not rows:
-            return
-        yield tuple(
-            Opening(Position(row["position"]), row["salt"].hex(), row["payload"].decode()) for row in rows
-        )
-        begin = Position(rows[-1]["position"] + 1)
+    while page := await opening_page(source, ledger_id, first=begin, last=last):
+        yield page
+        begin = Position(page[-1].position + 1)
+
+
+async def opening_page(
+    source: Source, ledger_id: int, *, first: Position, last: Position
+) -> tuple[Opening, ...]:
+    """Give what opens the first positions of these; nothing where there are none."""
+    async with reading(source) as conn:
+        rows = await conn.fetch(OPENINGS, ledger_id, first, last, PAGE, PAGE_BYTES)
+    return tuple(
+        Opening(Position(row["position"]), row["salt"].hex(), row["payload"].decode()) for row in rows
+    )
 
 
 def lines_of(page: tuple[msgspec.Struct, ...]) -> bytes:

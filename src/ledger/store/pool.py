@@ -2,15 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import asyncpg
+import msgspec
 
 from ledger.domain.errors import Unavailable
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
     from asyncpg.pool import PoolConnectionProxy
 
     Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
@@ -29,6 +28,7 @@ SESSION_SETTINGS: Final = {
     "idle_in_transaction_session_timeout": "60s",
     "synchronous_commit": "on",  # whatever the database's own default is: success means flushed
 }
+READ_ONLY: Final = {**SESSION_SETTINGS, "default_transaction_read_only": "on"}
 
 CONNECT_TIMEOUT: Final = 10.0
 
@@ -53,12 +53,24 @@ class DatabaseUnreachable(Unavailable):
     code = "database-unreachable"
 
 
+class Lent(msgspec.Struct, frozen=True):
+    """One connection in the place of a pool, for whoever reads from where somebody else has chosen."""
+
+    conn: Connection
+
+
+Source: TypeAlias = Pool | Lent
+"""Where queries may be run: a pool, or one connection that somebody else has borrowed."""
+
+
 async def _keep_session(_: object) -> None:
     """Skip the reset between users of a pooled connection: nobody changes a session, and it costs a round trip."""
 
 
-async def open_pool(url: str, *, min_size: int, max_size: int) -> Pool:
-    """Open connections to ``url``, with time limits on every session.
+async def open_pool(url: str, *, min_size: int, max_size: int, is_read_only: bool = False) -> Pool:
+    """Open connections to ``url``, with time limits on every session; without a ``min_size`` none is opened yet.
+
+    ``is_read_only`` where nothing may be written, whatever the server would let this login do.
 
     Raises:
         DatabaseUnreachable: nothing answers there, or it refuses this login.
@@ -68,7 +80,7 @@ async def open_pool(url: str, *, min_size: int, max_size: int) -> Pool:
             url,
             min_size=min_size,
             max_size=max_size,
-            server_settings=SESSION_SETTINGS,
+            server_settings=READ_ONLY if is_read_only else SESSION_SETTINGS,
             timeout=CONNECT_TIMEOUT,
             reset=_keep_session,
         )
@@ -97,14 +109,17 @@ async def connect(url: str) -> DirectConnection:
 
 
 @asynccontextmanager
-async def reading(pool: Pool) -> AsyncIterator[Connection]:
-    """Borrow a connection for queries; wait at most 10 seconds for a free one.
+async def reading(source: Source, *, seconds: float = CONNECT_TIMEOUT) -> AsyncIterator[Connection]:
+    """Borrow a connection for queries; wait at most so many ``seconds`` for a free one.
 
     Raises:
         DatabaseUnreachable: the connection is lost, or none is free.
     """
     try:
-        async with pool.acquire(timeout=CONNECT_TIMEOUT) as conn:
-            yield conn
+        if isinstance(source, Lent):
+            yield source.conn
+        else:
+            async with source.acquire(timeout=seconds) as conn:
+                yield conn
     except LOST as lost:
         raise DatabaseUnreachable(reason=type(lost).__name__) from lost

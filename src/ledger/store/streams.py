@@ -253,7 +253,7 @@ async def read_log(
 
 
 async def _fetch(ledger: Ledger, statement: str, argument: list[StreamName] | EventId) -> tuple[Stored, ...]:
-    async with reading(ledger.pool) as conn:
+    async with reading(ledger.source) as conn:
         rows = await conn.fetch(statement, ledger.ledger_id, argument)
     return tuple(stored_in(row) for row in rows)
 
