@@ -124,6 +124,7 @@ class _Connection:
             held.enter_context(self._live.switchboard.connected(principal.person))
             ear = held.enter_context(self._live.news.listening())
             held.enter_context(self._line.watched(ear.lose))
+            held.enter_context(self._live.staying(self._line.hang_up))
             await self._begin(username)
             listener = asyncio.create_task(self._listen(principal.person, ear))
             try:

@@ -36,7 +36,12 @@ class Lines:
         del receive
         state = scope["state"]
         connection = line_of(state)
-        with self._services.file_places.one(), connection.watched(self._leave), house_of(state).aside():
+        with (
+            self._services.file_places.one(),
+            connection.watched(self._leave),
+            self._services.live.staying(connection.hang_up),
+            house_of(state).aside(),
+        ):
             await _begin(send)
             try:
                 is_whole = is_head(state) or await self._write(send)

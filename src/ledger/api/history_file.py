@@ -100,7 +100,12 @@ class HistoryFile:
         del receive
         state = scope["state"]
         connection, out = line_of(state), _Out(send, self._wanted.type)
-        with self._services.file_places.one(), connection.watched(self._leave), house_of(state).aside():
+        with (
+            self._services.file_places.one(),
+            connection.watched(self._leave),
+            self._services.live.staying(connection.hang_up),
+            house_of(state).aside(),
+        ):
             try:
                 await out.begin()
                 if not is_head(state):

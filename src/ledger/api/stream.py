@@ -19,7 +19,8 @@ from ledger.api.call import Call, own_only
 from ledger.api.lasting import Stay, house_of, is_head, line_of
 from ledger.api.problems import FieldError, InvalidRequest
 from ledger.api.types import HttpRequest
-from ledger.delivery.news import AGAIN_SECONDS, Ear, News
+from ledger.delivery.live import Live
+from ledger.delivery.news import AGAIN_SECONDS, Ear
 from ledger.delivery.notices import Told
 from ledger.domain.errors import Unauthenticated, Unavailable
 from ledger.domain.ids import Position
@@ -54,7 +55,7 @@ async def stream(
     if position is not None and position > head:
         raise InvalidRequest(FieldError("after", f"lies behind the end of the ledger, {head}"))
     return EventStream(
-        call.services.live.news,
+        call.services.live,
         call.services.identity,
         call.principal,
         head if position is None else position,
@@ -74,9 +75,10 @@ def _resumed(request: HttpRequest, after: int | None) -> Position | None:
 class EventStream:
     """One client's stream, as the application that answers with it."""
 
-    def __init__(self, news: News, identity: Identity, principal: Principal, after: Position) -> None:
+    def __init__(self, live: Live, identity: Identity, principal: Principal, after: Position) -> None:
         """Begin behind ``after``."""
-        self._news, self._stay, self._identity = news, Stay(identity, news, principal), identity
+        self._live, self._news, self._identity = live, live.news, identity
+        self._stay = Stay(identity, live.news, principal)
         self._position = after
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,7 +86,12 @@ class EventStream:
         del receive
         state = scope["state"]
         line, out = line_of(state), _Out(send)
-        with self._news.listening() as ear, line.watched(ear.lose), house_of(state).aside():
+        with (
+            self._news.listening() as ear,
+            line.watched(ear.lose),
+            self._live.staying(line.hang_up),
+            house_of(state).aside(),
+        ):
             try:
                 await out.begin()
                 if not is_head(state):

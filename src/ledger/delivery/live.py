@@ -1,12 +1,18 @@
 """Everything that goes out while it happens, to whoever is connected to this process."""
 
+import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Final
 
 from ledger.delivery.news import MAX_STREAMS, News
 from ledger.delivery.switchboard import Switchboard
 from ledger.delivery.waiting import MAX_WAITERS, Waiters
 from ledger.identity.following import Following
 from ledger.store.ledger import Ledger
+
+GOODBYE_SECONDS: Final = 2.0
+"""How long those who stay connected may take to hear that this process takes its leave."""
 
 
 class Live:
@@ -24,6 +30,7 @@ class Live:
         self.news = News(ledger, max_streams=max_streams)
         self.waiters = Waiters(ledger, max_waiters=max_waiters)
         self.switchboard = Switchboard()
+        self._guests: set[Callable[[], None]] = set()
         self.news.on(self.waiters.hear)
         following.on_taken_away(self.news.alarm)
 
@@ -36,7 +43,22 @@ class Live:
         """Count everybody whom ``close`` will send away."""
         return self.news.listeners() + self.waiters.waiting()
 
+    @contextmanager
+    def staying(self, hang_up: Callable[[], None]) -> Iterator[None]:
+        """Serve somebody who stays connected for the time of the block; ``hang_up`` ends their connection at once."""
+        self._guests.add(hang_up)
+        try:
+            yield
+        finally:
+            if not self.news.is_over:  # else they may not have read the goodbye
+                self._guests.discard(hang_up)
+
     def close(self) -> None:
-        """Say goodbye to everybody, so that a stop need not wait for them."""
+        """Say goodbye to everybody, so that a stop need not wait for them; who does not read is hung up on after 2 seconds."""
         self.news.close()
         self.waiters.close()
+        asyncio.get_running_loop().call_later(GOODBYE_SECONDS, self._hang_up)
+
+    def _hang_up(self) -> None:
+        for hang_up in self._guests:
+            hang_up()

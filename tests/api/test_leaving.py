@@ -1,0 +1,93 @@
+"""A stop says goodbye to those who stay connected, and hangs up on whoever does not even read that."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+from litestar import WebSocket
+from structlog.testing import capture_logs
+
+from ledger.api import history_file, stream
+from ledger.delivery.live import Live
+from tests.api.answers import submit
+from tests.support.databases import Database
+from tests.support.listening import HANG_GUARD, Events, Reached, alerts, events, reachable
+
+GAVE_UP = "service.stopping.gave_up"
+"""What is said when ten seconds were not enough for what is under way."""
+MUCH = 4_000_000
+"""Bytes: more than any buffer on the way takes."""
+
+
+@pytest.fixture
+async def stopped() -> AsyncIterator[AsyncExitStack]:
+    """What is entered here is left, so stopped, when the test says so."""
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+async def until_deaf(found: Events, live: Live) -> None:
+    """Read no more, and wait until what is sent gets stuck."""
+    found.writer.transport.pause_reading()
+    async with asyncio.timeout(HANG_GUARD):
+        while not live.connected():
+            await asyncio.sleep(0.01)
+
+
+async def took_leave(stack: AsyncExitStack) -> list[str]:
+    with capture_logs() as logs:
+        await stack.aclose()
+    return [line["event"] for line in logs if line["event"].startswith("service.")]
+
+
+async def test_a_follower_that_reads_nothing_holds_up_no_stop(
+    database: Database, stopped: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "_frame", lambda told: b": %d\n\n" % told.position + b"x" * MUCH)
+    reached: Reached = await stopped.enter_async_context(reachable(database))
+    admin = await reached.api.login()
+    async with events(reached.port, admin) as found:
+        await until_deaf(found, reached.api.services.live)
+        for number in range(4):
+            await submit(reached.api, admin, f"CASE-{number}")
+
+        assert GAVE_UP not in await took_leave(stopped)
+
+
+async def test_a_file_that_nobody_reads_on_holds_up_no_stop(
+    database: Database, stopped: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history_file, "_written", lambda *_: b"x" * MUCH)
+    reached: Reached = await stopped.enter_async_context(reachable(database))
+    admin = await reached.api.login()
+    reader, writer = await asyncio.open_connection("127.0.0.1", reached.port)
+    writer.write(
+        f"GET /api/audit/events?format=ndjson HTTP/1.1\r\nHost: x\r\n"
+        f"Authorization: {admin['Authorization']}\r\n\r\n".encode()
+    )
+    await reader.readline()
+    writer.transport.pause_reading()
+
+    assert GAVE_UP not in await took_leave(stopped)
+    writer.close()
+
+
+async def test_a_desk_that_reads_no_alerts_holds_up_no_stop(
+    database: Database, stopped: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sends = WebSocket.send_text
+
+    async def much(socket: WebSocket, data: str) -> None:
+        await sends(socket, data + " " * MUCH)
+
+    reached: Reached = await stopped.enter_async_context(reachable(database))
+    admin = await reached.api.login()
+    async with alerts(reached.port, "admin", admin) as found:
+        await found.next()
+        found.socket.transport.pause_reading()
+        monkeypatch.setattr(WebSocket, "send_text", much)
+        await submit(reached.api, admin, "CASE-1")
+
+        assert GAVE_UP not in await took_leave(stopped)
+        found.socket.transport.abort()
