@@ -8,9 +8,10 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
-from ledger.api.history_wire import PERSON_FIELDS, Form, persons_of, told
+from ledger.api.history_wire import Form, told
 from ledger.domain.event import type_name
 from ledger.domain.ids import CommandId, EventId, PersonId, Position, StreamName, Version
+from ledger.history.naming import PERSON_FIELDS, persons_of
 from ledger.store.event_types import EVENT_TYPES
 from ledger.store.streams import Stored
 from tools.event_types import event_types

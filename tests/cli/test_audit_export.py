@@ -5,7 +5,6 @@ import gzip
 import hashlib
 import re
 import subprocess
-from base64 import b64decode
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from ledger.api.export_wire import KeysUnreadable
 from ledger.cli.exporting import bundle, folder
 from ledger.cli.exporting.bundle import write_bundle
 from ledger.cli.exporting.folder import CannotWrite, FolderTaken, new_folder
@@ -29,7 +27,6 @@ from ledger.identity import people
 from ledger.identity.identity import SUBJECT_KEY_PURPOSE
 from ledger.identity.keys import Keyring
 from ledger.identity.people import Person, Record, commitment
-from ledger.personal import keys
 from ledger.sealing.rows import FOR_GOOD, Sealed, last_checkpoint
 from ledger.sealing.tree import leaf_hash, tile_path, tiles_of
 from ledger.store.codec import decode
@@ -233,34 +230,6 @@ async def test_people_come_with_salts_and_the_erased_are_missing(full: Ledger, t
     assert report.missing == ["names of 1 people: nothing in the log says that they were erased"]
     async with full.pool.acquire() as conn:
         await people.insert(conn, full.ledger_id, known(BEN, "ben"))
-
-
-@together
-async def test_keys_come_with_their_subjects_and_the_erased_are_missing(full: Ledger, tmp_path: Path):
-    subjects = [full.data_subject(name) for name in ("ann", "bob")]
-    stream = full.decision_stream(DecisionId("CASE-1"))
-    kept = [await keys.key_for(full, KEYRING, one, stream=stream, now=NOW) for one in subjects]
-    before = files(await exported(full, tmp_path / "before", tier=Tier.DISCLOSED))
-    assert sorted(
-        (one["subject"], one["key_id"], b64decode(one["key"]))
-        for one in unzipped_lines(before["disclosed/keys.ndjson.gz"])
-    ) == sorted((str(subject), key.key_id, key.secret) for subject, key in zip(subjects, kept, strict=True))
-    async with full.pool.acquire() as conn:
-        for subject in subjects:
-            await keys.delete_keys(conn, full.ledger_id, subject)
-    after = files(await exported(full, tmp_path / "after", tier=Tier.DISCLOSED))
-    assert unzipped_lines(after["disclosed/keys.ndjson.gz"]) == []
-
-
-@together
-async def test_a_key_that_cannot_be_read_is_not_passed_over_as_erased(full: Ledger, tmp_path: Path):
-    stream, subject = full.decision_stream(DecisionId("CASE-1")), full.data_subject("lost")
-    other = Keyring(["another secret of the settings, as long"], SUBJECT_KEY_PURPOSE)
-    await keys.key_for(full, other, subject, stream=stream, now=NOW)
-    with pytest.raises(KeysUnreadable):
-        await exported(full, tmp_path / "bundle", tier=Tier.DISCLOSED)
-    async with full.pool.acquire() as conn:
-        await keys.delete_keys(conn, full.ledger_id, subject)
 
 
 def verified(root: Path) -> Report:

@@ -1,13 +1,19 @@
 """What a policy marks leaves sealed; its keys leave with the bundles that disclose, until somebody is erased."""
 
+import gzip
+import json
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
+from ledger.api.export_wire import KeysUnreadable
 from ledger.cli.exporting.bundle import write_bundle
 from ledger.cli.exporting.from_database import FromDatabase
 from ledger.cli.exporting.source import Wanted
 from ledger.domain.export.events import Tier
+from ledger.identity.identity import SUBJECT_KEY_PURPOSE
+from ledger.identity.keys import Keyring
 from ledger.verifier import manifest
 from ledger.verifier.bundle import Asked, verify_bundle
 from ledger.verifier.policy import parse_policy
@@ -43,11 +49,20 @@ async def office(desk: Desk) -> Office:
     return found
 
 
-async def verified(office: Office, target: Path, *, first: int = 1) -> Report:
+def lines_of(bundle: Path, name: str) -> list[dict[str, str]]:
+    with gzip.open(bundle / "disclosed" / f"{name}.ndjson.gz") as lines:
+        return [json.loads(line) for line in lines]
+
+
+async def written(office: Office, target: Path, keyring: Keyring, *, first: int = 1) -> None:
     last = await office.ledger.head()
     await seal(office.ledger)
-    source = FromDatabase(office.ledger, office.desk.api.services.identity.subject_keys)
+    source = FromDatabase(office.ledger, keyring)
     await write_bundle(source, Wanted(tier=Tier.DISCLOSED, first=first, last=last), target, now=NOW)
+
+
+async def verified(office: Office, target: Path, *, first: int = 1) -> Report:
+    await written(office, target, office.desk.api.services.identity.subject_keys, first=first)
     policy = parse_policy(f"log {SIGNER.vkey}\nquorum none\n".encode())
     return verify_bundle(target, Asked(policy=policy, now=NOW, tier=manifest.Tier.DISCLOSED))
 
@@ -69,6 +84,25 @@ async def test_every_token_opens_with_its_key_and_reads_erased_without_it(
     assert (before.disclosed.opened, after.disclosed.opened) == (11, 2)  # of Ben two
 
 
+async def test_a_part_discloses_those_whom_its_events_name_and_nobody_else(
+    office: Office, tmp_path: Path
+) -> None:
+    await office.submit("CAT-1", payload("Cat", subject="cat"))
+    last = await office.ledger.head()
+    before = await office.ledger.pool.fetchval("select count(*) from work.subject_keys")
+
+    report = await verified(office, tmp_path / "bundle", first=last)
+
+    told = {name: lines_of(tmp_path / "bundle", name) for name in ("people", "keys")}
+    assert [one["username"] for one in told["people"]] == ["engine"]
+    (key,) = told["keys"]
+    assert key["subject"] == str(office.ledger.data_subject("cat"))
+    assert before > 1
+    assert (report.verdict, report.found) == (Verdict.INCOMPLETE, [])
+    assert report.disclosed is not None
+    assert (report.disclosed.opened, report.disclosed.unopened) == (2, 0)
+
+
 async def test_a_bundle_that_begins_between_an_item_and_its_repetition_verifies(
     office: Office, tmp_path: Path
 ) -> None:
@@ -80,3 +114,10 @@ async def test_a_bundle_that_begins_between_an_item_and_its_repetition_verifies(
 
     assert report.verdict is Verdict.INCOMPLETE
     assert report.found == []
+
+
+async def test_a_key_that_cannot_be_read_is_not_passed_over_as_erased(office: Office, tmp_path: Path) -> None:
+    other = Keyring(["another secret of the settings, as long"], SUBJECT_KEY_PURPOSE)
+
+    with pytest.raises(KeysUnreadable):
+        await written(office, tmp_path / "bundle", other)

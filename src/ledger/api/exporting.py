@@ -21,9 +21,9 @@ from ledger.domain.export.decide import EXPORT, ExportNotFound, NotInExport, req
 from ledger.domain.export.events import LedgerExported, Tier
 from ledger.domain.export.state import LedgerLeft
 from ledger.domain.ids import CommandId, Position
-from ledger.identity.people import list_people
+from ledger.history.disclosing import keys_named, people_named
 from ledger.identity.sessions import authority
-from ledger.personal.keys import count_unreadable_with, keys_after
+from ledger.personal.keys import count_unreadable_with
 from ledger.sealing.proofs import checkpoint_over, checkpoint_over_all
 from ledger.sealing.rows import checkpoint_of, keep_for_good
 from ledger.sealing.witnesses import cosigned_note
@@ -32,7 +32,6 @@ from ledger.store.openings import Opening, lines_of, opening_page
 from ledger.store.pool import reading
 from ledger.store.streams import read_stream
 
-PEOPLE_AT_ONCE: Final = 500
 TOO_MUCH: Final = {409: "Less was asked for, or longer than a day ago"}
 
 
@@ -86,22 +85,22 @@ class ExportController(Controller):
 
     @get("/{export_id:str}/people", opt={"answer": wire.ExportedPerson, "media": MEDIA, "also": TOO_MUCH})
     async def people(self, request: HttpRequest, export_id: FromPath[str]) -> ASGIApp:
-        """Give who the people in the ledger are, one line a person; whoever was erased is missing."""
+        """Give who the people are whom the events that were asked for name, a line each; whoever was erased is missing."""
         call = Call(request)
-        await _left(call, export_id, Tier.DISCLOSED)
-        return Lines(call, _people(call))
+        left = await _left(call, export_id, Tier.DISCLOSED)
+        return Lines(call, _people(call, left))
 
     @get("/{export_id:str}/keys", opt={"answer": wire.ExportedKey, "media": MEDIA, "also": TOO_MUCH})
     async def exported_keys(self, request: HttpRequest, export_id: FromPath[str]) -> ASGIApp:
-        """Give the keys of data subjects, one line a key; what was erased has none."""
+        """Give the keys under which something in the events that were asked for is sealed; what was erased has none."""
         call = Call(request)
-        await _left(call, export_id, Tier.DISCLOSED)
+        left = await _left(call, export_id, Tier.DISCLOSED)
         ledger, keyring = call.services.ledger, call.services.identity.subject_keys
         async with reading(ledger.pool) as conn:
             unreadable = await count_unreadable_with(conn, ledger.ledger_id, keyring)
         if unreadable:
             raise wire.KeysUnreadable(keys=unreadable)
-        return Lines(call, _keys(call))
+        return Lines(call, _keys(call, left))
 
 
 async def _chosen(call: Call, given: wire.NewExport) -> int:
@@ -155,19 +154,12 @@ async def _opening_page(call: Call, first: Position, last: Position) -> tuple[Op
     return await call.services.read((), look)
 
 
-async def _people(call: Call) -> AsyncIterator[bytes]:
-    ledger, after = call.services.ledger, ""
-    while page := await list_people(ledger.pool, ledger.ledger_id, after=after, limit=PEOPLE_AT_ONCE):
+async def _people(call: Call, left: LedgerLeft) -> AsyncIterator[bytes]:
+    async for page in people_named(call.services.ledger, first=left.first, last=left.last):
         yield lines_of(tuple(map(wire.person_told, page)))
-        after = page[-1].record.username
 
 
-async def _keys(call: Call) -> AsyncIterator[bytes]:
-    ledger, keyring, after = call.services.ledger, call.services.identity.subject_keys, ""
-    while True:
-        async with reading(ledger.pool) as conn:
-            page = await keys_after(conn, ledger.ledger_id, keyring, after)
-        if not page:
-            return
+async def _keys(call: Call, left: LedgerLeft) -> AsyncIterator[bytes]:
+    keyring = call.services.identity.subject_keys
+    async for page in keys_named(call.services.ledger, keyring, first=left.first, last=left.last):
         yield lines_of(wire.keys_told(page))
-        after = page[-1].key_id

@@ -20,7 +20,6 @@ from ledger.api.history_wire import (
     Timeline,
     entry_told,
     people_told,
-    persons_in,
     told,
 )
 from ledger.api.problems import FieldError, InvalidRequest
@@ -29,6 +28,7 @@ from ledger.api.wire import decision_id
 from ledger.domain.decision.state import DecisionNotFound
 from ledger.domain.ids import Position
 from ledger.domain.reading.events import Filter, Query
+from ledger.history.naming import persons_in
 from ledger.history.readings import extent_of
 from ledger.history.timeline import timeline
 from ledger.store.findings import Aim, Sought, aim, find_page

@@ -19,11 +19,12 @@ from litestar.types import Receive, Scope, Send
 
 from ledger.api.call import Call
 from ledger.api.history_opening import opened
-from ledger.api.history_wire import EventTold, Form, line, persons_in
+from ledger.api.history_wire import EventTold, Form, line
 from ledger.api.lasting import Stay, house_of, is_head, line_of
 from ledger.domain.errors import LedgerError, Unavailable
 from ledger.domain.ids import Position
 from ledger.domain.reading.events import Query
+from ledger.history.naming import persons_in
 from ledger.history.readings import extent_of
 from ledger.identity.sessions import own_session
 from ledger.store.findings import Aim, find_page

@@ -20,7 +20,7 @@ from ledger.api.history_then_wire import (
     link_told,
     reviewer_told,
 )
-from ledger.api.history_wire import people_told, persons_in
+from ledger.api.history_wire import people_told
 from ledger.api.problems import FieldError, InvalidRequest
 from ledger.api.queue import cursor_of, shown
 from ledger.api.types import HttpRequest
@@ -31,6 +31,7 @@ from ledger.domain.reading.events import Extent, Filter, Query
 from ledger.history import chains
 from ledger.history.chains import Chain
 from ledger.history.moments import At, AtTime, AtVersion, Moment, moment_in, moment_of, place
+from ledger.history.naming import persons_in
 from ledger.history.queues import QueueThen, queue_at
 from ledger.history.readings import extent_of
 from ledger.history.states import DecisionThen, decision_at, reviewers_at

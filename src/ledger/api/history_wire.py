@@ -1,10 +1,7 @@
 """The history in the words of the wire: events as they are stored, as they read today, and who is meant."""
 
-import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Final
-from uuid import UUID
 
 import msgspec
 from msgspec.structs import replace
@@ -12,21 +9,13 @@ from msgspec.structs import replace
 from ledger.domain.errors import Corrupt
 from ledger.domain.event import Utc
 from ledger.domain.ids import CommandId, DecisionId, EventId, PersonId, Position, StreamName, Version
+from ledger.history.naming import persons_of
 from ledger.history.timeline import Entry
 from ledger.identity.people import ERASED
 from ledger.store.codec import encode, read
 from ledger.store.envelope import timestamp
 from ledger.store.event_types import EVENT_TYPES
 from ledger.store.streams import Stored
-
-PERSON_FIELDS: Final = (
-    *("by", "to", "person", "voter", "holder", "decided_by", "submitted_by", "on_behalf_of", "submitter"),
-    *("requested_by", "approved_by"),
-)
-"""The fields of payloads that hold person ids."""
-ID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-AN_ID: Final = re.compile(ID)
-PERSONS: Final = re.compile(f'"(?:{"|".join(PERSON_FIELDS)})":"({ID})"'.encode())
 
 
 class Form(StrEnum):
@@ -117,21 +106,6 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     stream: StreamName
     version: Version
     entries: tuple[TimelineEntry, ...]
-
-
-def persons_in(events: Iterable[Stored]) -> set[PersonId]:
-    """Collect who acts in events, and whom their payloads name."""
-    found = set[PersonId]()
-    for event in events:
-        found.update(persons_of(event))
-    return found
-
-
-def persons_of(event: Stored) -> set[PersonId]:
-    """Collect who acts in one event, and whom its payload names."""
-    named = [match.decode() for match in PERSONS.findall(event.payload or b"")]
-    texts = [*named, event.actor] if AN_ID.fullmatch(event.actor) else named
-    return {PersonId(UUID(text)) for text in texts}
 
 
 def people_told(persons: Iterable[PersonId], names: Mapping[PersonId, str]) -> dict[str, str]:

@@ -16,14 +16,14 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from ledger.api.history_query import wrong_names
-from ledger.api.history_wire import Form, line, persons_in
+from ledger.api.history_wire import Form, line
 from ledger.cli.operating import overseeing
 from ledger.cli.tables import print_json, print_table
 from ledger.domain.decision.state import DecisionNotFound
 from ledger.domain.errors import Invalid
 from ledger.domain.ids import CommandId, DecisionId, PersonId, Position, StreamName
 from ledger.history.chains import said
-from ledger.history.naming import NOBODY, actor_called, is_begun
+from ledger.history.naming import NOBODY, actor_called, is_begun, persons_in
 from ledger.identity.people import ERASED, names_of
 from ledger.store.findings import Sought, aim, find_page
 from ledger.store.ledger import Ledger

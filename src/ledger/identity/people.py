@@ -40,6 +40,12 @@ from work.people where ledger_id = $1 and person_id = $2
 """
 # $1 ledger, $2 persons
 NAMES: Final = "select person_id, username from work.people where ledger_id = $1 and person_id = any($2)"
+# $1 ledger, $2 person ids
+THESE: Final = """
+select person_id, username, email, full_name, salt, created_at
+from work.people where ledger_id = $1 and person_id = any($2)
+order by username_folded
+"""
 # $1 ledger, $2 user name to begin after, $3 at most this many
 LIST: Final = """
 select person_id, username, email, full_name, salt, created_at
@@ -167,6 +173,13 @@ async def names_of(pool: Pool, ledger_id: int, persons: Sequence[PersonId]) -> d
     async with reading(pool) as conn:
         rows = await conn.fetch(NAMES, ledger_id, list(persons))
     return {row["person_id"]: row["username"] for row in rows}
+
+
+async def read_those(pool: Pool, ledger_id: int, persons: Sequence[PersonId]) -> tuple[Person, ...]:
+    """Read the rows of these people, by user name; who was erased is missing."""
+    async with reading(pool) as conn:
+        rows = await conn.fetch(THESE, ledger_id, list(persons))
+    return tuple(_person(row) for row in rows)
 
 
 async def list_people(pool: Pool, ledger_id: int, *, after: str = "", limit: int = 100) -> tuple[Person, ...]:

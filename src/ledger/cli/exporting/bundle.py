@@ -73,8 +73,8 @@ class _Writing:
         if self._wish.tier is not Tier.ENVELOPE:
             await self._payloads()
         if self._wish.tier is Tier.DISCLOSED:
-            await self._lines("disclosed/people.ndjson.gz", self._source.people())
-            await self._lines("disclosed/keys.ndjson.gz", self._source.keys())
+            await self._lines("disclosed/people.ndjson.gz", self._source.people(self._wish))
+            await self._lines("disclosed/keys.ndjson.gz", self._source.keys(self._wish))
         for stamp in await self._source.stamps(self._wish):
             self._folder.write(f"timestamps/{stamp.size}.tsr", stamp.token)
             self._folder.write(f"timestamps/{stamp.size}.checkpoint", stamp.note.encode())

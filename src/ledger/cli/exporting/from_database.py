@@ -11,10 +11,9 @@ from ledger.command_handler import Facts, handle
 from ledger.domain.export.commands import ExportLedger
 from ledger.domain.export.decide import EXPORT
 from ledger.domain.ids import Position
+from ledger.history.disclosing import keys_named, people_named
 from ledger.identity.identity import utc_now
 from ledger.identity.keys import Keyring
-from ledger.identity.people import list_people
-from ledger.personal.keys import keys_after
 from ledger.sealing.entries import read_bundle
 from ledger.sealing.proofs import checkpoint_over, checkpoint_over_all
 from ledger.sealing.rows import keep_for_good, last_checkpoint, read_tiles
@@ -27,7 +26,6 @@ from ledger.store.openings import lines_of, openings
 from ledger.store.pool import reading
 
 TILES_AT_ONCE: Final = 64
-PEOPLE_AT_ONCE: Final = 500
 
 
 class FromDatabase:
@@ -109,23 +107,17 @@ class FromDatabase:
         async for page in openings(self._ledger.pool, self._ledger.ledger_id, first=first, last=last):
             yield lines_of(page)
 
-    async def people(self) -> AsyncIterator[bytes]:
-        """Read who people are."""
-        pool, ledger_id, after = self._ledger.pool, self._ledger.ledger_id, ""
-        while page := await list_people(pool, ledger_id, after=after, limit=PEOPLE_AT_ONCE):
+    async def people(self, wish: Wish) -> AsyncIterator[bytes]:
+        """Read who the people are."""
+        first, last = Position(wish.first), Position(wish.last)
+        async for page in people_named(self._ledger, first=first, last=last):
             yield lines_of(tuple(map(person_told, page)))
-            after = page[-1].record.username
 
-    async def keys(self) -> AsyncIterator[bytes]:
+    async def keys(self, wish: Wish) -> AsyncIterator[bytes]:
         """Read the keys of data subjects."""
-        ledger_id, after = self._ledger.ledger_id, ""
-        while True:
-            async with reading(self._ledger.pool) as conn:
-                page = await keys_after(conn, ledger_id, self._keyring, after)
-            if not page:
-                return
+        first, last = Position(wish.first), Position(wish.last)
+        async for page in keys_named(self._ledger, self._keyring, first=first, last=last):
             yield lines_of(keys_told(page))
-            after = page[-1].key_id
 
     async def stamps(self, wish: Wish) -> Sequence[Stamp]:
         """Read time stamps."""

@@ -88,13 +88,15 @@ class FromService:
             else:
                 return
 
-    async def people(self) -> AsyncIterator[bytes]:
-        """Fetch who people are."""
+    async def people(self, wish: Wish) -> AsyncIterator[bytes]:
+        """Fetch who the people are; the service knows what was asked for."""
+        del wish
         async for piece in self._service.lines(f"{self._export}/people"):
             yield piece
 
-    async def keys(self) -> AsyncIterator[bytes]:
-        """Fetch the keys of data subjects."""
+    async def keys(self, wish: Wish) -> AsyncIterator[bytes]:
+        """Fetch the keys of data subjects, as above."""
+        del wish
         async for piece in self._service.lines(f"{self._export}/keys"):
             yield piece
 

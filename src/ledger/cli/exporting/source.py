@@ -102,11 +102,11 @@ class Source(Protocol):
     def payloads(self, wish: Wish) -> AsyncIterator[bytes]:
         """Give the lines that open the payloads, many at a time and always whole ones."""
 
-    def people(self) -> AsyncIterator[bytes]:
-        """Give the lines that tell who people are, whole ones."""
+    def people(self, wish: Wish) -> AsyncIterator[bytes]:
+        """Give the lines that tell who the people are whom the wanted events name, whole ones."""
 
-    def keys(self) -> AsyncIterator[bytes]:
-        """Give the lines that hold the keys of data subjects, whole ones."""
+    def keys(self, wish: Wish) -> AsyncIterator[bytes]:
+        """Give the lines that hold the keys under which something in the wanted events is sealed, whole ones."""
 
     async def stamps(self, wish: Wish) -> Sequence[Stamp]:
         """Give the time stamps that say something of what is wanted, one a checkpoint."""
