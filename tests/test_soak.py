@@ -154,7 +154,7 @@ async def test_a_short_soak_of_a_real_service_loses_and_breaks_nothing(
     )
     await server.prepare()
 
-    found = await soak(server, Wanted(seconds=12, peak_seconds=8, desks=4), Progress(Console(quiet=True)))
+    found = await soak(server, Wanted(seconds=10, peak_seconds=8, desks=4), Progress(Console(quiet=True)))
 
     report.show(Console(), found)
     assert [what for what in missed(found) if not what.startswith("pace")] == []

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
+from statistics import fmean
 from typing import Final
 
 import msgspec
@@ -76,7 +76,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 def sustained(rounds: Sequence[int]) -> float:
     """Give the rounds a second that a run kept up, without its beginning and its last second."""
     kept = rounds[int(len(rounds) * EDGE) : -1]
-    return float(median(kept)) if kept else 0.0
+    return fmean(kept) if kept else 0.0
 
 
 async def run_load(url: str, plan: Plan, seconds: float, folder: Path) -> Outcome:

@@ -8,22 +8,25 @@ import json
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Callable
 from pathlib import Path
 from random import SystemRandom
 from typing import Final
 
-from locust import FastHttpUser, constant, constant_throughput, events, task
+from locust import FastHttpUser, events, task
 from locust.contrib.fasthttp import FastResponse
 from locust.env import Environment
 from locust.exception import RescheduleTask
 
 PLAN: Final = json.loads(Path(os.environ["SOAK_PLAN"]).read_text(encoding="utf-8"))
-BACKLOG: Final = 100
+BACKLOG: Final = 3 * len(PLAN["desks"])
 """Items that wait; with fewer, an analyst who looks for work finds an engine that submits."""
 REPEATED: Final = 0.05
 """Of the submissions are sent a second time, as after a lost answer."""
 REMEMBERED: Final = 200
+EVERY: Final = 0.0 if PLAN["rounds"] is None else len(PLAN["desks"]) / PLAN["rounds"]
+"""Seconds from one round of a desk to the next; 0: as many as it can."""
+MOST_BEHIND: Final = 5.0
+"""Seconds of rounds that a desk makes up for when one took longer than that."""
 PRIORITIES: Final = ("critical", "high", "medium", "low")
 VERDICTS: Final = ("approved", "approved", "approved", "rejected")
 PERCENTILES: Final = (0.5, 0.95, 0.99)
@@ -33,9 +36,6 @@ seats = iter(enumerate(PLAN["desks"]))
 submitted: list[str] = []
 resolved: dict[str, str] = {}
 rounds: Counter[int] = Counter()
-pace: Final[Callable[["Desk"], float]] = (
-    constant(0) if PLAN["rounds"] is None else constant_throughput(PLAN["rounds"] / len(PLAN["desks"]))
-)
 
 
 class Person:
@@ -66,7 +66,9 @@ class Desk(FastHttpUser):
 
     def wait_time(self) -> float:
         rounds[int(time.time())] += 1
-        return pace(self)
+        now = time.monotonic()
+        self.due = max(self.due + EVERY, now - MOST_BEHIND)
+        return max(0.0, self.due - now) if EVERY else 0.0
 
     def on_start(self) -> None:
         number, seat = next(seats)
@@ -77,6 +79,7 @@ class Desk(FastHttpUser):
         self.count = 0
         for person in (self.analyst, self.auditor):
             person.log_in()
+        self.due = time.monotonic()
 
     def call(
         self,

@@ -14,7 +14,7 @@ from benchmarks.soak.watching import Figure
 MISSED: Final = "MISSED"
 PAGE: Final = """# Soak
 
-<!-- Written by `make soak`; run it to soak your own machine. -->
+<!-- Written by `make soak`; run it to soak your own machine (`make soak MINUTES=60`: for longer). -->
 
 {desks} desks, each of an engine (an API key), an analyst and an auditor, worked for {minutes:g} minutes at {share:.0%} of
 the peak that they had reached just before, on one `ledger serve` in production settings with a PostgreSQL of its own, sealing
@@ -59,6 +59,7 @@ def notes(soak: Soak) -> Iterator[str]:
     """Say what no table holds."""
     yield f"The ledger held {soak.account.events:,} events in the end; everything took {soak.seconds / 60:.1f} minutes."
     yield "Growth is the median slope between any two samples (Theil and Sen), so that a few odd moments do not count."
+    yield "locust keeps times in milliseconds, from 100 on in tens and from 1,000 on in hundreds."
     for event, count in soak.account.warnings.items():
         yield f"Warning in the service's log: `{event}`, {count:,} times."
     for error in (*soak.peak.errors, *soak.load.errors):

@@ -23,6 +23,8 @@ from benchmarks.soak.verdict import BOUNDS, SHARE, WARM_UP, Soak
 from benchmarks.soak.watching import Figure, Sample, Watcher, figure
 
 KEY_BYTES: Final = 48
+LEAST_RATE: Final = 1.0
+"""Rounds a second, on a machine that had no time for the peak."""
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +97,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
         """Have the peak and the load done; and how the service stood meanwhile."""
         progress.say(f"soak: the peak, {wanted.peak_seconds:g} seconds")
         peak = await self._load("PEAK", None, wanted.peak_seconds)
-        rate = SHARE * sustained(peak.rounds)
+        rate = max(LEAST_RATE, SHARE * sustained(peak.rounds))
         progress.say(f"soak: {rate:.0f} rounds a second for {wanted.seconds / 60:g} minutes")
         watcher = Watcher(self.service, self.database, wanted.seconds)
         async with _beside(watcher.run()):
