@@ -2,9 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, Generic, TypeAlias, TypeVar
 
 import asyncpg
@@ -14,18 +14,18 @@ from ledger.domain.decider import Decider, fold
 from ledger.domain.errors import KeyReused, OutcomeUnknown, PreconditionFailed, VersionConflict
 from ledger.domain.event import Event
 from ledger.domain.ids import NO_EVENTS, Position, StreamName, Version
-from ledger.store.appends import Append, Appended, Duplicate, Landed
+from ledger.store.appends import Append, Appended, Landed
 from ledger.store.envelope import Provenance, open_envelope
 from ledger.store.gauges import counted
+from ledger.store.landing import RunAgain, land, landed_in, one_transaction
+from ledger.store.lately import is_short
 from ledger.store.ledger import Ledger
-from ledger.store.pool import LOST, UNSETTLED, Connection
+from ledger.store.pool import Connection
 from ledger.store.snapshots import Snapshot, freeze, thaw
 from ledger.store.streams import (
     Recorded,
     Stored,
     Stream,
-    append,
-    append_in,
     draft,
     event_ids,
     load_streams,
@@ -48,10 +48,10 @@ CONFLICT_WAIT: Final = 0.02
 class Facts:
     """What the target and the read streams said when this attempt began."""
 
-    def __init__(self, now: datetime, streams: Mapping[StreamName, Stream]) -> None:
+    def __init__(self, now: datetime, streams: Mapping[StreamName, Stream], target: StreamName) -> None:
         """Take the streams as they were read, and the moment of the attempt."""
         self.now = now
-        self._streams = streams
+        self._streams, self._target = streams, target
 
     def state(self, decider: Decider[C, S, E], name: StreamName) -> S:
         """Fold one of the streams that were read.
@@ -59,7 +59,9 @@ class Facts:
         Raises:
             Corrupt: this release cannot read one of its events.
         """
-        return state_of(decider, self._streams[name])
+        if name == self._target:
+            return state_of(decider, self._streams[name])
+        return state_asked_often(decider, self._streams[name])
 
 
 Build: TypeAlias = Callable[[Facts], C]
@@ -92,6 +94,24 @@ def state_of(decider: Decider[C, S, E], stream: Stream) -> S:
     """
     start = None if stream.snapshot is None else thaw(decider, stream.snapshot)
     return fold(decider, (recorded(stored, decider.event_types).event for stored in stream.events), start)
+
+
+def state_asked_often(decider: Decider[C, S, E], stream: Stream) -> S:
+    """As ``state_of``, for callers and policies: the same few streams for one command after the other.
+
+    Raises:
+        Corrupt: this release cannot read one of its events.
+    """
+    if not is_short(stream):
+        return state_of(decider, stream)
+    state: S = _remembered(decider, stream)
+    return state
+
+
+@lru_cache(maxsize=2048)
+def _remembered(decider: Decider[C, S, E], stream: Stream) -> S:
+    """Remember a state by all that it was folded from: the same events give the same state."""
+    return state_of(decider, stream)
 
 
 async def handle(
@@ -139,20 +159,20 @@ async def handle(
             # What does not exist is first of all not found: the decider says so.
             if streams[target].version():
                 await _check_precondition(ledger, streams[target], if_match)
-            drafted, events = await _decide(
+            drafted, events = await decided(
                 decider, streams, target, build, cover, now=clock(), provenance=provenance, reads=reads
             )
             await _check_precondition(ledger, streams[target], if_match)
             if not events:
                 return _nothing_to_do(streams[target])
             try:
-                landed = await _land(ledger, drafted, alongside)
-            except (VersionConflict, _RunAgain) as unsettled:
+                landed = await land(ledger, drafted, alongside)
+            except (VersionConflict, RunAgain) as unsettled:
                 if attempt == MAX_ATTEMPTS:
                     raise _final(unsettled) from unsettled.__cause__
                 await asyncio.sleep(CONFLICT_WAIT * attempt * random.random())  # noqa: S311 - spreads retries
             else:
-                handled = await _outcome(
+                handled = await outcome(
                     ledger, decider, drafted, events, landed, provenance=provenance, recognise=recognise
                 )
                 _take_snapshot(ledger, decider, streams[target], handled)
@@ -179,7 +199,7 @@ async def rehearse(
     """
     streams = await load_streams(ledger, [target, *reads])
     nobody = Provenance(actor="", command_id=new_command_id())
-    _, events = await _decide(
+    _, events = await decided(
         decider, streams, target, build, cover, now=clock(), provenance=nobody, reads=()
     )
     await _check_precondition(ledger, streams[target], if_match)
@@ -213,33 +233,29 @@ async def handle_after(
                     return done
             streams = await load_streams(ledger, [target, *reads])
             try:
-                async with _one_transaction(ledger) as conn:
-                    facts = Facts(clock(), streams)
+                async with one_transaction(ledger) as conn:
+                    facts = Facts(clock(), streams, target)
                     command = build(facts, await effect(conn))
                     events = decider.decide(command, facts.state(decider, target))
                     drafted = draft(streams[target], events, provenance, [streams[name] for name in reads])
-                    landed = await _landed(conn, ledger, drafted)
-            except (VersionConflict, _RunAgain) as unsettled:
+                    landed = await landed_in(conn, ledger, drafted)
+            except (VersionConflict, RunAgain) as unsettled:
                 if attempt == MAX_ATTEMPTS:
                     raise _final(unsettled) from unsettled.__cause__
                 await asyncio.sleep(CONFLICT_WAIT * attempt * random.random())  # noqa: S311 - spreads retries
             else:
-                return await _outcome(ledger, decider, drafted, events, landed, provenance=provenance)
+                return await outcome(ledger, decider, drafted, events, landed, provenance=provenance)
     raise AssertionError  # the loop above returns or raises
 
 
-class _RunAgain(Exception):
-    """The unit of work was rolled back, or nobody knows: look up, then run it again."""
-
-
-def _final(unsettled: VersionConflict | _RunAgain) -> Exception:
+def _final(unsettled: VersionConflict | RunAgain) -> Exception:
     if isinstance(unsettled, VersionConflict):
         return unsettled
     cause = unsettled.__cause__
     return cause if isinstance(cause, asyncpg.UniqueViolationError) else OutcomeUnknown()
 
 
-async def _decide(
+async def decided(
     decider: Decider[C, S, E],
     streams: Mapping[StreamName, Stream],
     target: StreamName,
@@ -250,7 +266,12 @@ async def _decide(
     provenance: Provenance,
     reads: Sequence[StreamName],
 ) -> tuple[Append, tuple[E, ...]]:
-    facts = Facts(now, streams)
+    """Decide by what was loaded; what to append, and its events.
+
+    Raises:
+        LedgerError: the decider's refusal, or what ``build`` or ``cover`` raises.
+    """
+    facts = Facts(now, streams, target)
     command, state = build(facts), facts.state(decider, target)
     if cover is not None:
         command, provenance = await cover(state, command, provenance)
@@ -285,32 +306,6 @@ def _take_snapshot(ledger: Ledger, decider: Decider[C, S, E], loaded: Stream, ha
     )
 
 
-async def _land(ledger: Ledger, drafted: Append, alongside: Alongside | None) -> Landed:
-    if alongside is None:
-        return await append(ledger, drafted)
-    async with _one_transaction(ledger) as conn:
-        await alongside(conn)
-        return await _landed(conn, ledger, drafted)
-
-
-@asynccontextmanager
-async def _one_transaction(ledger: Ledger) -> AsyncIterator[Connection]:
-    """Open a transaction for rows and events; what it appended is announced once it has committed."""
-    try:
-        async with ledger.pool.acquire() as conn, conn.transaction():
-            yield conn
-    except (*LOST, *UNSETTLED, asyncpg.UniqueViolationError) as unsettled:
-        raise _RunAgain from unsettled
-    ledger.appended.ring()
-
-
-async def _landed(conn: Connection, ledger: Ledger, drafted: Append) -> Landed:
-    landed = await append_in(conn, ledger.ledger_id, drafted)
-    if isinstance(landed, Duplicate):
-        raise _RunAgain  # its rows are there already: roll these back
-    return landed
-
-
 async def done_before(
     ledger: Ledger, decider: Decider[C, S, E], provenance: Provenance, recognise: Recognise | None = None
 ) -> Handled[E] | None:
@@ -334,7 +329,7 @@ def _request_of(stored: Stored) -> str:
     return open_envelope(stored.envelope or b"").request
 
 
-async def _outcome(
+async def outcome(
     ledger: Ledger,
     decider: Decider[C, S, E],
     drafted: Append,
@@ -344,6 +339,11 @@ async def _outcome(
     provenance: Provenance,
     recognise: Recognise | None = None,
 ) -> Handled[E]:
+    """Say what a command did that has landed now, or before.
+
+    Raises:
+        KeyReused: the key has been used for another request.
+    """
     if isinstance(landed, Appended):
         return _handled(
             tuple(_as_recorded(drafted, landed, number, event) for number, event in enumerate(events))

@@ -62,6 +62,17 @@ def test_an_access_token_names_person_and_session_for_thirty_minutes(tokens: Tok
         tokens.read_access(token, NOW + timedelta(minutes=30))
 
 
+def test_a_token_that_was_read_vouches_for_no_other(tokens: Tokens) -> None:
+    token = tokens.access(SAM, SESSION, NOW)
+    tokens.read_access(token, NOW)
+    head, _, signature = token.rpartition(".")
+    other = "A" if signature[5] != "A" else "B"
+
+    with pytest.raises(InvalidToken):
+        tokens.read_access(f"{head}.{signature[:5]}{other}{signature[6:]}", NOW)
+    assert tokens.read_access(token, NOW).sub == SAM
+
+
 def test_a_limited_token_is_good_for_five_minutes_and_names_no_session(tokens: Tokens) -> None:
     token = tokens.limited(SAM, 3, NOW)
     read = tokens.read_limited(token, NOW + timedelta(minutes=5, seconds=-1))

@@ -54,7 +54,7 @@ async def stream(ledger: Ledger) -> StreamName:
 
 async def found(ledger: Ledger, stream: StreamName) -> Found:
     async with ledger.pool.acquire() as conn:
-        return await find(conn, ledger.ledger_id, stream)
+        return (await find(conn, ledger.ledger_id, [stream]))[stream]
 
 
 async def level(ledger: Ledger, stream: StreamName) -> DecisionRow:

@@ -13,6 +13,7 @@ from litestar import Litestar
 
 from ledger.api.app import routed
 from ledger.api.door import Door
+from ledger.api.lookups import Lookups
 from ledger.api.services import Services
 from ledger.delivery.live import Live
 from ledger.domain.authority import Role
@@ -162,6 +163,7 @@ async def serving(
             clock=clock,
             service_name="decision-ledger",
             live=Live(ledger, following),
+            lookups=Lookups(ledger),
             receipts=Receipts(ledger, notary),
             standby=standby,
             **(settings or {}),

@@ -19,13 +19,14 @@ from ledger.api.receipts import link_to_proof, receipt, wants_seal, without_wait
 from ledger.api.request_id import request_id_of
 from ledger.api.services import Services
 from ledger.api.types import HttpRequest
+from ledger.beginning import Unread, begin
 from ledger.command_handler import Alongside, Build, Cover, Handled, done_before, handle, rehearse
 from ledger.domain.authority import Role
 from ledger.domain.decider import Decider
 from ledger.domain.errors import LedgerError, Refused, RuleViolation
 from ledger.domain.event import Event
 from ledger.domain.ids import PersonId, StreamName, Version
-from ledger.identity.people import ERASED, names_of
+from ledger.identity.people import ERASED
 from ledger.identity.sessions import Principal, reads_of
 from ledger.operations.acting import Actor
 from ledger.personal.covering import is_same_request
@@ -92,21 +93,41 @@ class Call:
         alongside: Alongside | None = None,
         provenance: Provenance | None = None,
         cover: Cover[S, C] | None = None,
+        unread: Unread[C] | None = None,
     ) -> Handled[E]:
         """Carry out a command of this caller; the append relies on their session and account, and on ``reads``.
 
-        ``provenance`` is that of the request, unless it is given; ``cover`` seals what is personal.
+        ``provenance`` is that of the request, unless it is given; ``cover`` seals what is personal; ``unread`` lets a
+        command be tried before anything is read.
         """
+        provenance = provenance or await self._provenance()
+        ledger, if_match = self.services.ledger, self._if_match()
+        relied_on = (*reads_of(self.principal), *reads)
         async with self._telling_by_name():
+            if unread is not None and if_match is None:
+                begun = await begin(
+                    ledger,
+                    decider,
+                    target,
+                    build,
+                    unread,
+                    clock=self.services.clock,
+                    provenance=provenance,
+                    reads=relied_on,
+                    cover=cover,
+                    recognise=self._recognise,
+                )
+                if begun is not None:
+                    return begun
             return await handle(
-                self.services.ledger,
+                ledger,
                 decider,
                 target,
                 build,
                 clock=self.services.clock,
-                provenance=provenance or await self._provenance(),
-                reads=(*reads_of(self.principal), *reads),
-                if_match=self._if_match(),
+                provenance=provenance,
+                reads=relied_on,
+                if_match=if_match,
                 alongside=alongside,
                 cover=cover,
                 recognise=self._recognise,
@@ -246,9 +267,7 @@ class Call:
 
     async def names(self, people: Sequence[PersonId | None]) -> Mapping[PersonId, str]:
         """Look up the user names of ``people``; the erased are missing."""
-        wanted = [person for person in people if person is not None]
-        ledger = self.services.ledger
-        return await names_of(ledger.pool, ledger.ledger_id, wanted)
+        return await self.services.lookups.names([person for person in people if person is not None])
 
     async def answer(
         self,

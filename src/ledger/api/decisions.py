@@ -16,11 +16,12 @@ from ledger.api.submitting import read_submission
 from ledger.api.types import HttpRequest
 from ledger.api.waiting import MAX_WAIT, answered
 from ledger.api.wire import Submitted, decision_id
+from ledger.beginning import Unread
 from ledger.command_handler import Facts
 from ledger.domain.decision.commands import DecisionCommand
 from ledger.domain.decision.decide import DECISION
 from ledger.identity.sessions import authority
-from ledger.personal.covering import Covering
+from ledger.personal.covering import Covering, needs_no_key
 from ledger.projections.views import statistics as statistics_view
 from ledger.store.ledger import Ledger
 from ledger.store.pool import reading
@@ -57,6 +58,7 @@ class DecisionController(Controller):
             build,
             reads=streams_behind(call.services.ledger, submission.kind),
             cover=Covering(call.services.identity, stream),
+            unread=Unread(call.services.lookups.lately, needs_no_key),
         )
         body = Submitted(message="Decision submitted successfully", analysis_id=submission.decision_id)
         return await call.answer(body, handled=handled, feeds=FEEDS, is_tagged=True)

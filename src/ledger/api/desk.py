@@ -15,7 +15,6 @@ from ledger.domain.ids import DecisionId, PersonId, StreamName
 from ledger.identity.sessions import authority
 from ledger.personal.covering import Covering
 from ledger.projections.decision_row import DecisionRow
-from ledger.projections.views import decisions as decisions_view
 from ledger.store.envelope import Provenance
 
 FEEDS: Final = ("queue", "decisions", "statistics")
@@ -31,8 +30,7 @@ async def row_of(call: Call, wanted: DecisionId) -> DecisionRow:
     Raises:
         DecisionNotFound: it is not there, or not theirs.
     """
-    ledger = call.services.ledger
-    row = await decisions_view.current(ledger, ledger.decision_stream(wanted))
+    row = await call.services.lookups.decision(call.services.ledger.decision_stream(wanted))
     only = own_only(call.principal)
     if row is None or (only is not None and row.submitted_by != only):
         raise DecisionNotFound

@@ -7,6 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from ledger.api.file_places import FilePlaces
+from ledger.api.lookups import Lookups
 from ledger.api.uploads import Uploads
 from ledger.delivery.live import Live
 from ledger.history.readings import Readings
@@ -47,6 +48,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     clock: Callable[[], datetime]
     service_name: str
     live: Live
+    lookups: Lookups
     receipts: Receipts
     cors_origins: tuple[str, ...] = ()
     max_body_bytes: int = 1024 * 1024

@@ -28,7 +28,6 @@ from ledger.domain.errors import NotFound
 from ledger.domain.ids import Position
 from ledger.domain.reading.events import Extent, Query
 from ledger.history import readings
-from ledger.projections.views import decisions
 from ledger.sealing import rows
 from ledger.sealing.entries import read_bundle
 from ledger.sealing.proofs import proof_of
@@ -189,7 +188,7 @@ async def _is_theirs(call: Call, found: Located) -> bool:
         return True
     if not found.stream.startswith(f"{DECISION.category}-"):
         return False
-    row = await decisions.current(call.services.ledger, found.stream)
+    row = await call.services.lookups.decision(found.stream)
     return row is not None and row.submitted_by == person
 
 

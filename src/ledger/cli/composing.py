@@ -10,6 +10,7 @@ from typing import Final, Literal, TypeAlias
 import structlog
 from pydantic import SecretStr
 
+from ledger.api.lookups import Lookups
 from ledger.api.metrics import digest_of
 from ledger.api.services import Services
 from ledger.api.uploads import Uploads
@@ -202,6 +203,7 @@ def _prepared(
         standby=standby,
         metrics_digest=None if token is None else digest_of(token.get_secret_value()),
         live=Live(ledger, following, max_streams=settings.max_streams, max_waiters=settings.max_waiters),
+        lookups=Lookups(ledger),
     )
 
 

@@ -13,6 +13,7 @@ import msgspec
 from ledger.domain.errors import Invalid
 from ledger.domain.ids import Digest, PersonId
 from ledger.store.pool import Connection, Pool, reading
+from ledger.store.together import Together
 
 ERASED: Final = "erased"
 """Stands for the name of somebody whose row has been deleted."""
@@ -180,6 +181,11 @@ async def read_those(pool: Pool, ledger_id: int, persons: Sequence[PersonId]) ->
     async with reading(pool) as conn:
         rows = await conn.fetch(THESE, ledger_id, list(persons))
     return tuple(_person(row) for row in rows)
+
+
+def lookups(pool: Pool, ledger_id: int) -> Together[PersonId, str]:
+    """Prepare to look user names up together."""
+    return Together(lambda persons: names_of(pool, ledger_id, persons))
 
 
 async def list_people(pool: Pool, ledger_id: int, *, after: str = "", limit: int = 100) -> tuple[Person, ...]:

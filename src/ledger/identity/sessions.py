@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from ledger.command_handler import Facts, state_of
+from ledger.command_handler import Facts, state_asked_often
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.account.state import AccountState, ApiKey, Registered, keeps, live_key
 from ledger.domain.authority import Authority, InsufficientPermissions, Role, SessionNotLive
@@ -69,7 +69,7 @@ async def still_in(identity: Identity, principal: Principal) -> Principal:
         names = [session_stream(principal.session), account_stream(person)]
         return _principal(person, principal.session, await _read(identity, names), now)
     stream = account_stream(person)
-    account = state_of(ACCOUNT, (await _read(identity, [stream]))[stream])
+    account = state_asked_often(ACCOUNT, (await _read(identity, [stream]))[stream])
     if principal.key is None or live_key(account, principal.key.key, now) is None:
         raise InvalidToken
     return principal
@@ -131,7 +131,7 @@ async def _machine(identity: Identity, bearer: str, now: datetime) -> Principal:
     if held is None:
         raise InvalidToken
     stream = account_stream(held.person)
-    account = state_of(ACCOUNT, (await _read(identity, [stream]))[stream])
+    account = state_asked_often(ACCOUNT, (await _read(identity, [stream]))[stream])
     key = live_key(account, held.key, now)
     if key is None:
         raise InvalidToken
@@ -147,8 +147,8 @@ def _principal(
     standing = _standing(
         person,
         session,
-        state_of(SESSION, streams[session_stream(session)]),
-        state_of(ACCOUNT, streams[account_stream(person)]),
+        state_asked_often(SESSION, streams[session_stream(session)]),
+        state_asked_often(ACCOUNT, streams[account_stream(person)]),
         now,
     )
     if not (standing.session_is_live and standing.is_active):

@@ -3,6 +3,7 @@
 A token only names a session; whether that session is live, its stream says (``sessions.py``).
 """
 
+import hashlib
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -24,6 +25,7 @@ MAX_TOKEN_CHARACTERS: Final = 2048
 SKEW_SECONDS: Final = 60
 """How far the clocks of two instances may differ before one refuses what the other has just made."""
 ISSUER: Final = "decision-ledger"
+MAX_KNOWN: Final = 10_000
 
 
 class InvalidToken(Unauthenticated):
@@ -77,6 +79,7 @@ class Tokens:
         """Derive the signing keys; the first of ``secret_keys`` signs, every one verifies."""
         self._issuer = issuer
         self._keys = Keyring(secret_keys, "tokens")
+        self._known: dict[bytes, Claims] = {}
 
     def access(self, person: PersonId, session: SessionId, now: datetime) -> str:
         """Make an access token, good for 30 minutes while the session lives."""
@@ -144,6 +147,20 @@ class Tokens:
         return claims
 
     def _open(self, token: str) -> Claims:
+        """Verify what a token says, once: neither its bytes nor the keys change, and whether it holds is asked each time.
+
+        Known by a digest, so that no token is kept.
+        """
+        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        claims = self._known.get(digest)
+        if claims is None:
+            claims = self._verified(token)
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            self._known[digest] = claims
+        return claims
+
+    def _verified(self, token: str) -> Claims:
         try:
             opened = jwt.decode(token, self._key_of, algorithms=[ALGORITHM])
             return msgspec.convert(opened.claims, type=AccessClaims | LimitedClaims)

@@ -117,6 +117,11 @@ class Covering(msgspec.Struct, frozen=True):
             raise AnotherSubject(decision_id=case.decision_id)
 
 
+def needs_no_key(command: DecisionCommand) -> bool:
+    """Say whether a submission can be stored without a key, which would be made for one that turns out to be refused."""
+    return isinstance(command, SubmitDecision) and not command.policy.personal
+
+
 class _Sealer(msgspec.Struct, frozen=True, kw_only=True):
     """Seals for the first event of one command; what is ``known`` as it is keeps its token."""
 

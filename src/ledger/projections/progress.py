@@ -7,6 +7,8 @@ look at the checkpoints behind both: a lost notification delays, it does not mis
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from heapq import heappop, heappush
+from itertools import count
 from typing import Final
 
 import asyncpg
@@ -32,10 +34,38 @@ LOOK_EVERY: Final = 0.5
 LOOK_TIMEOUT: Final = 5.0
 
 
+class _Waiter:
+    """Somebody who waits until some views have come to a position: woken by the last of them, and when it is late."""
+
+    def __init__(self, missing: int) -> None:
+        self._missing = missing
+        self._woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def arrived(self) -> None:
+        self._missing -= 1
+        if self._missing <= 0:
+            self.wake()
+
+    def wake(self) -> None:
+        if not self._woken.done():
+            self._woken.set_result(None)
+
+    async def wait(self, seconds: float) -> None:
+        late = asyncio.get_running_loop().call_later(seconds, self.wake)
+        try:
+            await self._woken
+        finally:
+            late.cancel()
+
+
 class _View(msgspec.Struct):
-    """Where a view is, and what it owes: a position it must reach, and when we learned of that one."""
+    """Where a view is, and what it owes: a position it must reach, and when we learned of that one.
+
+    ``awaited`` are those who wait for it to come to a position, the lowest first.
+    """
 
     at: Checkpoint
+    awaited: list[tuple[Position, int, _Waiter]] = []
     owes: Position | None = None
     owes_since: float = 0.0
     was_level: bool = False
@@ -53,7 +83,8 @@ class Progress:
         self._head, self._head_seen_at = START, 0.0
         self._goal: Position | None = None
         self._has_listened = False
-        self._moved, self._asked = Bell(), Bell()
+        self._asked = Bell()
+        self._waits = count()
         self._task: asyncio.Task[None] | None = None
         ledger.signals.on(VIEW_MOVED_CHANNEL, self._heard)
 
@@ -100,7 +131,8 @@ class Progress:
         view.was_level = view.was_level or (self._goal is not None and at.position >= self._goal)
         if view.owes is not None and at.position >= view.owes:
             view.owes = None
-        self._moved.ring()
+        while view.awaited and (at.is_paused or view.awaited[0][0] <= at.position):
+            heappop(view.awaited)[2].arrived()
 
     async def wait_for(
         self,
@@ -122,12 +154,15 @@ class Progress:
         self._see_head(position)
         deadline = time.monotonic() + min(seconds, MAX_WAIT)
         while True:
-            rings = self._moved.rings()
-            behind = [name for name in names if self._views[name].at.position < position]
-            left = deadline - time.monotonic()
-            if left <= 0 or all(self._is_late(self._views[name]) for name in behind):
+            now = time.monotonic()
+            behind = {name: view for name in names if (view := self._views[name]).at.position < position}
+            worth_it = [view for view in behind.values() if _patience(view, now) > 0]
+            if not worth_it or now >= deadline:
                 return tuple(behind)
-            await self._moved.wait_past(rings, left)
+            waiter, number = _Waiter(len(worth_it)), next(self._waits)
+            for view in worth_it:
+                heappush(view.awaited, (position, number, waiter))
+            await waiter.wait(min(deadline - now, *(_patience(view, now) for view in worth_it)))
 
     async def _parked_in(self, names: Sequence[str], stream: StreamName | None) -> tuple[str, ...]:
         """Ask the database only where something is parked at all."""
@@ -141,13 +176,9 @@ class Progress:
             return tuple(feed.name for feed in feeds)  # better to warn in vain
         return tuple(feed.name for feed in feeds if feed.name in found)
 
-    def _is_late(self, view: _View) -> bool:
-        has_been_behind = view.owes is not None and time.monotonic() - view.owes_since > BEHIND_TOO_LONG
-        return view.at.is_paused or has_been_behind
-
     def _is_stale(self, view: _View) -> bool:
         is_behind = view.at.position < self._head
-        return view.at.parked > 0 or (is_behind and self._is_late(view))
+        return view.at.parked > 0 or (is_behind and _patience(view, time.monotonic()) <= 0)
 
     def _see_head(self, head: Position) -> None:
         if head > self._head:
@@ -190,3 +221,10 @@ class Progress:
             self._goal = head
             for view in self._views.values():
                 view.was_level = view.at.position >= head
+
+
+def _patience(view: _View, now: float) -> float:
+    """Say for how many seconds more a view is waited for; not at all where it is paused or late."""
+    if view.at.is_paused:
+        return 0.0
+    return MAX_WAIT if view.owes is None else view.owes_since + BEHIND_TOO_LONG - now

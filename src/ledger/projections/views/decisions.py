@@ -26,6 +26,7 @@ from ledger.projections.standing import standing_columns, standing_of
 from ledger.store.ledger import Ledger
 from ledger.store.pool import Connection, reading
 from ledger.store.streams import Recorded, read_stream, recorded
+from ledger.store.together import Together
 
 log = structlog.get_logger()
 
@@ -107,17 +108,25 @@ from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $
          override, redeemed_at, outcome, evidence, comments, version)
 where d.ledger_id = $1 and d.stream = any($2) and d.stream = m.stream
 """
-# $1 ledger, $2 stream
+# Fenced as LOAD is.
+# $1 ledger, $2 streams
 FIND: Final = """
-select d.stream, d.submission, d.priority, d.subject_digest, d.deadline_at, d.target_at, d.level, d.lease_id,
-       d.holder, d.fencing_token, d.expires_at, d.groups, d.assigned_to, d.votes, d.question, d.is_resolved,
-       d.status, d.approved_actions, d.notes, d.decided_by, d.decided_at, d.escalation_reason, d.changes,
-       d.default_outcome, d.successor, d.approved_digest, d.override, d.redeemed_at, d.outcome, d.evidence,
-       d.comments, d.version, d.analysis_id, d.kind, d.kind_version, d.asked_priority, d.created_at,
-       d.submitted_by, d.on_behalf_of, d.submitted_at, d.information_seconds,
-       coalesce(log.version, 0) as stream_version
-from (select max(version) as version from ledger.events where ledger_id = $1 and stream = $2) as log
-left join views.decisions_v2 as d on d.ledger_id = $1 and d.stream = $2
+select asked.stream as asked, d.*,
+       coalesce((select max(version) from ledger.events where ledger_id = $1 and stream = asked.stream), 0)
+           as stream_version
+from unnest($2::text[]) as asked(stream)
+left join lateral (
+    select stream, submission, priority, subject_digest, deadline_at, target_at, level, lease_id, holder,
+           fencing_token, expires_at, groups, assigned_to, votes, question, is_resolved, status,
+           approved_actions, notes, decided_by, decided_at, escalation_reason, changes, default_outcome,
+           successor, approved_digest, override, redeemed_at, outcome, evidence, comments, version, analysis_id,
+           kind, kind_version, asked_priority, created_at, submitted_by, on_behalf_of, submitted_at,
+           information_seconds
+    from views.decisions_v2
+    where ledger_id = $1 and stream >= asked.stream and stream <= asked.stream
+    order by stream
+    limit 1
+) d on true
 """
 BEING_CHANGED: Final = (
     asyncpg.SyntaxOrAccessError,
@@ -140,29 +149,42 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
         return self.stream_version == (NO_EVENTS if self.row is None else self.row.version)
 
 
-async def find(conn: Connection, ledger_id: int, stream: StreamName) -> Found:
-    """Look a decision up, and whether the view is level with its stream, in one query."""
-    row = await conn.fetchrow(FIND, ledger_id, stream)
-    if row is None:
-        return Found(row=None, stream_version=NO_EVENTS)
-    return Found(
-        row=None if row["stream"] is None else _row(row),
-        stream_version=row["stream_version"],
-    )
+async def find(conn: Connection, ledger_id: int, streams: Sequence[StreamName]) -> dict[StreamName, Found]:
+    """Look decisions up, and whether the view is level with their streams, in one query."""
+    rows = await conn.fetch(FIND, ledger_id, streams)
+    return {
+        StreamName(row["asked"]): Found(
+            row=None if row["stream"] is None else _row(row),
+            stream_version=row["stream_version"],
+        )
+        for row in rows
+    }
 
 
-async def current(ledger: Ledger, stream: StreamName) -> DecisionRow | None:
+def lookups(ledger: Ledger) -> Together[StreamName, Found]:
+    """Prepare to look decisions up together."""
+
+    async def look(streams: Sequence[StreamName]) -> dict[StreamName, Found]:
+        async with reading(ledger.pool) as conn:
+            return await find(conn, ledger.ledger_id, streams)
+
+    return Together(look)
+
+
+async def current(
+    ledger: Ledger, stream: StreamName, among: Together[StreamName, Found] | None = None
+) -> DecisionRow | None:
     """Give a decision as its stream has it, from the view where that is level, else folded; ``None``: unknown.
 
-    A view that cannot be read as this release knows it, because somebody is mending it, is not asked again.
+    With others that are looked up ``among`` the same, where that is given. A view that cannot be read as this release
+    knows it, because somebody is mending it, is not asked again.
 
     Raises:
         Unavailable: the database cannot be reached.
         Corrupt: this release cannot read one of its events.
     """
     try:
-        async with reading(ledger.pool) as conn:
-            found = await find(conn, ledger.ledger_id, stream)
+        found = (await (among or lookups(ledger)).find([stream]))[stream]
     except BEING_CHANGED as changed:
         log.warning("view.unreadable", view=DECISIONS.name, error=type(changed).__name__)
     else:

@@ -1,0 +1,55 @@
+"""How what a command has drafted comes into the log: by the appender, or in one transaction with rows of the caller's."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from ledger.store.appends import Append, Appended, Duplicate, Landed
+from ledger.store.ledger import Ledger
+from ledger.store.pool import LOST, UNSETTLED, Connection
+from ledger.store.streams import append, append_in
+
+
+class RunAgain(Exception):
+    """The unit of work was rolled back, or nobody knows: look up, then run it again."""
+
+
+async def land(
+    ledger: Ledger, drafted: Append, alongside: Callable[[Connection], Awaitable[None]] | None
+) -> Landed:
+    """Append, with the rows that ``alongside`` writes if there are any; it may be called again after a rollback.
+
+    Raises:
+        VersionConflict: another writer got there first.
+        RunAgain: the unit of work has to be run again.
+        Overloaded, Unavailable, OutcomeUnknown: as ``Appender.append``.
+    """
+    if alongside is None:
+        return await append(ledger, drafted)
+    async with one_transaction(ledger) as conn:
+        await alongside(conn)
+        return await landed_in(conn, ledger, drafted)
+
+
+@asynccontextmanager
+async def one_transaction(ledger: Ledger) -> AsyncIterator[Connection]:
+    """Open a transaction for rows and events; what it appended is announced once it has committed."""
+    try:
+        async with ledger.pool.acquire() as conn, conn.transaction():
+            yield conn
+    except (*LOST, *UNSETTLED, asyncpg.UniqueViolationError) as unsettled:
+        raise RunAgain from unsettled
+    ledger.appended.ring()
+
+
+async def landed_in(conn: Connection, ledger: Ledger, drafted: Append) -> Appended:
+    """Append in the caller's transaction.
+
+    Raises:
+        RunAgain: the command had taken effect before; its rows are there already: these are to be rolled back.
+    """
+    landed = await append_in(conn, ledger.ledger_id, drafted)
+    if isinstance(landed, Duplicate):
+        raise RunAgain
+    return landed
