@@ -130,10 +130,15 @@ def test_the_page_names_every_bar_and_every_answer_that_was_not_intended() -> No
 
     page = report.page(soak)
 
+    assert "**BROKEN: answers that were not intended.**" in page
     assert all(bar.what in page for bar in bars(soak))
     assert "| answers that were not intended | ≤ 0  | 3.00  | MISSED |" in page
     assert "- Not intended: `GET /x`: 503: busy, 3 times." in page
     assert "| `GET /api/status` | 2,000 | 3 | 9 | 20 | 31 |" in page
+
+
+def test_the_page_of_a_soak_that_was_passed_says_so() -> None:
+    assert "**Passed.** 4 desks" in report.page(clean())
 
 
 @pytest.fixture(scope="module")

@@ -40,9 +40,8 @@ def main() -> int:
     if asked.minutes >= LEAST_MINUTES:
         PAGE.write_text(report.page(found), encoding="utf-8")
         console.print(f"Written: docs/{PAGE.name}")
-    missed = [bar for bar in bars(found) if not bar.is_met()]
-    console.print("Passed." if not missed else f"BROKEN: {', '.join(bar.what for bar in missed)}")
-    return int(bool(missed))
+    console.print(report.verdict(found))
+    return int(not all(bar.is_met() for bar in bars(found)))
 
 
 def _arguments() -> argparse.Namespace:

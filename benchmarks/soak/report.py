@@ -16,9 +16,9 @@ PAGE: Final = """# Soak
 
 <!-- Written by `make soak`; run it to soak your own machine (`make soak MINUTES=60`: for longer). -->
 
-{desks} desks, each of an engine (an API key), an analyst and an auditor, worked for {minutes:g} minutes at {share:.0%} of
-the peak that they had reached just before, on one `ledger serve` in production settings with a PostgreSQL of its own, sealing
-on. Engines submit (some twice, as after a lost answer), read and fetch answers, analysts pull, claim, decide, list and
+**{verdict}** {desks} desks, each of an engine (an API key), an analyst and an auditor, worked for {minutes:g} minutes at
+{share:.0%} of the peak that they had reached just before, on one `ledger serve` with a PostgreSQL of its own, sealing on, in
+production settings but for the limits on requests and registrations. Engines submit (some twice, as after a lost answer), read and fetch answers, analysts pull, claim, decide, list and
 count, auditors look back; they log in, refresh and log out. Two followers hung on the event stream, and hung up now
 and then to go on where they were; a webhook was told of every resolution; `/metrics` was read every second or so. All of
 that, [locust](https://locust.io) included, ran on the same cores as the service and its database: the peak is that of
@@ -66,9 +66,15 @@ def notes(soak: Soak) -> Iterator[str]:
         yield f"Not intended: `{error.call}`: {error.why}, {error.times:,} times."
 
 
+def verdict(soak: Soak) -> str:
+    """Say how it ended."""
+    missed = [bar.what for bar in bars(soak) if not bar.is_met()]
+    return f"BROKEN: {'; '.join(missed)}." if missed else "Passed."
+
+
 def page(soak: Soak) -> str:
     """Write the page."""
-    pieces = [PAGE.format(desks=soak.desks, minutes=soak.minutes, share=SHARE)]
+    pieces = [PAGE.format(verdict=verdict(soak), desks=soak.desks, minutes=soak.minutes, share=SHARE)]
     pieces += [f"## {table.title}\n\n{_lines(table.columns, table.rows)}\n" for table in tables(soak)]
     pieces.append("## Notes\n\n" + "".join(f"- {note}\n" for note in notes(soak)))
     return "".join(pieces)
