@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 SERVICE := $(VENV)/.service-installed
 DEV := $(VENV)/.dev-installed
 BENCH := $(VENV)/.bench-installed
+FUZZ := $(VENV)/fuzz/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq
 
 # Two workers: tests share a PostgreSQL per worker, and most machines have at least two cores.
@@ -96,12 +97,20 @@ coverage: $(DEV)
 	$(BIN)/coverage report --fail-under=100 --include='src/ledger/domain/*,src/ledger/upcasters/*'
 
 .PHONY: test-long
-test-long: $(DEV) ## what takes longer: whole services, crashes, torture, attacks, all examples
+test-long: export LEDGER_TEST_FUZZ = required
+test-long: $(DEV) $(FUZZ) ## what takes longer: whole services, crashes, torture, attacks, all examples
 	LEDGER_TEST_EXAMPLES=all $(BIN)/pytest $(PYTEST_OPTIONS) -m "long or thorough" $(ARGS)
 
 .PHONY: test-container
 test-container: $(DEV) ## the tests on a PostgreSQL in a container (needs a container engine)
 	LEDGER_TEST_CONTAINER=1 $(BIN)/pytest $(PYTEST_OPTIONS) -m "not long" $(ARGS)
+
+.PHONY: fuzz
+fuzz: export LEDGER_TEST_FUZZ = required
+fuzz: export LEDGER_TEST_FUZZ_EXAMPLES = $(or $(EXAMPLES),50)
+fuzz: export LEDGER_TEST_FUZZ_SEED = $(SEED)
+fuzz: $(DEV) $(FUZZ) ## send made-up requests to a live service, a quarter of an hour (EXAMPLES=200 for longer, SEED=2 for others)
+	$(BIN)/pytest -n 0 -m long tests/fuzz $(ARGS)
 
 .PHONY: mutate
 mutate: $(DEV) ## change the upcasters in every small way, and see a test fail (FLOOR=domain: the domain, an hour)
@@ -111,6 +120,7 @@ mutate: $(DEV) ## change the upcasters in every small way, and see a test fail (
 audit: $(DEV) ## look for known weaknesses in the pinned packages
 	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements/service.txt
 	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements/dev.txt
+	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements/fuzz.txt
 
 ##@ Measure
 
@@ -157,6 +167,7 @@ lock: $(DEV) ## choose and pin the packages anew (LOCK_OPTIONS=--upgrade for new
 	$(COMPILE) pyproject.toml --output-file requirements/service.txt
 	$(COMPILE) --group build --output-file requirements/build.txt
 	$(COMPILE) --group bench --constraints requirements/service.txt --output-file requirements/bench.txt
+	$(COMPILE) --group fuzz --output-file requirements/fuzz.txt
 	$(COMPILE) --group dev --constraints requirements/service.txt --output-file requirements/dev.txt
 
 .PHONY: clean
@@ -196,4 +207,11 @@ $(DEV): $(SERVICE) requirements/dev.txt
 $(BENCH): $(SERVICE) requirements/bench.txt
 	@echo "Installing the peers to measure against"
 	@$(PIP) --require-hashes -r requirements/bench.txt
+	@touch $@
+
+# Apart from ours: it needs other versions of packages than the service does, and shares nothing with it but HTTP.
+$(FUZZ): $(SERVICE) requirements/fuzz.txt
+	@echo "Installing what makes requests up, into an environment of its own"
+	@$(BIN)/python -m venv --clear $(VENV)/fuzz
+	@$(VENV)/fuzz/bin/python -m pip --disable-pip-version-check install -qq --require-hashes -r requirements/fuzz.txt
 	@touch $@

@@ -1,6 +1,7 @@
 """The lock on the HTTP interface: what would break a client is told, unless the changelog names it."""
 
 from collections.abc import Callable
+from datetime import date
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ from tools.event_types import ROOT
 from tools.openapi_document import read_document
 from tools.snapshots import SNAPSHOTS, broken_promises
 
+TODAY = date(2027, 3, 1)
 CHANGELOG = """# Changelog
 
 ## Unreleased
@@ -71,7 +73,7 @@ def found(change: Callable[[dict[str, object]], object]) -> list[str]:
     before = msgspec.json.encode(described())
     after = msgspec.json.decode(before)
     change(after)
-    return [str(one) for one in breaks(before, msgspec.json.encode(after))]
+    return [str(one) for one in breaks(before, msgspec.json.encode(after), on=TODAY)]
 
 
 def post(document):
@@ -208,11 +210,53 @@ def test_what_breaks_nobody_is_let_pass(what):
     assert found(HARMLESS[what]) == []
 
 
+def test_that_a_parameter_is_not_null_any_more_breaks_nobody():
+    before, after = described(), described()
+    limit = {"oneOf": [{"type": "integer"}, {"type": "null"}], "maximum": 10}
+    post(before)["parameters"][0]["schema"] = limit
+    told = breaks(msgspec.json.encode(before), msgspec.json.encode(after), on=TODAY)
+    assert told == []
+
+
 def test_a_body_that_must_be_sent_now_is_told():
     before, after = described(), described()
     post(before)["requestBody"]["required"] = False
-    told = breaks(msgspec.json.encode(before), msgspec.json.encode(after))
+    told = breaks(msgspec.json.encode(before), msgspec.json.encode(after), on=TODAY)
     assert told == [Break("POST /items", "body: must be sent now")]
+
+
+def deprecated(sunset):
+    document = described()
+    post(document).update({"deprecated": True, "x-sunset": sunset})
+    return msgspec.json.encode(document)
+
+
+NOTHING_LEFT = msgspec.json.encode({"paths": {}})
+
+
+def test_a_deprecated_call_may_be_gone_from_its_sunset_on():
+    assert breaks(deprecated("2027-03-01"), NOTHING_LEFT, on=TODAY) == []
+
+
+def test_a_deprecated_call_may_not_be_gone_before_its_sunset():
+    gone = Break("POST /items", "is gone")
+    assert breaks(deprecated("2027-03-02"), NOTHING_LEFT, on=TODAY) == [gone]
+    assert unexplained([gone], CHANGELOG.replace("GET /gone", "POST /items")) == []
+
+
+def test_a_call_that_is_deprecated_without_a_sunset_may_not_be_gone():
+    document = described()
+    post(document)["deprecated"] = True
+    assert breaks(msgspec.json.encode(document), NOTHING_LEFT, on=TODAY) == [Break("POST /items", "is gone")]
+
+
+def test_a_sunset_that_is_brought_forward_breaks_a_promise():
+    told = breaks(deprecated("2027-06-01"), deprecated("2027-05-01"), on=TODAY)
+    assert told == [Break("POST /items", "goes before 2027-06-01, which is what clients were told")]
+
+
+def test_to_deprecate_a_call_breaks_nobody():
+    assert breaks(msgspec.json.encode(described()), deprecated("2027-09-01"), on=TODAY) == []
 
 
 def test_a_break_passes_once_the_changelog_names_its_call():

@@ -1,4 +1,4 @@
-"""compose.yaml fits the files that it mounts and the settings there are; no container engine is needed to see that."""
+"""compose.yaml and deploy/Dockerfile fit the files and settings there are; no container engine is needed to see that."""
 
 import re
 from pathlib import Path
@@ -7,18 +7,23 @@ from typing import Final
 import pytest
 import yaml
 
+from ledger.api.permissions import PERMISSIONS
 from ledger.settings import known_names
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 COMPOSE: Final = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: Final = COMPOSE["services"]
 PROMETHEUS: Final = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text(encoding="utf-8"))
+DOCKERFILE: Final = (ROOT / "deploy/Dockerfile").read_text(encoding="utf-8")
+STAGES: Final = re.split(r"(?m)^FROM ", DOCKERFILE)[1:]
 PROVISIONING: Final = ROOT / "deploy/grafana/provisioning"
 
 
 def mounts_of(name: str) -> dict[str, str]:
     """Where what is mounted comes from, by where it is found inside."""
-    return {inside: source for source, inside, *_ in (one.split(":") for one in SERVICES[name]["volumes"])}
+    return {
+        inside: source for source, inside, *_ in (one.split(":") for one in SERVICES[name].get("volumes", ()))
+    }
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -35,6 +40,64 @@ def test_a_container_waits_for_containers_that_there_are(name):
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_port_is_for_this_machine_alone(name):
     assert [port for port in SERVICES[name].get("ports", ()) if not port.startswith("127.0.0.1:")] == []
+
+
+@pytest.mark.parametrize(
+    "name", sorted(set(SERVICES) - {"database"})
+)  # which prepares its volume as root, and steps down
+def test_a_container_may_do_no_more_than_it_needs(name):
+    assert SERVICES[name]["cap_drop"] == ["ALL"]
+    assert SERVICES[name]["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_the_service_and_all_that_it_needs_is_there():
+    assert set(SERVICES) == {"database", "ledger", "redis", "prometheus", "grafana"}
+
+
+def test_the_service_counts_where_redis_is():
+    assert SERVICES["ledger"]["environment"]["LEDGER_REDIS_URL"].startswith("redis://redis:6379/")
+    assert "ports" not in SERVICES["redis"]
+
+
+def test_the_service_writes_to_volumes_alone():
+    ledger = SERVICES["ledger"]
+
+    assert ledger["read_only"] is True
+    assert set(mounts_of("ledger")) | set(ledger["tmpfs"]) == {"/var/lib/ledger", "/" + "tmp"}
+
+
+def test_what_builds_the_image_is_not_in_it():
+    build, final = STAGES
+
+    assert build.splitlines()[0].endswith(" AS build")
+    assert re.findall(r"^COPY (?!--from=build)", final, re.MULTILINE) == []
+    assert "--require-hashes" in build
+    assert "pip" not in final
+
+
+def test_what_is_copied_into_the_build_is_there():
+    for line in re.findall(r"^COPY (?!--from)(.+)$", STAGES[0], re.MULTILINE):
+        *sources, _ = line.split()
+        assert [one for one in sources if not (ROOT / one).exists()] == []
+
+
+def test_the_image_runs_as_nobody_in_particular():
+    (user,) = re.findall(r"^USER (\d+):(\d+)$", STAGES[-1], re.MULTILINE)
+
+    assert user == ("10001", "10001")
+
+
+def test_the_image_says_whether_it_is_ready():
+    (asked,) = re.findall(r"http://127\.0\.0\.1:8002(/\S+?)'", STAGES[-1])
+
+    assert PERMISSIONS[f"GET {asked}"] is None
+
+
+def test_every_setting_of_the_image_is_one_and_none_a_secret():
+    named = set(re.findall(r"\b(LEDGER_\w+)=", STAGES[-1]))
+
+    assert named == {"LEDGER_ENVIRONMENT", "LEDGER_HOST", "LEDGER_DATA_DIR"}
+    assert named <= set(known_names())
 
 
 def test_every_setting_of_the_service_is_one():

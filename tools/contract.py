@@ -6,11 +6,13 @@ that takes less than before; an answer that may be something clients have never 
 
 import re
 from collections.abc import Iterator
+from datetime import date
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
-from tools.openapi_document import Answer, Body, Document, Operation, Parameter, read_document
+from tools.openapi_document import Answer, Body, Document, Operation, Parameter, Schema, read_document
 from tools.schema_fit import Fit
 
 UNRELEASED: Final = re.compile(r"^## Unreleased\n(.*?)(?=^## |\Z)", re.DOTALL | re.MULTILINE)
@@ -28,14 +30,18 @@ class Break(msgspec.Struct, frozen=True, order=True):
         return f"{self.call}: {self.what}"
 
 
-def breaks(before: bytes, after: bytes) -> list[Break]:
-    """Compare two OpenAPI documents; nothing: every client of the old one can speak to the new one."""
+def breaks(before: bytes, after: bytes, *, on: date) -> list[Break]:
+    """Compare two OpenAPI documents; nothing: every client of the old one can speak to the new one.
+
+    A call that was deprecated may be gone ``on`` the day of its sunset, as its clients were told with every answer.
+    """
     old, new = read_document(before), read_document(after)
     now = new.calls()
     found: list[Break] = []
     for call, operation in old.calls().items():
         if call not in now:
-            found.append(Break(call, "is gone"))
+            if not _is_over(operation, on):
+                found.append(Break(call, "is gone"))
         else:
             found += (Break(call, what) for what in _of_one(old, new, operation, now[call]))
     return sorted(set(found))
@@ -49,7 +55,13 @@ def unexplained(found: list[Break], changelog: str) -> list[Break]:
     return [one for one in found if f"`{one.call}`" not in said]
 
 
+def _is_over(operation: Operation, on: date) -> bool:
+    return operation.deprecated and operation.sunset is not None and operation.sunset <= on
+
+
 def _of_one(old: Document, new: Document, before: Operation, after: Operation) -> Iterator[str]:
+    if before.sunset is not None and after.sunset is not None and after.sunset < before.sunset:
+        yield f"goes before {before.sunset}, which is what clients were told"
     sent = Fit(old, new, is_sent=True)
     yield from _parameters(sent, before.parameters, after.parameters)
     yield from _bodies(sent, before.request_body or Body(), after.request_body or Body())
@@ -69,9 +81,15 @@ def _parameters(fit: Fit, before: list[Parameter], after: list[Parameter]) -> It
         if parameter.required and not (key in known and known[key].required):
             yield f"{at}: must be sent now"
         if key in known:
-            yield from fit.breaks(known[key].schema, parameter.schema, at)
+            yield from fit.breaks(_sendable(known[key].schema), parameter.schema, at)
     for place, name in known.keys() - now.keys():
         yield f"{place} parameter {name}: is not taken any more"
+
+
+def _sendable(schema: Schema) -> Schema:
+    """Leave null out: in an address or a header there is text, or nothing."""
+    several = [one for one in schema.one_of or () if one.type != "null"]
+    return replace(schema, one_of=several) if several else schema
 
 
 def _bodies(fit: Fit, before: Body, after: Body) -> Iterator[str]:

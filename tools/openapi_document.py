@@ -1,5 +1,6 @@
 """What of an OpenAPI 3.1 document a client can depend on, as typed values; the rest is passed over."""
 
+from datetime import date
 from typing import Final
 
 import msgspec
@@ -64,6 +65,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     parameters: list[Parameter] = []
     request_body: Body | None = None
     responses: dict[str, Answer] = {}
+    deprecated: bool = False
+    sunset: date | None = msgspec.field(name="x-sunset", default=None)
 
 
 class Path(msgspec.Struct, frozen=True, kw_only=True):

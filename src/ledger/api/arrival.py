@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import parse_qsl, unquote
 
+from litestar import Response
 from litestar.exceptions import InternalServerException
 from litestar.types import HTTPScope
 
 from ledger.api.auth import services_of
+from ledger.api.permissions import PERMISSIONS
 from ledger.api.problems import (
     ClientLeft,
     FieldError,
@@ -48,8 +50,10 @@ def wrong_head(scope: HTTPScope) -> LedgerError | None:
     return None if codings in ([], [b"chunked"]) else UnknownTransferCoding()
 
 
-async def check_arrival(request: HttpRequest) -> None:
+async def check_arrival(request: HttpRequest) -> Response[None] | None:
     """Look a request over, after its guards and before its handler; a handler that takes a file reads it itself.
+
+    OPTIONS is answered here: where several handlers share a path, the framework would name the methods of one.
 
     Raises:
         InvalidRequest: the path or the query is not UTF-8 or holds NUL.
@@ -62,6 +66,16 @@ async def check_arrival(request: HttpRequest) -> None:
         raise InvalidRequest(*wrong)
     if request.method not in WITHOUT_BODY and "file" not in request.route_handler.opt:
         await _read_body(request)
+    if request.method == "OPTIONS":
+        return Response(None, status_code=204, headers={"Allow": ", ".join(_methods(request))})
+    return None
+
+
+def _methods(request: HttpRequest) -> list[str]:
+    """List what the path takes; HEAD wherever there is GET."""
+    path = request.scope["path_template"]
+    there = {call.partition(" ")[0] for call in PERMISSIONS if call.partition(" ")[2] == path}
+    return sorted({*there, "OPTIONS", *({"HEAD"} if "GET" in there else ())})
 
 
 async def _read_body(request: HttpRequest) -> None:

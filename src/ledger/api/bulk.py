@@ -70,7 +70,7 @@ class BulkController(Controller):
         """Say of each decision of a selection what a verdict, or an assignment, would do; nothing is written."""
         call = Call(request)
         given = await call.json(Preview)
-        wanted = _distinct(given.analysis_ids)
+        wanted = _distinct(given.analysis_ids, "analysis_ids")
         rows = [await _row(call, one) for one in wanted]
         kinds = sorted({row.kind for row in rows if isinstance(row, DecisionRow)})
         if len(kinds) > 1:
@@ -164,7 +164,7 @@ async def _foreseen(call: Call, plan: _Plan, wanted: DecisionId, row: DecisionRo
 async def _carry_out(
     call: Call, wish: Ruling | Handing, items: Sequence[Selected], seal: str
 ) -> Response[bytes]:
-    _distinct(item.analysis_id for item in items)
+    _distinct((item.analysis_id for item in items), "items")
     if not hmac.compare_digest(_seal(call, wish, items), seal):
         raise SelectionDiffers
     provenance, plan = await call.provenance(), await _plan_of(call, wish)
@@ -208,10 +208,10 @@ def _becomes(plan: _Plan, events: Sequence[DecisionEvent]) -> str | None:
     return answer_of(events).status.value if isinstance(plan.wish, Ruling) else None
 
 
-def _distinct(ids: Iterable[str]) -> list[DecisionId]:
-    wanted = [decision_id(text, "analysis_ids") for text in ids]
+def _distinct(ids: Iterable[str], field: str) -> list[DecisionId]:
+    wanted = [decision_id(text, field) for text in ids]
     if len(set(wanted)) < len(wanted):
-        raise InvalidRequest(FieldError("analysis_ids", "names a decision twice"))
+        raise InvalidRequest(FieldError(field, "names a decision twice"))
     return wanted
 
 

@@ -60,6 +60,7 @@ class ClaimController(Controller):
         status_code=200,
         opt={
             "body": Wanted,
+            "may_be_empty": True,
             "answer": CLAIMED,
             "keyed": True,
             "tells": ("ETag",),
@@ -77,7 +78,7 @@ class ClaimController(Controller):
             async with within_limit(call):
                 return await _pull(call, wanted)
 
-    @post("/{analysis_id:str}/claim", status_code=200, opt={**KEYED, "body": TakeOver})
+    @post("/{analysis_id:str}/claim", status_code=200, opt={**KEYED, "body": TakeOver, "may_be_empty": True})
     async def claim(self, request: HttpRequest, analysis_id: FromPath[str]) -> Response[bytes]:
         """Claim this item; with a reason, a lead takes it over from whoever holds it."""
         call = Call(request)
@@ -122,7 +123,7 @@ class ClaimController(Controller):
 
         return await _act(call, wanted, wish, about=to)
 
-    @post("/{analysis_id:str}/accept", status_code=200, opt={**KEYED, "body": Nothing})
+    @post("/{analysis_id:str}/accept", status_code=200, opt={**KEYED, "body": Nothing, "may_be_empty": True})
     async def accept(self, request: HttpRequest, analysis_id: FromPath[str]) -> Response[bytes]:
         """Take over what a colleague offered, under a lease of one's own; the body may be left out."""
         call = Call(request)

@@ -17,6 +17,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from opentelemetry import metrics
 
 from ledger.api.arrival import wrong_head
+from ledger.api.deprecation import deprecation_headers
 from ledger.api.lasting import HEAD, HOUSE, House
 from ledger.api.problems import Stopping, headers_of, problem_of
 from ledger.api.quota import quota_headers
@@ -104,6 +105,7 @@ class _Visit:
             present = {name.lower() for name, _ in headers}
             headers += [(name, value) for name, value in HARDENING if name not in present]
             headers += quota_headers(self.scope)
+            headers += deprecation_headers(self.scope)
             headers.append((b"x-request-id", self.request_id.encode("ascii")))
             message["headers"] = headers
         elif message["type"] == "http.response.body" and self._method == "HEAD":

@@ -53,7 +53,11 @@ class FactorController(Controller):
         )
         return await call.answer(BackupCodes(backup_codes=codes))
 
-    @post("/2fa/disable", status_code=200, opt={"body": MayHaveReason, "answer": Message, "tells": OF_EVENTS})
+    @post(
+        "/2fa/disable",
+        status_code=200,
+        opt={"body": MayHaveReason, "may_be_empty": True, "answer": Message, "tells": OF_EVENTS},
+    )
     async def disable_second_factor(self, request: HttpRequest) -> Response[bytes]:
         """Give one's own second factor up; needs a fresh one. The body may be left out."""
         call = Call(request)

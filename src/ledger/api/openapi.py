@@ -15,6 +15,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.routes import HTTPRoute
 from litestar.types import ControllerRouterHandler
 
+from ledger.api.deprecation import deprecation_of
 from ledger.api.openapi_answers import (
     REFS,
     Json,
@@ -24,6 +25,7 @@ from ledger.api.openapi_answers import (
     schema_of,
     shapes_of,
 )
+from ledger.api.openapi_formats import described, with_formats
 from ledger.api.permissions import PERMISSIONS, PUBLIC
 from ledger.api.problems import Problem
 
@@ -41,7 +43,7 @@ def describe(handlers: Sequence[ControllerRouterHandler], *, title: str, version
     for path, method, operation, handler in _operations(app, document):
         _complete(operation, handler, method, path)
     components = _object(document, "components")
-    _object(components, "schemas").update(_shapes(app))
+    _object(components, "schemas").update(with_formats(_shapes(app)))
     components["headers"] = header_components()
     components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
     return msgspec.json.encode(document)
@@ -74,17 +76,20 @@ def _complete(operation: Json, handler: HTTPRouteHandler, method: str, path: str
     operation["operationId"] = handler.handler_name
     operation["summary"] = (handler.fn.__doc__ or "").strip().splitlines()[0]
     operation.pop("description", None)
+    marked = deprecation_of(handler)
+    if marked is not None:
+        operation |= {"deprecated": True, "x-sunset": marked.sunset.isoformat()}
     if not is_public or handler.opt.get("bearer"):
         operation["security"] = [{"bearer": []}]
     for place, media_type in BODIES.items():
         if place in handler.opt:
             content = {media_type: {"schema": schema_of(handler.opt[place])}}
-            operation["requestBody"] = {"required": True, "content": content}
+            operation["requestBody"] = {"required": not handler.opt.get("may_be_empty"), "content": content}
     if "file" in handler.opt:
         operation["requestBody"] = {"required": True, "content": {kind: {} for kind in handler.opt["file"]}}
-    parameters = parameters_of(handler, method)
+    parameters = [*_list(operation, "parameters"), *parameters_of(handler, method)]
     if parameters:
-        operation["parameters"] = [*_list(operation, "parameters"), *parameters]
+        operation["parameters"] = [described(path, one) for one in parameters if isinstance(one, dict)]
     operation["responses"] = responses_of(handler, method, path, is_public=is_public)
 
 

@@ -10,6 +10,8 @@ handler names in its ``opt``:
 - ``tagged=True``: it answers an ETag; a command then honours If-Match
 - ``also``: further statuses, each with what it means, and with a shape where it is no problem document
 - ``delays``: statuses whose refusals say by Retry-After when to come again, beside those that always do
+- ``may_be_empty=True``: its body may be left out
+- ``deprecated``: that it will be gone one day (``deprecation``)
 - ``tells``: further headers of its success, among ``HEADERS``
 """
 
@@ -19,6 +21,8 @@ from typing import Final, TypeAlias
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 from litestar.status_codes import HTTP_204_NO_CONTENT, HTTP_304_NOT_MODIFIED
+
+from ledger.api.deprecation import HEADERS_OF_DEPRECATED, deprecation_of
 
 Json = dict[str, object]
 Meaning: TypeAlias = str | tuple[str, type]
@@ -58,6 +62,8 @@ HEADERS: Final = {
     "Link": "The next page, or the proof of the event that the command wrote or that gave the answer (RFC 8288).",
     "RateLimit": "How many requests are left, and for how many seconds (draft-ietf-httpapi-ratelimit-headers).",
     "RateLimit-Policy": "How many requests a caller has in how many seconds.",
+    "Deprecation": "Since when this call is deprecated (RFC 9745).",
+    "Sunset": "From when on this call may be gone (RFC 8594); Link says where that is written, and what to call instead.",
     "Retry-After": "Seconds after which to try again.",
     "WWW-Authenticate": "Which token is wanted, or what it lacks (RFC 6750).",
 }
@@ -110,7 +116,7 @@ def parameters_of(handler: HTTPRouteHandler, method: str) -> list[Json]:
 def responses_of(handler: HTTPRouteHandler, method: str, path: str, *, is_public: bool) -> Json:
     """List every answer of an operation by its status."""
     refusals = dict(_refusals(handler, method, path, is_public=is_public))
-    return {
+    answers: Json = {
         "200": {"description": "Done", "headers": _headers(*_told(handler)), **_content(handler)},
         **{
             str(status): _refused(text, status, delays=status in handler.opt.get("delays", ()))
@@ -118,6 +124,17 @@ def responses_of(handler: HTTPRouteHandler, method: str, path: str, *, is_public
         },
         "default": _refused(DEFAULT, 500),
     }
+    if deprecation_of(handler) is None:
+        return answers
+    return {status: _deprecated(answer) for status, answer in answers.items()}
+
+
+def _deprecated(answer: object) -> object:
+    """Add what the answers of a call that will be gone say of that."""
+    told = answer.get("headers") if isinstance(answer, dict) else None
+    if not isinstance(answer, dict) or not isinstance(told, dict):
+        return answer
+    return {**answer, "headers": {**told, **_headers(*HEADERS_OF_DEPRECATED)}}
 
 
 def header_components() -> Json:

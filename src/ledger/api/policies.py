@@ -77,7 +77,13 @@ class PolicyController(Controller):
     @post(
         "/{kind:str}/{version:str}/publish",
         status_code=200,
-        opt={"body": OptionalReason, "answer": wire.PolicyChanged, "keyed": True, "tagged": True},
+        opt={
+            "body": OptionalReason,
+            "may_be_empty": True,
+            "answer": wire.PolicyChanged,
+            "keyed": True,
+            "tagged": True,
+        },
     )
     async def publish_policy(
         self, request: HttpRequest, kind: FromPath[str], version: FromPath[str]

@@ -33,7 +33,12 @@ class ProjectionAdminController(Controller):
     @post(
         "/{name:str}/pause",
         status_code=200,
-        opt={"body": mending_wire.OptionalReason, "answer": mending_wire.Switched, "keyed": True},
+        opt={
+            "body": mending_wire.OptionalReason,
+            "answer": mending_wire.Switched,
+            "keyed": True,
+            "may_be_empty": True,
+        },
     )
     async def pause_projection(self, request: HttpRequest, name: FromPath[str]) -> Response[bytes]:
         """Let a projection stand where it is."""
@@ -47,7 +52,12 @@ class ProjectionAdminController(Controller):
     @post(
         "/{name:str}/resume",
         status_code=200,
-        opt={"body": mending_wire.OptionalReason, "answer": mending_wire.Switched, "keyed": True},
+        opt={
+            "body": mending_wire.OptionalReason,
+            "answer": mending_wire.Switched,
+            "keyed": True,
+            "may_be_empty": True,
+        },
     )
     async def resume_projection(self, request: HttpRequest, name: FromPath[str]) -> Response[bytes]:
         """Let a projection go on."""
@@ -61,7 +71,12 @@ class ProjectionAdminController(Controller):
     @post(
         "/{name:str}/replay",
         status_code=200,
-        opt={"body": mending_wire.ReplayAsked, "answer": mending_wire.Replayed, "keyed": True},
+        opt={
+            "body": mending_wire.ReplayAsked,
+            "answer": mending_wire.Replayed,
+            "keyed": True,
+            "may_be_empty": True,
+        },
     )
     async def replay_projection(self, request: HttpRequest, name: FromPath[str]) -> Response[bytes]:
         """Fold anew whatever has events in a range; with dry_run, only show what would change."""

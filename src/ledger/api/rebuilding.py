@@ -24,7 +24,11 @@ class RebuildController(Controller):
     path = "/admin/projections/{name:str}"
     tags = ("Projections",)
 
-    @post("/reset", status_code=200, opt={"body": wire.ResetAsked, "answer": wire.Reset, "keyed": True})
+    @post(
+        "/reset",
+        status_code=200,
+        opt={"body": wire.ResetAsked, "may_be_empty": True, "answer": wire.Reset, "keyed": True},
+    )
     async def reset_projection(self, request: HttpRequest, name: FromPath[str]) -> Response[bytes]:
         """Make a projection anew without looking back; its rows serve until the new ones are level."""
         call = Call(request)
@@ -41,7 +45,7 @@ class RebuildController(Controller):
     @post(
         "/rebuild",
         status_code=200,
-        opt={"body": wire.RebuildAsked, "answer": wire.RebuildBegun, "keyed": True},
+        opt={"body": wire.RebuildAsked, "may_be_empty": True, "answer": wire.RebuildBegun, "keyed": True},
     )
     async def rebuild_projection(self, request: HttpRequest, name: FromPath[str]) -> Response[bytes]:
         """Make a projection anew beside its rows, compare, and switch."""
@@ -50,7 +54,7 @@ class RebuildController(Controller):
     @post(
         "/rebuild/rollback",
         status_code=200,
-        opt={"body": wire.RebuildAsked, "answer": wire.RebuildBegun, "keyed": True},
+        opt={"body": wire.RebuildAsked, "may_be_empty": True, "answer": wire.RebuildBegun, "keyed": True},
     )
     async def roll_back_projection(self, request: HttpRequest, name: FromPath[str]) -> Response[bytes]:
         """Bring the rows of before the last rebuild level, and let them serve again."""
@@ -59,7 +63,12 @@ class RebuildController(Controller):
     @post(
         "/rebuild/cancel",
         status_code=200,
-        opt={"body": wire.CancelAsked, "answer": wire.RebuildCancelledAnswer, "keyed": True},
+        opt={
+            "body": wire.CancelAsked,
+            "may_be_empty": True,
+            "answer": wire.RebuildCancelledAnswer,
+            "keyed": True,
+        },
     )
     async def cancel_rebuild(self, request: HttpRequest, name: FromPath[str]) -> Response[bytes]:
         """Stop what is under way; the rows that serve go on serving."""

@@ -62,7 +62,7 @@ class SessionController(Controller):
     @post(
         "/{session_id:str}/revoke",
         status_code=200,
-        opt={"body": MayHaveReason, "answer": Message, "keyed": True},
+        opt={"body": MayHaveReason, "answer": Message, "keyed": True, "may_be_empty": True},
     )
     async def revoke_session(self, request: HttpRequest, session_id: FromPath[str]) -> Response[bytes]:
         """Send a session away, one's own or anybody's (administrators); the body may be left out."""

@@ -87,7 +87,7 @@ class WebhookController(Controller):
     @post(
         "/{webhook_id:str}/pause",
         status_code=200,
-        opt={"body": wire.WebhookReason, "answer": Message, "keyed": True},
+        opt={"body": wire.WebhookReason, "may_be_empty": True, "answer": Message, "keyed": True},
     )
     async def pause_webhook(self, request: HttpRequest, webhook_id: FromPath[str]) -> Response[bytes]:
         """Have nothing sent; what happens meanwhile waits."""
@@ -100,7 +100,7 @@ class WebhookController(Controller):
     @post(
         "/{webhook_id:str}/resume",
         status_code=200,
-        opt={"body": wire.WebhookResumption, "answer": Message, "keyed": True},
+        opt={"body": wire.WebhookResumption, "may_be_empty": True, "answer": Message, "keyed": True},
     )
     async def resume_webhook(self, request: HttpRequest, webhook_id: FromPath[str]) -> Response[bytes]:
         """Have it sent to again, also after its receiver said that it was gone."""
@@ -115,7 +115,7 @@ class WebhookController(Controller):
     @post(
         "/{webhook_id:str}/rotate-secret",
         status_code=200,
-        opt={"body": wire.WebhookRotation, "answer": wire.WebhookIssued, "keyed": True},
+        opt={"body": wire.WebhookRotation, "may_be_empty": True, "answer": wire.WebhookIssued, "keyed": True},
     )
     async def rotate_webhook_secret(self, request: HttpRequest, webhook_id: FromPath[str]) -> Response[bytes]:
         """Make another secret, which is in this answer only; the present one signs too for some hours."""
@@ -172,7 +172,7 @@ class WebhookController(Controller):
     @post(
         "/{webhook_id:str}/replay",
         status_code=200,
-        opt={"body": wire.WebhookReplay, "answer": wire.WebhookReplayed, "keyed": True},
+        opt={"body": wire.WebhookReplay, "may_be_empty": True, "answer": wire.WebhookReplayed, "keyed": True},
     )
     async def replay_dead_letters(self, request: HttpRequest, webhook_id: FromPath[str]) -> Response[bytes]:
         """Send one dead letter again, or all of them, each with its id of before."""

@@ -57,7 +57,9 @@ class WorkflowController(Controller):
     path = "/api/decisions"
     tags = ("Decisions",)
 
-    @post("/{analysis_id:str}/withdraw", status_code=200, opt={**ENDS, "body": Withdrawal})
+    @post(
+        "/{analysis_id:str}/withdraw", status_code=200, opt={**ENDS, "body": Withdrawal, "may_be_empty": True}
+    )
     async def withdraw(self, request: HttpRequest, analysis_id: FromPath[str]) -> Response[bytes]:
         """Stop asking (the submitter)."""
         call = Call(request)
@@ -122,7 +124,7 @@ class WorkflowController(Controller):
     @post(
         "/{analysis_id:str}/countersign",
         status_code=200,
-        opt={**ACTS, "body": Notes, "also": WITH_A_FRESH_FACTOR},
+        opt={**ACTS, "body": Notes, "may_be_empty": True, "also": WITH_A_FRESH_FACTOR},
     )
     async def countersign(self, request: HttpRequest, analysis_id: FromPath[str]) -> Response[bytes]:
         """Stand by somebody else's override, with a fresh second factor (administrators)."""
