@@ -1,13 +1,15 @@
 """A line to the database that can be cut: forwards bytes between a socket of its own and the real one.
 
 It knows nothing of the protocol. It can hold back what the server answers, from the moment a client has sent
-certain bytes, so that a commit goes through and its answer does not; it can say something else in its place.
+certain bytes, so that a commit goes through and its answer does not; it can say something else in its place. It can
+be a bad line as well: slow, one that breaks off in the middle of an answer, or one through which nothing gets.
 """
 
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, quote, urlencode, urlsplit, urlunsplit
@@ -23,6 +25,7 @@ class _Line:
     def __init__(self, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
         self.client, self.server = client, server
         self.is_held = False
+        self.answers = 0
 
     def cut(self) -> None:
         for end in (self.client, self.server):
@@ -42,6 +45,27 @@ class Proxy:
         self._lines: set[_Line] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._hold_after: bytes | None = None
+        self._delay = 0.0
+        self._whole_answers: int | None = None
+        self._passes = asyncio.Event()
+        self._passes.set()
+
+    def delay(self, seconds: float) -> None:
+        """Let every piece of an answer be so late from now on."""
+        self._delay = seconds
+
+    def truncate(self, after: int) -> None:
+        """Cut the line in the middle of every answer that comes after so many whole ones; of none: see ``heal``."""
+        self._whole_answers = after
+
+    def block(self) -> None:
+        """Let nothing through in either direction, and nobody know."""
+        self._passes.clear()
+
+    def heal(self) -> None:
+        """Be a good line again; what was held back by ``block`` arrives now."""
+        self._delay, self._whole_answers = 0.0, None
+        self._passes.set()
 
     def hold_answers(self, after: bytes) -> None:
         """Let no answer through on the first line on which a client sends ``after``; ``held`` tells that it has."""
@@ -101,16 +125,28 @@ class Proxy:
                 self._hold_after = None
                 line.is_held = True
                 self.held.set()
+            await self._passes.wait()
             line.server.write(chunk)
             await line.server.drain()
         line.cut()
 
     async def _answer(self, answers: asyncio.StreamReader, line: _Line) -> None:
         while chunk := await answers.read(CHUNK):
+            await self._passes.wait()
+            if self._delay:
+                await asyncio.sleep(self._delay)
+            if self._is_to_break(line):
+                line.client.write(chunk[: len(chunk) // 2])
+                await line.client.drain()
+                break
             if not line.is_held:
                 line.client.write(chunk)
                 await line.client.drain()
         line.cut()
+
+    def _is_to_break(self, line: _Line) -> bool:
+        line.answers += 1
+        return self._whole_answers is not None and line.answers > self._whole_answers
 
 
 @contextlib.asynccontextmanager
@@ -123,6 +159,45 @@ async def proxy(target: str) -> AsyncIterator[Proxy]:
                 yield made
             finally:
                 await made.close()
+
+
+class Outlet:
+    """A proxy in a thread of its own, for tests that have no loop."""
+
+    def __init__(self, made: Proxy, loop: asyncio.AbstractEventLoop) -> None:
+        self.url = made.url
+        self.proxy = made
+        self._loop = loop
+
+    def do(self, act: Callable[..., None], *binds: float) -> None:
+        """Call a method of the proxy where it runs."""
+
+        async def done() -> None:
+            act(*binds)
+
+        asyncio.run_coroutine_threadsafe(done(), self._loop).result()
+
+
+@contextlib.contextmanager
+def outlet(target: str) -> Iterator[Outlet]:
+    """Stand before ``target`` for the time of the block."""
+    stopped, begun = asyncio.Event(), threading.Event()
+    made: list[Outlet] = []
+
+    async def stand() -> None:
+        async with proxy(target) as standing:
+            made.append(Outlet(standing, asyncio.get_running_loop()))
+            begun.set()
+            await stopped.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(stand()), name="proxy")
+    thread.start()
+    assert begun.wait(10)
+    try:
+        yield made[0]
+    finally:
+        made[0].do(stopped.set)
+        thread.join()
 
 
 async def _connect(target: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

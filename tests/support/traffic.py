@@ -1,0 +1,234 @@
+"""Clients that submit and read all the time, repeat what got 503 with the same key, and remember every answer."""
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import asyncpg
+import httpx2
+import msgspec
+
+from tests.support.items import item
+from tests.support.reliability import Row
+from tests.support.service import HANG_GUARD, Service
+
+SUBMITTERS: Final = 4
+READS: Final = ("/api/decisions/pending?limit=5", "/api/decisions/FIRST", "/api/decisions/stats/summary")
+PAUSE: Final = 0.03
+"""Seconds between two calls of one client: many enough to be hit by any fault, few enough for two cores."""
+AGAIN: Final = 0.2
+"""Seconds until a refused submission is repeated; sooner than Retry-After says, or the fault would hardly be seen."""
+QUIET: Final = 1.0
+NO_ANSWER: Final = 0
+ENDED: Final = 200
+UNLIMITED: Final = {"LEDGER_REQUESTS_PER_MINUTE": "1000000"}
+"""A setting that the service needs for one client that asks for many."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What one call got, and when; ``code`` of a refusal is empty where it brought no Retry-After."""
+
+    call: str
+    began: float
+    ended: float
+    status: int
+    code: str = ""
+
+    @property
+    def is_right(self) -> bool:
+        return self.status == ENDED
+
+
+class Trouble:
+    """One fault, from before it began until all was as before."""
+
+    def __init__(self, load: "Traffic") -> None:
+        self.began = time.monotonic()
+        self._load = load
+        self._over = self._normal = self.began
+
+    def over(self) -> None:
+        """Say that the fault is gone."""
+        self._over = time.monotonic()
+
+    def wait(self) -> None:
+        self._normal = self._load.normal_since(self._over)
+
+    def answers(self) -> list[Answer]:
+        return [answer for answer in tuple(self._load.answers) if answer.ended > self.began]
+
+    def check(self, *, within: float) -> None:
+        """Every answer was right or an honest 503, and none came later than ``within`` seconds."""
+        odd = Counter(
+            (answer.call, answer.status, answer.code)
+            for answer in self.answers()
+            if not answer.is_right and (answer.status != 503 or not answer.code)
+        )
+        assert not odd, f"neither right nor an honest refusal: {odd}"
+        slow = max(self.answers(), key=lambda answer: answer.ended - answer.began)
+        assert slow.ended - slow.began <= within, f"too slow: {slow}"
+
+    def codes(self) -> set[str]:
+        return {answer.code for answer in self.answers() if not answer.is_right}
+
+    def row(self, fault: str, *, lost: str = "nothing", sees: str | None = None) -> Row:
+        answers = self.answers()
+        hurt = any(not answer.is_right for answer in answers)
+        return Row(
+            fault=fault,
+            clients_see=sees or _seen(answers),
+            slowest=max(answer.ended - answer.began for answer in answers),
+            lost=lost,
+            normal_after=max(0.0, self._normal - self._over) if hurt else None,
+        )
+
+
+class Traffic:
+    """Under way in a thread of its own from ``start`` to ``stop``."""
+
+    def __init__(self, running: Service) -> None:
+        self.answers: list[Answer] = []
+        self.acknowledged: list[str] = []
+        self._running, self._token = running, running.login()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._all()), name="traffic")
+        self._numbers = iter(range(1, 10**9))
+
+    def start(self) -> None:
+        with self._running.client(self._token) as client:
+            assert client.post("/api/decisions/submit", json=item("FIRST")).status_code == 200
+        self.acknowledged.append("FIRST")
+        self._thread.start()
+        self.flows()
+
+    def stop(self) -> None:
+        """Begin nothing new; what was refused is repeated until it is acknowledged."""
+        self._stopping.set()
+        self._thread.join(HANG_GUARD)
+        assert not self._thread.is_alive(), "a client still waits, or is refused for ever"
+
+    def flows(self) -> None:
+        """Wait until all is well right now."""
+        since = time.monotonic()
+        _until(lambda: self._right_since(since) >= 20, "nothing gets through")
+
+    @contextmanager
+    def trouble(self) -> Iterator[Trouble]:
+        """A fault happens in the block, which calls ``over``; its end is when all is as it was before."""
+        trouble = Trouble(self)
+        yield trouble
+        trouble.wait()
+
+    def normal_since(self, over: float) -> float:
+        """Wait until all is well, readiness too; the moment from which it was."""
+        with self._running.client() as client:
+            _until(lambda: client.get("/health/ready").status_code == 200, "it is not ready again")
+        ready = time.monotonic()
+        _until(lambda: self._is_quiet(over), "it is not normal again")
+        last = max((answer.ended for answer in tuple(self.answers) if not answer.is_right), default=over)
+        return max(last, ready if ready - over > QUIET else over)
+
+    def _is_quiet(self, over: float) -> bool:
+        """Say whether nothing was refused for a while, though all kinds of calls were answered."""
+        since = max(over, time.monotonic() - QUIET)
+        recent = [answer for answer in tuple(self.answers) if answer.ended > since]
+        calls = {answer.call for answer in recent if answer.began > over}
+        is_long_enough = time.monotonic() - over >= QUIET
+        return is_long_enough and calls == {"submit", *READS} and all(answer.is_right for answer in recent)
+
+    def _right_since(self, since: float) -> int:
+        return sum(answer.is_right and answer.began > since for answer in tuple(self.answers))
+
+    async def _all(self) -> None:
+        headers = {"Authorization": f"Bearer {self._token}"}
+        async with (
+            httpx2.AsyncClient(
+                base_url=self._running.url, headers=headers, timeout=HANG_GUARD, trust_env=False
+            ) as client,
+            asyncio.TaskGroup() as group,
+        ):
+            for _ in range(SUBMITTERS):
+                group.create_task(self._submit(client))
+            for path in READS:
+                group.create_task(self._read(client, path))
+
+    async def _submit(self, client: httpx2.AsyncClient) -> None:
+        while not self._stopping.is_set():
+            name = f"LOAD-{next(self._numbers)}"
+            while not await self._ask("submit", lambda name=name: _submission(client, name)):
+                await asyncio.sleep(AGAIN)
+            self.acknowledged.append(name)
+            await asyncio.sleep(PAUSE)
+
+    async def _read(self, client: httpx2.AsyncClient, path: str) -> None:
+        while not self._stopping.is_set():
+            await self._ask(path, lambda: client.get(path))
+            await asyncio.sleep(PAUSE)
+
+    async def _ask(self, call: str, send: Callable[[], Awaitable[httpx2.Response]]) -> bool:
+        began = time.monotonic()
+        try:
+            got = await send()
+        except httpx2.TransportError as error:
+            status, code = NO_ANSWER, type(error).__name__
+        else:
+            status = got.status_code
+            code = "" if status == ENDED or "retry-after" not in got.headers else str(got.json()["code"])
+        answer = Answer(call=call, began=began, ended=time.monotonic(), status=status, code=code)
+        self.answers.append(answer)
+        return answer.is_right
+
+
+@contextmanager
+def traffic(running: Service) -> Iterator[Traffic]:
+    """Load ``running`` for the time of the block."""
+    load = Traffic(running)
+    load.start()
+    try:
+        yield load
+    finally:
+        load.stop()
+
+
+def found_once(load: Traffic, running: Service, owner_url: str) -> None:
+    """Each acknowledged submission is in the log once, and nothing else is; what was asked is shown."""
+    rows, streams = asyncio.run(_in_the_log(owner_url))
+    assert len(set(load.acknowledged)) == len(load.acknowledged)
+    assert (rows, streams) == (len(load.acknowledged), len(load.acknowledged))
+    with running.client(running.login()) as client:
+        for name in (load.acknowledged[0], load.acknowledged[-1]):
+            assert client.get(f"/api/decisions/{name}").status_code == 200
+        assert client.get("/api/status").json()["total_decisions"] == len(load.acknowledged)
+
+
+async def _in_the_log(owner_url: str) -> tuple[int, int]:
+    conn = await asyncpg.connect(owner_url)
+    try:
+        row = await conn.fetchrow(
+            "select count(*) as events, count(distinct stream) as streams from ledger.events"
+            " where type = 'decision-submitted'"
+        )
+    finally:
+        await conn.close()
+    assert row is not None
+    return row["events"], row["streams"]
+
+
+async def _submission(client: httpx2.AsyncClient, name: str) -> httpx2.Response:
+    return await client.post("/api/decisions/submit", json=item(name), headers={"Idempotency-Key": name})
+
+
+def _seen(answers: list[Answer]) -> str:
+    codes = sorted({f"`{answer.code}`" for answer in answers if not answer.is_right})
+    return f"200; 503 {', '.join(codes)}" if codes else "200"
+
+
+def _until(claim: Callable[[], bool], otherwise: str) -> None:
+    deadline = time.monotonic() + HANG_GUARD
+    while not claim():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.05)
