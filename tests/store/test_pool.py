@@ -8,7 +8,7 @@ import pytest
 import uvloop
 
 from ledger.store.ledger import Ledger
-from ledger.store.pool import DatabaseUnreachable, close_pool, open_pool
+from ledger.store.pool import DatabaseUnreachable, Lines, Pool, close_pool, open_pool, reading
 from tests.support.databases import Database
 from tests.support.proxy import proxy
 
@@ -62,3 +62,46 @@ async def test_a_connection_that_is_cut_while_a_ledger_is_opened_is_told_as_such
         line.cut()
         with pytest.raises(DatabaseUnreachable):
             await opening
+
+
+async def run(pool: Pool, *statements: str) -> None:
+    async with reading(pool) as conn:
+        for statement in statements:
+            await conn.execute(statement)
+
+
+async def test_a_read_of_what_is_locked_for_too_long_is_told_as_such(ledger: Ledger) -> None:
+    async with ledger.pool.acquire() as owner, owner.transaction():
+        await owner.execute("lock table views.leases")
+        with pytest.raises(DatabaseUnreachable) as refused:
+            await run(ledger.pool, "set lock_timeout = 1", "select owner from views.leases")
+
+    assert refused.value.context == {"reason": "LockNotAvailableError"}
+
+
+async def test_a_write_to_a_standby_is_told_as_such(ledger: Ledger) -> None:
+    with pytest.raises(DatabaseUnreachable) as refused:
+        await run(ledger.pool, "set default_transaction_read_only = on", "delete from views.leases")
+
+    assert refused.value.context == {"reason": "ReadOnlySQLTransactionError"}
+
+
+async def test_who_waits_for_a_server_that_says_nothing_is_told_once_it_is_given_up(
+    database: Database,
+) -> None:
+    async with proxy(database.service_url) as line:
+        lines = Lines()
+        pool = await open_pool(line.url, min_size=1, max_size=1, lines=lines)
+        line.block()
+
+        async def wait_for_an_answer() -> None:
+            async with reading(pool) as conn:
+                asyncio.get_running_loop().call_soon(lines.give_up)
+                await conn.fetchval("select 1")
+
+        with pytest.raises(DatabaseUnreachable):
+            await wait_for_an_answer()
+        line.heal()
+        async with reading(pool) as conn:
+            assert await conn.fetchval("select 1") == 1
+        await close_pool(pool)

@@ -95,7 +95,7 @@ class Traffic:
         self.acknowledged: list[str] = []
         self._running, self._token = running, running.login()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._all()), name="traffic")
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._all()), name="traffic", daemon=True)
         self._numbers = iter(range(1, 10**9))
 
     def start(self) -> None:
@@ -109,7 +109,7 @@ class Traffic:
         """Begin nothing new; what was refused is repeated until it is acknowledged."""
         self._stopping.set()
         self._thread.join(HANG_GUARD)
-        assert not self._thread.is_alive(), "a client still waits, or is refused for ever"
+        assert not self._thread.is_alive(), f"a client still waits, or is refused: {self.answers[-5:]}"
 
     def flows(self) -> None:
         """Wait until all is well right now."""
@@ -198,11 +198,12 @@ def found_once(load: Traffic, running: Service, owner_url: str) -> None:
     """Each acknowledged submission is in the log once, and nothing else is; what was asked is shown."""
     rows, streams = asyncio.run(_in_the_log(owner_url))
     assert len(set(load.acknowledged)) == len(load.acknowledged)
-    assert (rows, streams) == (len(load.acknowledged), len(load.acknowledged))
+    there = len(load.acknowledged)
+    assert (rows, streams) == (there, there)
     with running.client(running.login()) as client:
         for name in (load.acknowledged[0], load.acknowledged[-1]):
             assert client.get(f"/api/decisions/{name}").status_code == 200
-        assert client.get("/api/status").json()["total_decisions"] == len(load.acknowledged)
+        assert client.get("/api/status").json()["total_decisions"] == there
 
 
 async def _in_the_log(owner_url: str) -> tuple[int, int]:

@@ -3,11 +3,8 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Final
 
-import asyncpg
 import structlog
 
 from ledger.domain.ids import START, Position
@@ -21,7 +18,7 @@ from ledger.projections.projection import Feed
 from ledger.projections.retries import retry_due
 from ledger.store.codec import UnknownSchemaVersion
 from ledger.store.ledger import Ledger
-from ledger.store.pool import LOST, Connection, DatabaseUnreachable, Pool
+from ledger.store.pool import Connection, Pool, borrowed
 
 log = structlog.get_logger()
 
@@ -33,23 +30,6 @@ BATCH_TIMEOUT: Final = 30.0
 TRANSIENT_WAITS: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 FAILURE_WAITS: Final = (1.0, 2.0, 4.0, 8.0, 16.0)
 HEARTBEAT_GRACE: Final = 5.0
-
-
-@asynccontextmanager
-async def borrowed(pool: Pool) -> AsyncIterator[Connection]:
-    """Borrow a connection to work with; what goes wrong with the work is raised as it is.
-
-    Raises:
-        DatabaseUnreachable: there is none to be had, which is never the fault of an event.
-    """
-    try:
-        conn = await pool.acquire()
-    except (*LOST, asyncpg.PostgresError) as lost:
-        raise DatabaseUnreachable(reason=type(lost).__name__) from lost
-    try:
-        yield conn
-    finally:
-        await pool.release(conn)
 
 
 class Follower:

@@ -45,6 +45,8 @@ MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
 MAX_QUEUE: Final = 4096
 SCAN_AHEAD: Final = 1024
 RESEND_WAITS: Final = (0.05, 0.2, 0.8)
+RESEND_SECONDS: Final = 8.0
+"""A batch that was lost once is given up after so many seconds more: its callers wait, and those behind it."""
 SEND_TIMEOUT: Final = 30.0
 
 AT_FAULT: Final = (
@@ -102,6 +104,11 @@ class Appender:
     def is_running(self) -> bool:
         """Tell whether appends are taken."""
         return self._task is not None and not self._task.done() and not self._stopping
+
+    def give_up(self) -> None:
+        """Cut the connection: nobody answers there."""
+        if self._conn is not None:
+            self._conn.terminate()
 
     def queued(self) -> int:
         """Count the appends that wait for a batch."""
@@ -207,14 +214,19 @@ class Appender:
         _fail(batch[0], refusal)
 
     async def _settle(self, batch: list[SealedAppend]) -> list[Answer]:
-        """Send until the outcome is known: at once, then after 0.05, 0.2 and 0.8 seconds on a new connection."""
-        was_sent = False
+        """Send until the outcome is known: at once, then after 0.05, 0.2 and 0.8 seconds on a new connection.
+
+        Connecting, and sending again, takes 8 seconds in all at most.
+        """
+        clock = asyncio.get_running_loop().time
+        was_sent, deadline = False, None if self._is_connected() else clock() + RESEND_SECONDS
         for wait in (*RESEND_WAITS, None):
             try:
-                conn = await self._connected()
-                was_sent = True
-                async with asyncio.timeout(SEND_TIMEOUT):
-                    return await self._send(conn, batch)
+                async with asyncio.timeout_at(deadline):
+                    conn = await self._connected()
+                    was_sent = True
+                    async with asyncio.timeout(SEND_TIMEOUT):
+                        return await self._send(conn, batch)
             except AT_FAULT:
                 raise
             except (
@@ -226,7 +238,8 @@ class Appender:
             ) as lost:
                 log.warning("append.connection.lost", error=type(lost).__name__, resend_in=wait)
                 await self._disconnect()
-                if wait is None:
+                deadline = deadline or clock() + RESEND_SECONDS
+                if wait is None or clock() > deadline:
                     raise (OutcomeUnknown() if was_sent else Unavailable()) from lost
                 await asyncio.sleep(wait)
         raise AssertionError  # the loop above returns or raises
@@ -235,6 +248,9 @@ class Appender:
         if len(batch) == 1:
             return [await send_one(conn, self._ledger_id, batch[0])]
         return await send_batch(conn, self._ledger_id, batch)
+
+    def _is_connected(self) -> bool:
+        return self._conn is not None and not self._conn.is_closed()
 
     async def _connected(self) -> DirectConnection:
         if self._conn is None or self._conn.is_closed():

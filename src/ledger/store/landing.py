@@ -7,7 +7,7 @@ import asyncpg
 
 from ledger.store.appends import Append, Appended, Duplicate, Landed
 from ledger.store.ledger import Ledger
-from ledger.store.pool import LOST, UNSETTLED, Connection
+from ledger.store.pool import LOST, UNSETTLED, Connection, borrowed
 from ledger.store.streams import append, append_in
 
 
@@ -36,7 +36,7 @@ async def land(
 async def one_transaction(ledger: Ledger) -> AsyncIterator[Connection]:
     """Open a transaction for rows and events; what it appended is announced once it has committed."""
     try:
-        async with ledger.pool.acquire() as conn, conn.transaction():
+        async with borrowed(ledger.pool) as conn, conn.transaction():
             yield conn
     except (*LOST, *UNSETTLED, asyncpg.UniqueViolationError) as unsettled:
         raise RunAgain from unsettled

@@ -25,6 +25,7 @@ from ledger.store.pool import (
     Connection,
     DatabaseUnreachable,
     Lent,
+    Lines,
     Pool,
     Source,
     close_pool,
@@ -70,6 +71,7 @@ class Ledger:
         request_key: bytes,
         max_queue: int,
         snapshot_every: int,
+        lines: Lines,
     ) -> None:
         """Take what ``open`` has prepared."""
         self.url = url
@@ -82,6 +84,8 @@ class Ledger:
         self.snapshots = SnapshotWriter(pool, ledger_id, every=snapshot_every)
         self.turns = Turns()
         self.signals = Signals(url)
+        self.signals.when_dead(lines.give_up)
+        self.signals.when_dead(self.appender.give_up)
         self.appended = Bell()
         self.signals.on(APPENDED_CHANNEL, self.appended.ring)
 
@@ -106,7 +110,8 @@ class Ledger:
             NotMigrated: it is not at this release's shape.
         """
         await _check_shape(url)
-        pool = await open_pool(url, min_size=min_size, max_size=max_size)
+        lines = Lines()
+        pool = await open_pool(url, min_size=min_size, max_size=max_size, lines=lines)
         try:
             async with reading(pool) as conn:
                 identity = await conn.fetchrow(IDENTITY, ledger_id)
@@ -124,6 +129,7 @@ class Ledger:
             request_key=identity["request_key"],
             max_queue=max_queue,
             snapshot_every=snapshot_every,
+            lines=lines,
         )
 
     def start(self) -> None:

@@ -3,11 +3,13 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, TypeAlias
+from weakref import WeakSet
 
 import asyncpg
 import msgspec
 
 from ledger.domain.errors import Unavailable
+from ledger.store.addresses import each_host
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -31,6 +33,8 @@ SESSION_SETTINGS: Final = {
 READ_ONLY: Final = {**SESSION_SETTINGS, "default_transaction_read_only": "on"}
 
 CONNECT_TIMEOUT: Final = 10.0
+HOST_TIMEOUT: Final = 3.0
+"""Of an address of several hosts, each gets so many seconds: a machine that is gone does not even refuse."""
 
 LOST: Final = (
     OSError,
@@ -40,8 +44,10 @@ LOST: Final = (
     asyncpg.InternalClientError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresSystemError,
+    asyncpg.ReadOnlySQLTransactionError,
 )
-"""What a driver raises when the server is gone, going or full; the outcome of a write is unknown then."""
+"""What a driver raises when the server is gone, going, full or a standby now; the outcome of a write is unknown then."""
 
 UNSETTLED: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
 """What a server raises when it rolled back for a reason that another try may not meet."""
@@ -67,10 +73,53 @@ async def _keep_session(_: object) -> None:
     """Skip the reset between users of a pooled connection: nobody changes a session, and it costs a round trip."""
 
 
-async def open_pool(url: str, *, min_size: int, max_size: int, is_read_only: bool = False) -> Pool:
+class Lines:
+    """The connections of one pool, so that all can be given up at once, those in use too."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._open = WeakSet[DirectConnection]()
+
+    async def take(self, conn: DirectConnection) -> None:
+        """Know of one more."""
+        self._open.add(conn)
+
+    def give_up(self) -> None:
+        """Cut every one: whoever waits for an answer is told that it is lost, and the pool makes new ones."""
+        for conn in tuple(self._open):
+            conn.terminate()
+
+
+class _Dial:
+    """Opens connections to the hosts of one address, the one that answered last first."""
+
+    def __init__(self, url: str, *, is_read_only: bool = False) -> None:
+        self._urls = list(each_host(url))
+        self._settings = READ_ONLY if is_read_only else SESSION_SETTINGS
+
+    async def __call__(self, *_: object, **__: object) -> DirectConnection:
+        """Connect to the first host that answers and is what the address asks for; a pool's own options are ours."""
+        timeout = CONNECT_TIMEOUT if len(self._urls) == 1 else HOST_TIMEOUT
+        failures: list[Exception] = []
+        for url in tuple(self._urls):
+            try:
+                conn = await asyncpg.connect(url, server_settings=self._settings, timeout=timeout)
+            except (*LOST, asyncpg.PostgresError) as lost:
+                failures.append(lost)
+            else:
+                self._urls.remove(url)
+                self._urls.insert(0, url)
+                return conn
+        raise failures[0]
+
+
+async def open_pool(
+    url: str, *, min_size: int, max_size: int, is_read_only: bool = False, lines: Lines | None = None
+) -> Pool:
     """Open connections to ``url``, with time limits on every session; without a ``min_size`` none is opened yet.
 
-    ``is_read_only`` where nothing may be written, whatever the server would let this login do.
+    ``is_read_only`` where nothing may be written, whatever the server would let this login do; ``lines`` are to know of
+    each.
 
     Raises:
         DatabaseUnreachable: nothing answers there, or it refuses this login.
@@ -80,8 +129,8 @@ async def open_pool(url: str, *, min_size: int, max_size: int, is_read_only: boo
             url,
             min_size=min_size,
             max_size=max_size,
-            server_settings=READ_ONLY if is_read_only else SESSION_SETTINGS,
-            timeout=CONNECT_TIMEOUT,
+            connect=_Dial(url, is_read_only=is_read_only),
+            init=None if lines is None else lines.take,
             reset=_keep_session,
         )
     except (*LOST, asyncpg.PostgresError) as lost:
@@ -103,9 +152,26 @@ async def connect(url: str) -> DirectConnection:
         DatabaseUnreachable: nothing answers there, or it refuses this login.
     """
     try:
-        return await asyncpg.connect(url, server_settings=SESSION_SETTINGS, timeout=CONNECT_TIMEOUT)
+        return await _Dial(url)()
     except (*LOST, asyncpg.PostgresError) as lost:
         raise DatabaseUnreachable(reason=str(lost)) from lost
+
+
+@asynccontextmanager
+async def borrowed(pool: Pool, *, seconds: float = CONNECT_TIMEOUT) -> AsyncIterator[Connection]:
+    """Borrow a connection to work with; what goes wrong with the work is raised as it is.
+
+    Raises:
+        DatabaseUnreachable: there is none to be had within so many ``seconds``.
+    """
+    try:
+        conn = await pool.acquire(timeout=seconds)
+    except (*LOST, asyncpg.PostgresError) as lost:
+        raise DatabaseUnreachable(reason=type(lost).__name__) from lost
+    try:
+        yield conn
+    finally:
+        await pool.release(conn)
 
 
 @asynccontextmanager
@@ -113,13 +179,13 @@ async def reading(source: Source, *, seconds: float = CONNECT_TIMEOUT) -> AsyncI
     """Borrow a connection for queries; wait at most so many ``seconds`` for a free one.
 
     Raises:
-        DatabaseUnreachable: the connection is lost, or none is free.
+        DatabaseUnreachable: the connection is lost, or none is free, or what is asked for is locked for too long.
     """
     try:
         if isinstance(source, Lent):
             yield source.conn
         else:
-            async with source.acquire(timeout=seconds) as conn:
+            async with borrowed(source, seconds=seconds) as conn:
                 yield conn
-    except LOST as lost:
+    except (*LOST, *UNSETTLED) as lost:
         raise DatabaseUnreachable(reason=type(lost).__name__) from lost

@@ -34,12 +34,17 @@ class Signals:
         """Prepare to listen at ``url``."""
         self._url = url
         self._listeners: defaultdict[str, list[Heard]] = defaultdict(list)
+        self._when_dead: list[Callable[[], None]] = []
         self._task: asyncio.Task[None] | None = None
         self._connected = False
 
     def on(self, channel: str, heard: Heard) -> None:
         """Have ``heard`` called for every notification on ``channel``; say so before ``start``."""
         self._listeners[channel].append(heard)
+
+    def when_dead(self, give_up: Callable[[], None]) -> None:
+        """Have ``give_up`` called when the server has not answered for 5 seconds, though nothing was refused."""
+        self._when_dead.append(give_up)
 
     def is_connected(self) -> bool:
         """Tell whether notifications arrive right now."""
@@ -77,6 +82,10 @@ class Signals:
             while True:  # a dead peer sends no goodbye: ask
                 await asyncio.sleep(PROBE_EVERY)
                 await conn.execute("select 1", timeout=PROBE_TIMEOUT)
+        except TimeoutError:
+            for give_up in self._when_dead:
+                give_up()
+            raise
         finally:
             conn.terminate()
 
