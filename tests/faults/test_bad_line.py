@@ -1,46 +1,18 @@
 """The line to the database is bad: slow, broken off in the middle of answers, or dead without a word."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from tests.support.outside import Outside, outside, settings_of
-from tests.support.proxy import Outlet, outlet
+from tests.support.outside import Outside
+from tests.support.proxy import Outlet
 from tests.support.reliability import Row
-from tests.support.service import Service, service
-from tests.support.traffic import UNLIMITED, Traffic, found_once, traffic
+from tests.support.traffic import Traffic
 
 pytestmark = [pytest.mark.processes, pytest.mark.long]
 
 CUT = "select count(pg_terminate_backend(pid)) from pg_stat_activity where usename = 'ledger_service'"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
-    with outside(tmp_path_factory.mktemp("outside") / "server") as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def line(server: Outside) -> Iterator[Outlet]:
-    with outlet(server.service_url) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def running(server: Outside, line: Outlet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    settings = settings_of(line.url, server.owner_url, tmp_path_factory.mktemp("ledger"))
-    with service(settings={**settings, **UNLIMITED}) as begun:
-        yield begun
-
-
-@pytest.fixture(scope="module")
-def load(running: Service, server: Outside) -> Iterator[Traffic]:
-    """The same clients for all that happens to the line; what they were told is looked for in the end."""
-    with traffic(running) as made:
-        yield made
-    found_once(made, running, server.owner_url)
 
 
 def test_connections_are_cut(load: Traffic, server: Outside, line: Outlet, record: Callable[[Row], None]):
@@ -82,8 +54,8 @@ def test_answers_break_off(load: Traffic, line: Outlet, record: Callable[[Row], 
 def test_nothing_gets_through(load: Traffic, line: Outlet, record: Callable[[Row], None]):
     with load.trouble() as trouble:
         line.do(line.proxy.block)
-        time.sleep(25)
+        time.sleep(15)
         line.do(line.proxy.heal)
         trouble.over()
     trouble.check(within=20)
-    record(trouble.row("nothing gets through and nothing is said, for 25 seconds"))
+    record(trouble.row("nothing gets through and nothing is said, for 15 seconds"))

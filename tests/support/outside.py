@@ -2,10 +2,10 @@
 
 import asyncio
 import os
-import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -43,10 +43,6 @@ class Outside:
     """One server; its ``folder`` holds the data and the log."""
 
     def __init__(self, folder: Path, *, settings: Mapping[str, str] = NO_SETTINGS) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in (folder, *folder.parents):
-            if path.stat().st_mode & 0o005 != 0o005 and path.stat().st_uid == os.geteuid():
-                path.chmod(path.stat().st_mode | 0o011)
         self.port = a_free_port()
         self.data = folder / "data"
         self._folder, self._settings = folder, {**SETTINGS, **settings}
@@ -177,15 +173,18 @@ def settings_of(service_url: str, owner_url: str, data_dir: Path) -> dict[str, s
 
 
 @contextmanager
-def outside(folder: Path, *, settings: Mapping[str, str] = NO_SETTINGS) -> Iterator[Outside]:
-    """A server that was made and started; stopped and thrown away after the block."""
-    made = Outside(folder, settings=settings)
-    try:
-        made.make()
-        yield made
-    finally:
-        made.stop()
-        shutil.rmtree(made.data, ignore_errors=True)
+def outside(*, settings: Mapping[str, str] = NO_SETTINGS) -> Iterator[Outside]:
+    """A server, not made yet; stopped and thrown away after the block.
+
+    Its folder is right below the one for temporary files: other runs close the ones that pytest makes to its user.
+    """
+    with tempfile.TemporaryDirectory(prefix="outside-") as folder:
+        Path(folder).chmod(0o755)
+        made = Outside(Path(folder), settings=settings)
+        try:
+            yield made
+        finally:
+            made.stop()
 
 
 def with_signal(pid: int, number: signal.Signals) -> None:

@@ -54,6 +54,12 @@ class Output:
             pass
         return self.text()
 
+    def drained(self) -> list[str]:
+        """Take what has come so far, without waiting; all lines."""
+        while not self._queue.empty():
+            self._next()
+        return self.lines
+
     def text(self) -> str:
         return "\n".join(self.lines)
 

@@ -57,6 +57,7 @@ class Trouble:
 
     def wait(self) -> None:
         self._normal = self._load.normal_since(self._over)
+        self._load.rest()
 
     def answers(self) -> list[Answer]:
         return [answer for answer in tuple(self._load.answers) if answer.ended > self.began]
@@ -69,6 +70,7 @@ class Trouble:
             if not answer.is_right and (answer.status != 503 or not answer.code)
         )
         assert not odd, f"neither right nor an honest refusal: {odd}"
+        found_once(self._load)
         slow = max(self.answers(), key=lambda answer: answer.ended - answer.began)
         assert slow.ended - slow.began <= within, f"too slow: {slow}"
 
@@ -90,11 +92,13 @@ class Trouble:
 class Traffic:
     """Under way in a thread of its own from ``start`` to ``stop``."""
 
-    def __init__(self, running: Service) -> None:
+    def __init__(self, running: Service, owner_url: str) -> None:
         self.answers: list[Answer] = []
         self.acknowledged: list[str] = []
+        self.owner_url = owner_url
         self._running, self._token = running, running.login()
-        self._stopping = threading.Event()
+        self._stopping, self._going = threading.Event(), threading.Event()
+        self._resting: set[str] = set()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._all()), name="traffic", daemon=True)
         self._numbers = iter(range(1, 10**9))
 
@@ -103,18 +107,34 @@ class Traffic:
             assert client.post("/api/decisions/submit", json=item("FIRST")).status_code == 200
         self.acknowledged.append("FIRST")
         self._thread.start()
-        self.flows()
 
     def stop(self) -> None:
-        """Begin nothing new; what was refused is repeated until it is acknowledged."""
         self._stopping.set()
         self._thread.join(HANG_GUARD)
-        assert not self._thread.is_alive(), f"a client still waits, or is refused: {self.answers[-5:]}"
+        assert not self._thread.is_alive(), f"a client still waits, or is refused: {self._story()}"
 
-    def flows(self) -> None:
-        """Wait until all is well right now."""
+    @contextmanager
+    def flowing(self) -> Iterator[None]:
+        """Let the clients work in the block, which begins when all is well."""
         since = time.monotonic()
-        _until(lambda: self._right_since(since) >= 20, "nothing gets through")
+        self._going.set()
+        _until(lambda: self._right_since(since) >= 20, lambda: f"nothing gets through: {self._story()}")
+        try:
+            yield
+        finally:
+            self._going.clear()
+
+    def rest(self) -> None:
+        """Have the clients begin nothing new; what was refused is repeated until it is acknowledged."""
+        self._going.clear()
+        _until(
+            lambda: len(self._resting) == SUBMITTERS + len(READS),
+            lambda: f"a client still waits, or is refused: {self._story()}",
+        )
+
+    def _story(self) -> str:
+        said = "\n".join(self._running.output.drained()[-40:])
+        return f"{self.answers[-8:]}\n{said}"
 
     @contextmanager
     def trouble(self) -> Iterator[Trouble]:
@@ -126,11 +146,19 @@ class Traffic:
     def normal_since(self, over: float) -> float:
         """Wait until all is well, readiness too; the moment from which it was."""
         with self._running.client() as client:
-            _until(lambda: client.get("/health/ready").status_code == 200, "it is not ready again")
+            _until(
+                lambda: client.get("/health/ready").status_code == 200,
+                lambda: f"it is not ready again: {client.get('/health/ready').text} {self._story()}",
+            )
         ready = time.monotonic()
-        _until(lambda: self._is_quiet(over), "it is not normal again")
+        _until(lambda: self._is_quiet(over), lambda: f"it is not normal again: {self._story()}")
         last = max((answer.ended for answer in tuple(self.answers) if not answer.is_right), default=over)
         return max(last, ready if ready - over > QUIET else over)
+
+    def total(self) -> int:
+        """Ask the service how many there are."""
+        with self._running.client(self._token) as client:
+            return int(client.get("/api/status").json()["total_decisions"])
 
     def _is_quiet(self, over: float) -> bool:
         """Say whether nothing was refused for a while, though all kinds of calls were answered."""
@@ -151,23 +179,33 @@ class Traffic:
             ) as client,
             asyncio.TaskGroup() as group,
         ):
-            for _ in range(SUBMITTERS):
-                group.create_task(self._submit(client))
+            for number in range(SUBMITTERS):
+                group.create_task(self._submit(client, f"submitter {number}"))
             for path in READS:
                 group.create_task(self._read(client, path))
 
-    async def _submit(self, client: httpx2.AsyncClient) -> None:
-        while not self._stopping.is_set():
+    async def _submit(self, client: httpx2.AsyncClient, me: str) -> None:
+        while await self._may_go_on(me):
             name = f"LOAD-{next(self._numbers)}"
             while not await self._ask("submit", lambda name=name: _submission(client, name)):
+                if self._stopping.is_set():
+                    return
                 await asyncio.sleep(AGAIN)
             self.acknowledged.append(name)
             await asyncio.sleep(PAUSE)
 
     async def _read(self, client: httpx2.AsyncClient, path: str) -> None:
-        while not self._stopping.is_set():
+        while await self._may_go_on(path):
             await self._ask(path, lambda: client.get(path))
             await asyncio.sleep(PAUSE)
+
+    async def _may_go_on(self, me: str) -> bool:
+        """Rest as long as all do; false in the end."""
+        while not self._going.is_set() and not self._stopping.is_set():
+            self._resting.add(me)
+            await asyncio.sleep(PAUSE)
+        self._resting.discard(me)
+        return not self._stopping.is_set()
 
     async def _ask(self, call: str, send: Callable[[], Awaitable[httpx2.Response]]) -> bool:
         began = time.monotonic()
@@ -184,9 +222,9 @@ class Traffic:
 
 
 @contextmanager
-def traffic(running: Service) -> Iterator[Traffic]:
-    """Load ``running`` for the time of the block."""
-    load = Traffic(running)
+def traffic(running: Service, owner_url: str) -> Iterator[Traffic]:
+    """Clients for ``running``, at rest; ``owner_url`` is for whoever looks afterwards what is there."""
+    load = Traffic(running, owner_url)
     load.start()
     try:
         yield load
@@ -194,16 +232,13 @@ def traffic(running: Service) -> Iterator[Traffic]:
         load.stop()
 
 
-def found_once(load: Traffic, running: Service, owner_url: str) -> None:
-    """Each acknowledged submission is in the log once, and nothing else is; what was asked is shown."""
-    rows, streams = asyncio.run(_in_the_log(owner_url))
-    assert len(set(load.acknowledged)) == len(load.acknowledged)
+def found_once(load: Traffic) -> None:
+    """Each acknowledged submission is in the log once, and nothing else is; the clients rest."""
+    rows, streams = asyncio.run(_in_the_log(load.owner_url))
     there = len(load.acknowledged)
+    assert len(set(load.acknowledged)) == there
     assert (rows, streams) == (there, there)
-    with running.client(running.login()) as client:
-        for name in (load.acknowledged[0], load.acknowledged[-1]):
-            assert client.get(f"/api/decisions/{name}").status_code == 200
-        assert client.get("/api/status").json()["total_decisions"] == there
+    assert load.total() == there
 
 
 async def _in_the_log(owner_url: str) -> tuple[int, int]:
@@ -228,8 +263,8 @@ def _seen(answers: list[Answer]) -> str:
     return f"200; 503 {', '.join(codes)}" if codes else "200"
 
 
-def _until(claim: Callable[[], bool], otherwise: str) -> None:
+def _until(claim: Callable[[], bool], otherwise: Callable[[], str]) -> None:
     deadline = time.monotonic() + HANG_GUARD
     while not claim():
-        assert time.monotonic() < deadline, otherwise
+        assert time.monotonic() < deadline, otherwise()
         time.sleep(0.05)
