@@ -51,7 +51,6 @@ def test_nothing_has_to_be_set():
     assert (settings.log_level, settings.log_format) == (LogLevel.INFO, LogFormat.CONSOLE)
     assert settings.cors_origins == ()
     assert settings.trusted_proxies == ()
-    assert settings.without_effect == ()
 
 
 def test_every_value_can_be_set():
@@ -435,7 +434,6 @@ def test_the_keys_of_the_notary_are_32_bytes_and_are_not_shown():
 def test_the_guard_of_the_notary_may_be_elsewhere(url):
     settings = Settings.load({"LEDGER_NOTARY_STATE_URL": url})
     assert settings.notary_state_url == SecretStr(url)
-    assert settings.without_effect == ()
 
 
 @pytest.mark.parametrize(
@@ -467,7 +465,6 @@ def test_metrics_may_have_a_port_and_a_token():
     settings = Settings.load({"LEDGER_METRICS_PORT": "9102", "LEDGER_METRICS_TOKEN": "a-token-of-metrics"})
 
     assert (settings.metrics_port, settings.metrics_token) == (9102, SecretStr("a-token-of-metrics"))
-    assert settings.without_effect == ()
     assert "a-token-of-metrics" not in repr(settings)
 
 
@@ -487,16 +484,19 @@ def test_a_token_of_metrics_that_no_header_holds_is_refused_and_not_shown(token)
     assert token not in line
 
 
-def test_settings_of_later_releases_are_named_not_refused():
+def test_traces_go_to_a_collector_in_the_share_that_is_given():
     settings = Settings.load(
-        {
-            "LEDGER_OTLP_ENDPOINT": "http://collector:4317",
-            "LEDGER_TRACE_SAMPLE_RATIO": "0.5",
-            "LEDGER_PORT": "8003",
-        }
+        {"LEDGER_OTLP_ENDPOINT": "http://me:hunter2@collector:4318", "LEDGER_TRACE_SAMPLE_RATIO": "0.5"}
     )
 
-    assert settings.without_effect == ("LEDGER_OTLP_ENDPOINT", "LEDGER_TRACE_SAMPLE_RATIO")
+    assert settings.otlp_endpoint == SecretStr("http://me:hunter2@collector:4318")
+    assert settings.trace_sample_ratio == 0.5
+    assert "hunter2" not in repr(settings)
+
+
+@pytest.mark.parametrize("url", ["collector:4318", "grpc://collector:4317"])
+def test_a_collector_that_is_no_url_of_http_is_refused(url):
+    assert only_line(LEDGER_OTLP_ENDPOINT=url).startswith("LEDGER_OTLP_ENDPOINT: ")
 
 
 # The secret key of a development machine

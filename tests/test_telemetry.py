@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from ledger.telemetry import REDACTED, redact, without_secrets
+from ledger.telemetry.logs import REDACTED, redact, without_secrets
 
 
 def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -19,10 +19,11 @@ def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 SPEAK = """
 import logging, sys
 import structlog
-from ledger.telemetry import configure
+from ledger.telemetry.configuring import configure
+from ledger.tracing import Tracing, Trail, enter
 
 telemetry = configure(service_name="a-service", level="info", format=sys.argv[1], trace_sample_ratio=1)
-structlog.contextvars.bind_contextvars(request_id="r-1")
+enter(Trail(Tracing(), request_id="r-1"))
 log = structlog.get_logger()
 log.debug("too.quiet")
 log.info("service.started", port=8002, password="hunter2", fencing_token=7)
@@ -71,7 +72,7 @@ def test_a_person_reads_one_plain_line_an_event():
 def test_a_terminal_is_sent_no_control_character_of_others():
     script = """
 import structlog
-from ledger.telemetry import configure
+from ledger.telemetry.configuring import configure
 configure(service_name="a-service", level="info", format="console", trace_sample_ratio=1)
 structlog.get_logger().info("http.answered", path=f"/{chr(0)}{chr(27)}[31m/x")
 """
@@ -81,39 +82,58 @@ structlog.get_logger().info("http.answered", path=f"/{chr(0)}{chr(27)}[31m/x")
     assert not {"\x00", "\x1b"} & set(written)
 
 
-def test_log_lines_of_a_traced_request_name_its_trace():
+def test_a_line_says_on_which_trail_it_was_written():
     script = """
 import structlog
-from opentelemetry import trace
-from ledger.telemetry import configure
+from ledger.telemetry.configuring import configure
+from ledger.tracing import Tracing, Trail, enter
 configure(service_name="s", level="info", format="json", trace_sample_ratio=0)
-with trace.get_tracer("t").start_as_current_span("request") as span:
-    structlog.get_logger().info("inside")
-    print(trace.format_trace_id(span.get_span_context().trace_id))
+trail = Trail(Tracing(), trace_id="4bf92f3577b34da6a3ce929d0e0e4736", request_id="r-1")
+trail.session, trail.decision = "s-1", "decision-1"
+enter(trail)
+structlog.get_logger().info("inside")
+structlog.get_logger().info("about.another", session="s-2")
 """
-    done = run(script)
+    inside, another = map(json.loads, run(script).stderr.splitlines())
 
-    assert json.loads(done.stderr)["trace_id"] == done.stdout.strip()
+    assert inside.items() >= {
+        ("trace_id", "4bf92f3577b34da6a3ce929d0e0e4736"),
+        ("request_id", "r-1"),
+        ("session", "s-1"),
+        ("decision", "decision-1"),
+    }
+    assert another["session"] == "s-2"
 
 
-@pytest.mark.parametrize(("ratio", "sampled"), [("0", "False"), ("1", "True")])
-def test_a_request_without_a_decision_of_its_own_is_sampled_by_ratio(ratio, sampled):
+def test_what_belongs_to_no_request_names_none():
     script = """
-import sys
-from opentelemetry import trace
-from ledger.telemetry import configure
-configure(service_name="s", level="info", format="json", trace_sample_ratio=float(sys.argv[1]))
-with trace.get_tracer("t").start_as_current_span("request") as span:
-    print(span.get_span_context().trace_flags.sampled)
+import structlog
+from ledger.telemetry.configuring import configure
+configure(service_name="s", level="info", format="json", trace_sample_ratio=0)
+structlog.get_logger().info("outside")
 """
-    assert run(script, ratio).stdout.strip() == sampled
+    assert json.loads(run(script).stderr).keys() == {"event", "level", "timestamp"}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "ratio", "is_on"),
+    [(None, 1, False), ("http://127.0.0.1:9", 0, False), ("http://127.0.0.1:9", 0.5, True)],
+)
+def test_traces_are_recorded_where_there_is_a_collector_and_a_share(endpoint, ratio, is_on):
+    script = f"""
+from ledger.telemetry.configuring import configure
+configured = configure(
+    service_name="s", level="info", format="json", trace_sample_ratio={ratio}, otlp_endpoint={endpoint!r})
+print(configured.tracing.is_on)
+"""
+    assert run(script).stdout.strip() == str(is_on)
 
 
 def test_meters_are_read_as_prometheus_text():
     script = """
 from opentelemetry import metrics
 from prometheus_client import generate_latest
-from ledger.telemetry import configure
+from ledger.telemetry.configuring import configure
 telemetry = configure(service_name="a-service", level="info", format="json", trace_sample_ratio=0)
 metrics.get_meter("ledger").create_counter("ledger_commands").add(3)
 print(generate_latest().decode())

@@ -18,7 +18,7 @@ from ledger.domain.errors import LedgerError, VersionConflict
 from ledger.domain.event import Event
 from ledger.domain.ids import StreamName
 from ledger.store.envelope import Provenance
-from ledger.store.gauges import counted
+from ledger.store.gauges import Command
 from ledger.store.lately import Lately
 from ledger.store.ledger import Ledger
 from ledger.store.streams import Stream, append, load_streams
@@ -66,12 +66,13 @@ async def begin(
         return None
     if not events:
         return None
-    try:
-        landed = await append(ledger, drafted)
-    except VersionConflict:
-        unread.lately.forget(reads)
-        return None
-    async with counted(decider.category):
+    async with Command(decider.category, target) as command:
+        try:
+            landed = await append(ledger, drafted)
+        except VersionConflict:
+            unread.lately.forget(reads)
+            command.give_way()
+            return None
         return await outcome(
             ledger, decider, drafted, events, landed, provenance=provenance, recognise=recognise
         )

@@ -16,7 +16,7 @@ from ledger.domain.event import Event
 from ledger.domain.ids import NO_EVENTS, Position, StreamName, Version
 from ledger.store.appends import Append, Appended, Landed
 from ledger.store.envelope import Provenance, open_envelope
-from ledger.store.gauges import counted
+from ledger.store.gauges import Command
 from ledger.store.landing import RunAgain, land, landed_in, one_transaction
 from ledger.store.lately import is_short
 from ledger.store.ledger import Ledger
@@ -148,7 +148,7 @@ async def handle(
         KeyReused: the key of a keyed command has been used for another request.
         Overloaded, Unavailable, OutcomeUnknown: as ``Appender.append``.
     """
-    async with counted(decider.category), ledger.turns.on(target):
+    async with Command(decider.category, target), ledger.turns.on(target):
         for attempt in range(1, MAX_ATTEMPTS + 1):
             streams = await load_streams(ledger, [target, *reads])
             # After the load, or what was loaded may hold its own effect.
@@ -225,7 +225,7 @@ async def handle_after(
     Raises:
         LedgerError: as ``handle``; whatever else ``effect`` raises is raised as it is.
     """
-    async with counted(decider.category), ledger.turns.on(target):
+    async with Command(decider.category, target), ledger.turns.on(target):
         for attempt in range(1, MAX_ATTEMPTS + 1):
             if provenance.is_keyed or attempt > 1:
                 done = await done_before(ledger, decider, provenance)

@@ -34,9 +34,6 @@ KUBERNETES_ADVICE: Final = (
     "Kubernetes made it for a service called 'ledger': set 'enableServiceLinks: false' in the pod"
 )
 
-NO_EFFECT_YET: Final = frozenset({"otlp_endpoint", "trace_sample_ratio"})
-"""Settings of later releases: known, so that they are not refused, and named at start when they are set."""
-
 LISTS_OF_NETWORKS: Final = frozenset({"trusted_proxies", "webhook_allowed_networks"})
 
 
@@ -99,11 +96,6 @@ class Settings(Chosen):
         if problems:
             raise SettingsRefused(problems)
         return settings
-
-    @property
-    def without_effect(self) -> tuple[str, ...]:
-        """Name the variables that are set but mean nothing in this release, to be said at start."""
-        return tuple(variable_of(name) for name in sorted(self.model_fields_set & NO_EFFECT_YET))
 
     @classmethod
     def settings_customise_sources(

@@ -110,14 +110,6 @@ def test_settings_that_make_no_sense_without_others(
     assert "✗ settings       LEDGER_OWNER_DATABASE_URL\n" in capsys.readouterr().out
 
 
-def test_a_setting_without_effect_is_worth_a_look(
-    installed: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    monkeypatch.setenv("LEDGER_OTLP_ENDPOINT", "http://x")
-    assert doctor() == 0
-    assert "! settings       LEDGER_OTLP_ENDPOINT\n" in capsys.readouterr().out
-
-
 async def test_a_database_without_its_tables(postgres: Cluster):
     async with postgres.fresh(template="template0") as empty:
         alone = (await findings_of(empty.service_url))["migrations"]

@@ -27,6 +27,7 @@ from ledger.projections.standby import Standby
 from ledger.sealing.notary import Notary, default_origin
 from ledger.sealing.receipts import Receipts
 from ledger.store.ledger import Ledger
+from ledger.tracing import Tracing
 from ledger.webhooks.webhooks import Webhooks
 from tests.support.databases import Database
 from tests.support.documented import check_documented
@@ -138,12 +139,14 @@ async def serving(
     passwords: Passwords | None = None,
     settings: Mapping[str, object] | None = None,
     standby_url: str | None = None,
+    tracing: Tracing | None = None,
 ) -> AsyncIterator[Api]:
     """Serve ``database`` in this process, with an administrator; ``passwords`` may cost less than real ones.
 
     A standby is asked for reads once the test has had it judged.
     """
     ledger = await Ledger.open(database.service_url)
+    ledger.tracing = tracing or ledger.tracing
     progress, following = Progress(ledger), Following(ledger)
     notary = Notary(ledger, origin=default_origin(ledger))
     async with ledger:
@@ -175,7 +178,7 @@ async def serving(
         live.append(asyncio.create_task(notary.run_forever()))
         try:
             with _borrowed(services, settings) as app:
-                door = Door(app, max_in_flight=services.max_in_flight)
+                door = Door(app, max_in_flight=services.max_in_flight, tracing=ledger.tracing)
                 async with httpx.AsyncClient(
                     transport=httpx.ASGITransport(app=door),
                     base_url="http://ledger.test",

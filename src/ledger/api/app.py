@@ -107,14 +107,14 @@ def create_app(services: Services) -> Door:
     Raises:
         RoutesAndPermissionsDiffer: a route has no line in the table of permissions.
     """
-    return Door(routed(services), max_in_flight=services.max_in_flight)
+    return Door(routed(services), max_in_flight=services.max_in_flight, tracing=services.ledger.tracing)
 
 
 def create_metrics_app(services: Services) -> Door:
     """Make the ASGI application that gives the metrics of ``services`` and nothing else."""
     app = _litestar(services, [metrics_text])
     check_permissions(app, elsewhere=frozenset(PERMISSIONS) - METRICS)
-    return Door(app, max_in_flight=services.max_in_flight)
+    return Door(app, max_in_flight=services.max_in_flight, tracing=services.ledger.tracing)
 
 
 def routed(services: Services) -> Litestar:

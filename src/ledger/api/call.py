@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import msgspec
 from litestar import Response
@@ -33,6 +33,7 @@ from ledger.personal.covering import is_same_request
 from ledger.personal.opening import opened_json
 from ledger.store.envelope import Provenance
 from ledger.store.streams import keyed_command_id, new_command_id
+from ledger.tracing import here, new_trace_id
 
 C = TypeVar("C")
 S = TypeVar("S")
@@ -44,7 +45,6 @@ STALE: Final = "Ledger-View-Stale"
 PEOPLE: Final = frozenset({"holder", "decided_by", "assigned_to"})
 """Facts of refusals that are persons."""
 SANE_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
-TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 ETAG: Final = re.compile(r'"(\d{1,9})"')
 
 
@@ -251,9 +251,9 @@ class Call:
         return hmac.new(self.services.ledger.request_key, parts, hashlib.sha256).hexdigest()
 
     def trace_id(self) -> str:
-        """Take the caller's trace id (W3C Trace Context, section 3.2), or begin a new trace."""
-        match = TRACEPARENT.fullmatch(self._request.headers.get("traceparent", ""))
-        return match[1] if match else uuid4().hex
+        """Name the trace of the request: the caller's, where it is known who calls, or its own."""
+        trail = here()
+        return new_trace_id() if trail is None else trail.trace_id
 
     def _if_match(self) -> Version | None:
         """Read If-Match (RFC 9110, section 13.1.1): one strong entity tag, or ``*`` for any version."""

@@ -6,7 +6,6 @@ work off in time only makes everybody late. It answers HEAD as the GET it stands
 """
 
 import asyncio
-import time
 from collections.abc import Iterator
 from typing import Final, TypeGuard
 
@@ -14,7 +13,6 @@ import msgspec
 import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
-from opentelemetry import metrics
 
 from ledger.api.arrival import wrong_head
 from ledger.api.deprecation import deprecation_headers
@@ -22,7 +20,10 @@ from ledger.api.lasting import HEAD, HOUSE, House
 from ledger.api.problems import Stopping, headers_of, problem_of
 from ledger.api.quota import quota_headers
 from ledger.api.request_id import request_id_of
+from ledger.api.traces import RequestTrail
 from ledger.domain.errors import LedgerError, Overloaded
+from ledger.measures import Counter, Histogram
+from ledger.tracing import Tracing, enter, leave
 
 log = structlog.get_logger()
 
@@ -35,26 +36,29 @@ HARDENING: Final = (
     (b"cache-control", b"no-store"),
 )
 QUIET: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
-"""Asked all the time by machines: not worth a line in the log, and answered however full the house is."""
+"""Asked all the time by machines: not worth a line in the log or a trace, and answered however full the house is."""
 
-_meter = metrics.get_meter("ledger.api")
-_requests = _meter.create_counter(
-    "ledger_http_requests", description="Requests answered, by route and status"
+UNTRACED: Final = Tracing()
+
+_requests = Counter(
+    "ledger_http_requests", "Requests answered, by route and status", ["method", "route", "status"]
 )
-_seconds = _meter.create_histogram(
+_seconds = Histogram(
     "ledger_http_request_duration",
-    unit="s",
-    description="Time to answer, by route",
-    explicit_bucket_boundaries_advisory=[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    "Time to answer, by route",
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    labels=["method", "route"],
+    unit="seconds",
 )
 
 
 class Door:
     """Wraps the application."""
 
-    def __init__(self, app: ASGIApp, *, max_in_flight: int) -> None:
-        """Let at most ``max_in_flight`` requests into ``app`` at once."""
+    def __init__(self, app: ASGIApp, *, max_in_flight: int, tracing: Tracing = UNTRACED) -> None:
+        """Let at most ``max_in_flight`` requests into ``app`` at once, and record those that ``tracing`` chooses."""
         self._app = app
+        self._tracing = tracing
         self._house = House(max_in_flight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,14 +67,17 @@ class Door:
             await self._app(scope, receive, send)
             return
         scope.setdefault("state", {})[HOUSE] = self._house
-        visit = _Visit(scope, send)
-        with structlog.contextvars.bound_contextvars(request_id=visit.request_id):
+        visit = _Visit(scope, send, self._tracing)
+        token = enter(visit.trail)
+        try:
             refusal = self._refusal(scope)
             if refusal is None:
                 await self._let_in(visit, receive)
             else:
                 await visit.refuse(refusal)
             visit.tell()
+        finally:
+            leave(token)
 
     def _refusal(self, scope: HTTPScope) -> LedgerError | None:
         if self._house.is_full() and scope["path"] not in QUIET:
@@ -88,12 +95,14 @@ class Door:
 class _Visit:
     """One request's way out: its headers, its status, its duration."""
 
-    def __init__(self, scope: HTTPScope, send: Send) -> None:
+    def __init__(self, scope: HTTPScope, send: Send, tracing: Tracing) -> None:
         self._method = scope["method"]
         self._send = send
-        self._began = time.perf_counter()
         self._status = 0
         self.request_id = request_id_of(scope)
+        self.trail = RequestTrail(
+            UNTRACED if scope["path"] in QUIET else tracing, self._method, self.request_id
+        )
         self.scope: HTTPScope = scope
         if self._method == "HEAD":
             self.scope = {**scope, "method": "GET", "state": {**scope["state"], HEAD: True}}
@@ -121,10 +130,11 @@ class _Visit:
         await self.send({"type": "http.response.body", "body": body, "more_body": False})
 
     def tell(self) -> None:
-        seconds = time.perf_counter() - self._began
+        seconds = self.trail.seconds()
         method, path, route = self._method, self.scope["path"], _route_of(self.scope)
-        _requests.add(1, {"method": method, "route": route, "status": self._status})
-        _seconds.record(seconds, {"method": method, "route": route})
+        _requests.add((method, route, str(self._status)))
+        _seconds.record(seconds, (method, route))
+        self.trail.close(route, self._status)
         if path not in QUIET:
             log.info(
                 "http.answered",

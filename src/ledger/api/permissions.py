@@ -9,11 +9,12 @@ from litestar.routes import HTTPRoute
 
 from ledger.api.auth import bearer_of, services_of
 from ledger.api.quota import spend_as, spend_from_address
+from ledger.api.traces import request_trail
 from ledger.api.types import HttpConnection
 from ledger.domain.account.events import Scope
 from ledger.domain.authority import AdminRequired, InsufficientPermissions, Role
 from ledger.domain.errors import LedgerError, Unauthenticated
-from ledger.identity.sessions import authenticate
+from ledger.identity.sessions import Principal, authenticate
 
 EVERYBODY: Final = frozenset(Role)
 SUBMITTERS: Final = frozenset({Role.ADMIN, Role.ANALYST, Role.SERVICE})
@@ -229,18 +230,30 @@ async def permit(connection: HttpConnection, _handler: BaseRouteHandler) -> None
     roles = PERMISSIONS[call]
     if roles is PUBLIC or (call in OPEN_WHERE_PUBLIC and services_of(connection.app).tlog_public):
         await spend_from_address(connection)
+        _on_trail(connection, None)
         return
     try:
         principal = await authenticate(services_of(connection.app).identity, bearer_of(connection))
     except Unauthenticated:
         await spend_from_address(connection)
         raise
+    _on_trail(connection, principal)
     await spend_as(connection, principal.person)
     if principal.role not in roles:
         raise (AdminRequired if roles == ADMINS else InsufficientPermissions)(role=principal.role.value)
     if principal.key is not None and SCOPES.get(call) not in principal.key.scopes:
         raise KeyNotForThis(scopes=", ".join(principal.key.scopes))
     connection.scope["user"] = principal
+
+
+def _on_trail(connection: HttpConnection, principal: Principal | None) -> None:
+    """Let the request's trail begin its span, in the caller's trace if it is known who that is."""
+    trail = request_trail()
+    if trail is None:
+        return
+    if principal is not None:
+        trail.known(principal, connection.headers.get("traceparent"))
+    trail.open(connection.scope["path_template"])
 
 
 def call_of(connection: HttpConnection) -> str:

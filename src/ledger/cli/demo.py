@@ -23,7 +23,7 @@ from ledger.cli.stopping import Stopping
 from ledger.identity.registering import ensure_first_admin
 from ledger.settings import Settings, ensure_secret_key
 from ledger.store.ledger import Ledger
-from ledger.telemetry import configure_logs
+from ledger.telemetry.logs import configure_logs
 
 KEPT_SETTINGS: Final = ("LEDGER_PG_BIN", "LEDGER_PG_USER")
 

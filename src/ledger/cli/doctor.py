@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import msgspec
 from cyclopts import Parameter
 
-from ledger.cli.checks import Finding, Verdict, bad, good, is_healthy, warning
+from ledger.cli.checks import Finding, Verdict, bad, good, is_healthy
 from ledger.cli.checks_of_database import check_database
 from ledger.cli.checks_of_folder import check_folder, known_secret_keys
 from ledger.cli.checks_of_postgres import check_embedded
@@ -62,9 +62,6 @@ async def _all_findings() -> list[Finding]:
         unusable = _unusable_database(refused, settings)
     else:
         findings.append(good("settings", f"are readable, for {settings.environment.value}"))
-    findings += (
-        warning("settings", variable, "has no effect in this release") for variable in settings.without_effect
-    )
     findings += check_folder(settings)
     if unusable is not None:
         findings.append(bad("database", "was not looked at", f"mend {unusable} first"))

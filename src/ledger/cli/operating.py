@@ -14,7 +14,7 @@ from ledger.settings import Settings, SettingsRefused, ensure_secret_key
 from ledger.store.envelope import Provenance
 from ledger.store.ledger import Ledger
 from ledger.store.streams import new_command_id
-from ledger.telemetry import configure_logs
+from ledger.telemetry.logs import configure_logs
 
 
 class NothingHereYet(Unavailable):

@@ -27,7 +27,7 @@ from ledger.identity.registering import ensure_first_admin
 from ledger.settings import Settings, SettingsRefused, ensure_secret_key
 from ledger.store.ledger import Ledger
 from ledger.store.pool import reading
-from ledger.telemetry import configure
+from ledger.telemetry.configuring import configure
 
 log = structlog.get_logger()
 
@@ -103,19 +103,20 @@ async def _ready_to_start(only: Part | None) -> tuple[Settings, Ports]:
 async def _running(settings: Settings, only: Part | None, stopping: Stopping) -> AsyncIterator[Services]:
     """Run everything but HTTP."""
     check_event_types()
+    collector = settings.otlp_endpoint
     telemetry = configure(
         service_name=settings.service_name,
         level=settings.log_level.value,
         format=settings.log_format.value,
         trace_sample_ratio=settings.trace_sample_ratio,
+        otlp_endpoint=None if collector is None else collector.get_secret_value(),
     )
-    for variable in settings.without_effect:
-        warn(f"{variable} has no effect in this release.")
     secret_key = ensure_secret_key(settings)
     try:
         async with database_of_service(settings, stopping) as database:
             await database.migrate()
             ledger = await database.open(settings)
+            ledger.tracing = telemetry.tracing
             running = composed(
                 ledger, settings, secret_key, only=only, tells_webhooks=only != "api", seals=True
             )

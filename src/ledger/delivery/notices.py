@@ -47,6 +47,7 @@ from ledger.store.history import PAGE, read_page
 from ledger.store.ledger import Ledger
 from ledger.store.pool import reading
 from ledger.store.streams import Stored, recorded, stored_in
+from ledger.tracing import Parent
 
 log = structlog.get_logger()
 
@@ -105,9 +106,13 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """What is ``told``, and what is needed to tell it to the right people; ``submitted_by`` is never told."""
+    """What is ``told``, and what is needed to tell it to the right people; ``submitted_by`` is never told.
+
+    ``parent`` is the span that telling it is a part of.
+    """
 
     told: Told
+    parent: Parent
     stream: StreamName
     submitted_by: PersonId
     alerts: tuple[AlertType, ...]
@@ -200,6 +205,7 @@ def _told(
         )
         yield Notice(
             told=told,
+            parent=stored.parent(),
             stream=stored.stream,
             submitted_by=subject.submission.submitted_by,
             alerts=() if event is None else tuple(_alerts(event)),

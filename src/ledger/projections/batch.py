@@ -141,6 +141,7 @@ async def _end(conn: Connection, ledger_id: int, feed: Feed, portion: _Portion, 
         parked_before=portion.checkpoint.parked,
         last_event_id=last.event_id,
         last_event_type=last.type,
+        wanted=portion.wanted,
     )
     await move(conn, ledger_id, feed, step)
     return step

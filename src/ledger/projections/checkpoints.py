@@ -12,6 +12,7 @@ import msgspec
 from ledger.domain.ids import START, EventId, Position
 from ledger.projections.projection import Feed
 from ledger.store.pool import Connection
+from ledger.store.streams import Stored
 
 VIEW_MOVED_CHANNEL: Final = "ledger_view_moved"
 
@@ -109,7 +110,8 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One move of a checkpoint: every position from ``previous`` (exclusive) to ``position`` accounted for.
 
-    ``parked`` counts those that were parked by it, ``parked_before`` those that were already.
+    ``parked`` counts those that were parked by it, ``parked_before`` those that were already; ``wanted`` are the events
+    that it was about, applied or not.
     """
 
     previous: Position
@@ -118,6 +120,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     not_wanted: int
     last_event_id: EventId
     last_event_type: str
+    wanted: Sequence[Stored]
     parked: int = 0
     parked_before: int = 0
 

@@ -9,7 +9,7 @@ import structlog
 
 from ledger.domain.ids import START, Position
 from ledger.projections.batch import Poisoned, run_batch, run_singly
-from ledger.projections.checkpoints import Checkpoint, CheckpointMoved, Paused, read_checkpoint
+from ledger.projections.checkpoints import Checkpoint, CheckpointMoved, Paused, Step, read_checkpoint
 from ledger.projections.election import Election
 from ledger.projections.faults import frames_of, is_transient
 from ledger.projections.health import State
@@ -98,7 +98,7 @@ class Follower:
         return is_level and not has_retried
 
     async def _step(self, conn: Connection, after: Position) -> bool:
-        ledger_id = self._ledger.ledger_id
+        ledger_id, began = self._ledger.ledger_id, time.time_ns()
         if after < self._singly_until:
             step = await run_singly(conn, ledger_id, self.feed, after=after, limit=MAX_SINGLY)
         else:
@@ -113,7 +113,22 @@ class Follower:
             return True
         self._at = step.checkpoint()
         self._progress.saw(self.feed.name, self._at)
+        self._trace(step, began)
         return False
+
+    def _trace(self, step: Step, began: int) -> None:
+        """Record the batch in every trace that one of its events belongs to."""
+        tracing = self._ledger.tracing
+        if not tracing.is_on:
+            return
+        for stored in step.wanted:
+            if tracing.records(stored.correlation_id):
+                facts = {
+                    "ledger.position": stored.position,
+                    "ledger.batch": len(step.wanted),
+                    "ledger.parked": step.parked,
+                }
+                tracing.record(f"project {self.feed.name}", stored.parent(), began=began, facts=facts)
 
     async def _retry(self, conn: Connection) -> bool:
         """Try the parked sequence that is due, if there is one; look for it twice a second at most."""

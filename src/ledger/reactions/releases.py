@@ -19,7 +19,7 @@ from ledger.domain.decision.commands import ReleaseClaim
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.errors import Corrupt, LedgerError
 from ledger.domain.event import type_name
-from ledger.domain.ids import START, EventId, LeaseId, Position, SessionId, StreamName
+from ledger.domain.ids import START, LeaseId, Position, SessionId, StreamName
 from ledger.domain.session.events import SessionEnded, SessionExpired, SessionRevoked
 from ledger.identity.identity import SYSTEM
 from ledger.projections import picking
@@ -64,7 +64,7 @@ class _Held(msgspec.Struct, frozen=True):
 
     stream: StreamName
     lease_id: LeaseId
-    ended_by: EventId
+    ended_by: Stored
 
 
 async def run_forever(ledger: Ledger, clock: Callable[[], datetime]) -> None:
@@ -119,7 +119,7 @@ async def _shows(ledger: Ledger, position: Position) -> bool:
 
 async def _held(ledger: Ledger, endings: Sequence[Stored]) -> list[_Held]:
     """Find what the sessions hold that these events ended; a session's own stream names it."""
-    ended_by = {_session(stored.stream): stored.event_id for stored in endings}
+    ended_by = {_session(stored.stream): stored for stored in endings}
     async with reading(ledger.pool) as conn:
         rows = await conn.fetch(HELD, ledger.ledger_id, list(ended_by))
     return [_Held(row["stream"], row["lease_id"], ended_by[row["session"]]) for row in rows]
@@ -140,12 +140,14 @@ async def _release(ledger: Ledger, clock: Callable[[], datetime], held: _Held) -
 
     provenance = Provenance(
         actor=SYSTEM,
-        command_id=keyed_command_id(held.ended_by, f"{REACTION} {held.stream}"),
+        command_id=keyed_command_id(held.ended_by.event_id, f"{REACTION} {held.stream}"),
         is_keyed=True,
-        causation_id=held.ended_by,
+        causation_id=held.ended_by.event_id,
+        correlation_id=held.ended_by.correlation_id,
     )
     try:
-        handled = await handle(ledger, DECISION, held.stream, build, clock=clock, provenance=provenance)
+        with ledger.tracing.following(held.ended_by.parent(), f"react {REACTION}"):
+            handled = await handle(ledger, DECISION, held.stream, build, clock=clock, provenance=provenance)
     except Corrupt as broken:  # one unreadable decision must not keep the others held
         log.warning("claim.release.failed", stream=held.stream, code=broken.code)
         return

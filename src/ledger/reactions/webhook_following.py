@@ -4,6 +4,7 @@ Any number of processes may do this. A webhook's position moves in the transacti
 only from where it was when the log was read, so that each event is queued once and none is passed over.
 """
 
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -13,6 +14,7 @@ from ledger.delivery.notices import read_notices
 from ledger.domain.errors import LedgerError
 from ledger.domain.ids import Position, WebhookId
 from ledger.identity.identity import writing
+from ledger.tracing import span_id_of
 from ledger.webhooks import queue
 from ledger.webhooks.messages import messages_for
 from ledger.webhooks.naming import named_still
@@ -51,7 +53,7 @@ async def follow(hooks: Webhooks) -> bool:
 
 
 async def _queue_page(hooks: Webhooks, webhooks: Sequence[WebhookId], after: Position) -> None:
-    ledger = hooks.ledger
+    ledger, began = hooks.ledger, time.time_ns()
     page = await read_notices(ledger, after=after)
     async with writing(ledger.pool) as conn:
         moved = await queue.move(conn, ledger.ledger_id, webhooks, after=after, upto=page.after)
@@ -59,3 +61,8 @@ async def _queue_page(hooks: Webhooks, webhooks: Sequence[WebhookId], after: Pos
         messages = [one for wanted in moved for one in messages_for(wanted, notices)]
         if messages:
             await queue.queue(conn, ledger.ledger_id, messages, hooks.clock())
+    for one in messages:
+        if one.parent is not None:
+            facts = {"ledger.webhook": str(one.webhook), "ledger.message": str(one.message)}
+            span_id = span_id_of(one.message)  # of which whoever sends it makes theirs a part
+            ledger.tracing.record("queue webhook", one.parent, span_id=span_id, began=began, facts=facts)

@@ -2,11 +2,13 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 import msgspec
 import structlog
+from opentelemetry.trace import SpanKind
 from uuid_utils.compat import uuid7
 
 from ledger.command_handler import handle
@@ -142,8 +144,23 @@ class Courier:
             log.error("webhook.attempt.broken", message=leased.message, exc_info=fault)
 
     async def _deliver(self, leased: Leased) -> None:
+        """Send once and write down what came of it, in the trace of the event that is told."""
+        parent = leased.parent()
+        if parent is None:
+            await self._attempt(leased, ())
+            return
+        facts = {"ledger.webhook": str(leased.webhook), "ledger.message": str(leased.message)}
+        follow = self._ledger.tracing.following
+        with follow(parent, "deliver webhook", kind=SpanKind.CLIENT, facts=facts) as trail:
+            outcome = await self._attempt(leased, (("traceparent", trail.traceparent(parent)),))
+            trail.note("http.response.status_code", outcome.status or 0)
+            if outcome.error is not None:
+                trail.note("error.type", outcome.error)
+                trail.fail()
+
+    async def _attempt(self, leased: Leased, also: Sequence[tuple[str, str]]) -> Outcome:
         began_at, begun = self._hooks.clock(), time.monotonic()
-        outcome = await self._send(leased, began_at)
+        outcome = await self._send(leased, began_at, also)
         attempt = Attempt(
             leased=leased,
             outcome=outcome,
@@ -155,8 +172,9 @@ class Courier:
             await self._write_down(attempt)
         except LedgerError as failed:  # the lease runs out, and it is sent again
             log.warning("webhook.outcome.not_written", message=leased.message, code=failed.code)
+        return outcome
 
-    async def _send(self, leased: Leased, now: datetime) -> Outcome:
+    async def _send(self, leased: Leased, now: datetime, also: Sequence[tuple[str, str]]) -> Outcome:
         try:
             signing = secrets.signing(self._hooks, leased, now)
         except UnreadableSigningSecret as unreadable:
@@ -165,7 +183,7 @@ class Courier:
         body = await opened_json(
             self._hooks, leased.body
         )  # not where it was queued: an erasure counts at once
-        headers = signed(signing, leased.message, at=now, body=body)
+        headers = (*signed(signing, leased.message, at=now, body=body), *also)
         return await self._sender.post(leased.url, headers, body, now=now)
 
     async def _write_down(self, attempt: Attempt) -> None:

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings
 
 from ledger.setting_groups.serving import Environment
-from ledger.setting_values import BearerToken, lower
+from ledger.setting_values import BearerToken, HttpUrl, lower
 
 
 class LogLevel(StrEnum):
@@ -30,7 +30,7 @@ class LogFormat(StrEnum):
 class TelemetrySettings(BaseSettings):
     """What the service says about itself."""
 
-    otlp_endpoint: str | None = Field(None, description="a URL")
+    otlp_endpoint: HttpUrl | None = Field(None, description="a URL")
     trace_sample_ratio: float = Field(0.01, ge=0, le=1, description="a number from 0 to 1")
     metrics_port: int | None = Field(
         None, ge=0, le=65535, description="a whole number from 0 (any free port) to 65535"

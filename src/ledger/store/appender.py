@@ -18,25 +18,24 @@ from typing import Final
 import asyncpg
 import msgspec
 import structlog
-from opentelemetry import metrics
 
 from ledger.domain.errors import Corrupt, Invalid, OutcomeUnknown, Overloaded, Unavailable, VersionConflict
+from ledger.measures import Histogram
 from ledger.store.appends import Append, Landed, SealedAppend, send_batch, send_one, stamp
 from ledger.store.pool import DatabaseUnreachable, DirectConnection, connect
 
 log = structlog.get_logger()
 
-_meter = metrics.get_meter("ledger.appender")
-_batches = _meter.create_histogram(
+_batches = Histogram(
     "ledger_append_batch_appends",
-    description="Appends that travelled together",
-    explicit_bucket_boundaries_advisory=[1, 2, 4, 8, 16, 32, 64, 128, 256],
+    "Appends that travelled together",
+    [1, 2, 4, 8, 16, 32, 64, 128, 256],
 )
-_seconds = _meter.create_histogram(
+_seconds = Histogram(
     "ledger_append_duration",
-    unit="s",
-    description="Time until a batch was settled: committed and flushed, or given up",
-    explicit_bucket_boundaries_advisory=[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30],
+    "Time until a batch was settled: committed and flushed, or given up",
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30],
+    unit="seconds",
 )
 
 MAX_BATCH: Final = 256

@@ -11,6 +11,7 @@ import msgspec
 
 from ledger.domain.errors import Corrupt, VersionConflict
 from ledger.domain.ids import EventId, Position, StreamName, Version
+from ledger.measures import Counter
 from ledger.store.envelope import Provenance, leaf_hash, seal
 from ledger.store.pool import Connection
 
@@ -35,6 +36,13 @@ APPEND_ONE: Final = """
 select append, status, first_position, version, stream from ledger.append_one(
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 """
+
+
+_conflicts = Counter(
+    "ledger_append_conflicts",
+    "Appends that met another writer, on the stream they write or on one they read; they are tried again",
+    ["aggregate", "on"],
+)
 
 
 class NewEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -248,9 +256,15 @@ def _meaning(row: asyncpg.Record, sealed: SealedAppend) -> Landed | VersionConfl
             stream = StreamName(row["stream"])
             return Duplicate(stream=stream, version=version, first_position=Position(row["first_position"]))
         case status if status == READ_CONFLICT:
+            _count_conflict(sealed, "read")
             expected = dict(sealed.append.reads)[row["stream"]]
             return ReadConflict(stream=row["stream"], expected=expected, actual=version)
         case status if status == BROKEN_CHAIN:
             return BrokenChainOfHashes(stream=row["stream"], version=version)
         case _:
+            _count_conflict(sealed, "written")
             return VersionConflict(stream=row["stream"], expected=sealed.append.expected, actual=version)
+
+
+def _count_conflict(sealed: SealedAppend, on: str) -> None:
+    _conflicts.add((sealed.append.stream.partition("-")[0], on))

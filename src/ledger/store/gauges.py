@@ -1,12 +1,9 @@
 """The measures of writing: commands by what came of them, what is appended, who waits, and the pool."""
 
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 from opentelemetry import metrics
-from opentelemetry.metrics import CallbackOptions, Observation
 
 from ledger.domain.errors import (
     Corrupt,
@@ -16,7 +13,10 @@ from ledger.domain.errors import (
     Unavailable,
     VersionConflict,
 )
+from ledger.domain.ids import StreamName
+from ledger.measures import Counter
 from ledger.store.ledger import Ledger
+from ledger.tracing import Part, here
 
 _meter = metrics.get_meter("ledger.store")
 _queued = _meter.create_gauge("ledger_append_queued", description="Appends that wait for a batch")
@@ -37,32 +37,50 @@ OUTCOMES: Final[tuple[tuple[type[LedgerError], str], ...]] = (
 """What a command that raises this counts as."""
 
 
-_counts: Final[Counter[tuple[str, str]]] = Counter()
-"""By aggregate and outcome; read when somebody asks, because an instrument costs more than all the rest of counting."""
+DECISION: Final = "decision"
+GAVE_WAY: Final = "gave-way"
 
-
-def _commands(_: CallbackOptions) -> Iterator[Observation]:
-    for (aggregate, outcome), count in tuple(_counts.items()):
-        yield Observation(count, {"aggregate": aggregate, "outcome": outcome})
-
-
-_meter.create_observable_counter(
-    "ledger_commands", [_commands], description="Commands, by aggregate and what came of them"
+_commands = Counter(
+    "ledger_commands", "Commands, by aggregate and what came of them", ["aggregate", "outcome"]
 )
 
 
-@asynccontextmanager
-async def counted(aggregate: str) -> AsyncIterator[None]:
-    """Count the command that the block carries out; what it raises goes on."""
-    outcome = "failed"
-    try:
-        yield
-        outcome = "done"
-    except LedgerError as reason:
-        outcome = next(name for kind, name in OUTCOMES if isinstance(reason, kind))
-        raise
-    finally:
-        _counts[aggregate, outcome] += 1
+class Command(Part):
+    """A command while it is carried out: counted, and a span of its own; what it raises goes on."""
+
+    __slots__ = ("_aggregate", "_has_given_way", "_target")
+
+    def __init__(self, aggregate: str, target: StreamName) -> None:
+        """Prepare to carry out a command of ``aggregate`` on ``target``."""
+        super().__init__(f"command {aggregate}", {"ledger.stream": target})
+        self._aggregate, self._target, self._has_given_way = aggregate, target, False
+
+    def give_way(self) -> None:
+        """Leave the command to another attempt, which is the one that counts."""
+        self._has_given_way = True
+
+    async def __aenter__(self) -> Self:
+        """Begin, and let the log know which decision this is about."""
+        trail = here()
+        if trail is not None and self._aggregate == DECISION:
+            trail.concerns(self._target)
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Count what came of it."""
+        outcome = GAVE_WAY if self._has_given_way else _outcome_of(error)
+        if outcome != GAVE_WAY:
+            _commands.add((self._aggregate, outcome))
+        self.note("ledger.outcome", outcome)
+        self.__exit__(kind, error, trace)
+
+
+def _outcome_of(error: BaseException | None) -> str:
+    if error is None:
+        return "done"
+    return next((name for kind, name in OUTCOMES if isinstance(error, kind)), "failed")
 
 
 def measure(ledger: Ledger) -> None:

@@ -36,6 +36,7 @@ from ledger.store.pool import (
 from ledger.store.signals import APPENDED_CHANNEL, Bell, Signals
 from ledger.store.snapshots import SNAPSHOT_EVERY, SnapshotWriter
 from ledger.store.turns import Turns
+from ledger.tracing import Tracing
 
 LEDGER_ID: Final = 1
 """The one ledger of an ordinary installation; every key in the schema begins with it all the same."""
@@ -83,6 +84,7 @@ class Ledger:
         self.appender = Appender(url, ledger_id, max_queue=max_queue)
         self.snapshots = SnapshotWriter(pool, ledger_id, every=snapshot_every)
         self.turns = Turns()
+        self.tracing = Tracing()  # records nothing, unless whoever opened it says otherwise
         self.signals = Signals(url)
         self.signals.when_dead(lines.give_up)
         self.signals.when_dead(self.appender.give_up)

@@ -13,12 +13,13 @@ from uuid_utils.compat import uuid7
 from ledger.domain.errors import Corrupt, VersionConflict
 from ledger.domain.event import Event, type_name
 from ledger.domain.ids import NO_EVENTS, START, CommandId, EventId, Position, StreamName, Version
-from ledger.store.appends import Append, Landed, NewEvent, send_one, stamp
+from ledger.store.appends import Append, Appended, Landed, NewEvent, send_one, stamp
 from ledger.store.codec import decode, encode
 from ledger.store.envelope import NO_LEAF, Provenance
 from ledger.store.ledger import Ledger
 from ledger.store.pool import Connection, reading
 from ledger.store.snapshots import Snapshot, fingerprint_of
+from ledger.tracing import Appending, Parent, span_id_of
 
 E = TypeVar("E", bound=Event)
 
@@ -86,13 +87,14 @@ MAX_LOG_BYTES: Final = 16 * 1024 * 1024
 # $1 ledger, $2 after this position, $3 types whose payload is wanted, $4 at most this many positions,
 # $5 none behind this many bytes
 READ_LOG: Final = """
-select position, stream, version, type, schema_version, event_id, recorded_at, actor, command_id, leaf_hash, payload
+select position, stream, version, type, schema_version, event_id, recorded_at, actor, command_id, correlation_id,
+       leaf_hash, payload
 from (
     select *, sum(octet_length(payload)) over (
         order by position rows between unbounded preceding and 1 preceding) as bytes_before
     from (
         select position, stream, version, type, schema_version, event_id, recorded_at, actor, command_id,
-               leaf_hash, case when type = any($3) then payload end as payload
+               correlation_id, leaf_hash, case when type = any($3) then payload end as payload
         from ledger.events
         where ledger_id = $1 and position > $2
         order by position
@@ -121,8 +123,8 @@ class Recorded(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
     """An event as it lies in the log, not decoded.
 
-    ``payload`` is ``None`` where it was not asked for; ``envelope``, ``causation_id`` and ``correlation_id`` are there
-    where the history is read.
+    ``payload`` is ``None`` where it was not asked for; ``envelope`` and ``causation_id`` are there
+    where the history is read, ``correlation_id`` there and where the log is.
     """
 
     position: Position
@@ -139,6 +141,10 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     envelope: bytes | None = None
     causation_id: EventId | None = None
     correlation_id: str = ""
+
+    def parent(self) -> Parent:
+        """Name the span of its append, that what follows from it is a part of."""
+        return Parent(self.correlation_id, span_id_of(self.command_id))
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):
@@ -334,7 +340,9 @@ def draft(
 
 async def append(ledger: Ledger, drafted: Append) -> Landed:
     """Append, and return once it is committed and flushed; see ``Appender.append`` for what it raises."""
-    landed = await ledger.appender.append(drafted)
+    with _appending(drafted) as span:
+        landed = await ledger.appender.append(drafted)
+        span.has_landed = isinstance(landed, Appended)
     ledger.appended.ring()
     return landed
 
@@ -348,7 +356,16 @@ async def append_in(conn: Connection, ledger_id: int, drafted: Append) -> Landed
     Raises:
         VersionConflict: another writer got there first, on the stream or on one it read.
     """
-    landed = await send_one(conn, ledger_id, stamp(drafted, ledger_id))
-    if isinstance(landed, VersionConflict | Corrupt):
-        raise landed
+    with _appending(drafted) as span:
+        landed = await send_one(conn, ledger_id, stamp(drafted, ledger_id))
+        if isinstance(landed, VersionConflict | Corrupt):
+            raise landed
+        span.has_landed = isinstance(landed, Appended)
     return landed
+
+
+def _appending(drafted: Append) -> Appending:
+    return Appending(
+        drafted.provenance.command_id,
+        {"ledger.stream": drafted.stream, "ledger.events": len(drafted.events)},
+    )

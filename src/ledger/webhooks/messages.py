@@ -67,6 +67,7 @@ def messages_for(wanted: Filter, notices: tuple[Notice, ...]) -> Iterator[NewMes
                 position=told.position,
                 topic=told.type,
                 body=msgspec.json.encode(Body(type=told.type, timestamp=told.at, data=told)),
+                parent=notice.parent,
             )
 
 

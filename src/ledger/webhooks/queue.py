@@ -20,6 +20,7 @@ import msgspec
 
 from ledger.domain.ids import MessageId, PersonId, Position, WebhookId
 from ledger.store.pool import Connection, Pool, reading
+from ledger.tracing import Parent, span_id_of
 from ledger.webhooks import breaker
 from ledger.webhooks.breaker import Change
 from ledger.webhooks.rows import Sealed
@@ -90,7 +91,8 @@ where m.ledger_id = $1 and m.message_id = picked.message_id
   and m.state = 'waiting' and m.due_at <= $2 and (m.leased_until is null or m.leased_until <= clock_timestamp())
   and w.ledger_id = $1 and w.webhook_id = m.webhook_id
 returning m.message_id, m.webhook_id, m.topic, m.body, m.attempts, w.url, w.secret, w.key_id,
-          w.previous_secret, w.previous_key_id, w.previous_until
+          w.previous_secret, w.previous_key_id, w.previous_until,
+          (select e.correlation_id from ledger.events e where e.ledger_id = $1 and e.position = m.position) as trace_id
 """
 # A plan that is kept was made of few messages, and would read all of them when there are many.
 PLAN_ANEW: Final = "set local plan_cache_mode = force_custom_plan"
@@ -134,13 +136,14 @@ class State(StrEnum):
 
 
 class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be sent; ``position`` is ``None`` for a ping."""
+    """What is to be sent; ``position`` and ``parent``, the span of the event's append, are ``None`` for a ping."""
 
     message: MessageId
     webhook: WebhookId
     position: Position | None
     topic: str
     body: bytes
+    parent: Parent | None = None
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,7 +155,10 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Leased(msgspec.Struct, frozen=True, kw_only=True):
-    """A message to be sent now, and where to; ``attempts`` were made since it was queued or replayed."""
+    """A message to be sent now, and where to; ``attempts`` were made since it was queued or replayed.
+
+    ``trace_id`` is that of its event, empty where there is none.
+    """
 
     message: MessageId
     webhook: WebhookId
@@ -164,6 +170,11 @@ class Leased(msgspec.Struct, frozen=True, kw_only=True):
     previous: Sealed | None
     previous_until: datetime | None
     lease: UUID
+    trace_id: str
+
+    def parent(self) -> Parent | None:
+        """Name the span of its queueing, that sending it is a part of; ``None``: it belongs to no trace."""
+        return Parent(self.trace_id, span_id_of(self.message)) if self.trace_id else None
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -262,6 +273,7 @@ def _leased(row: asyncpg.Record, owner: UUID) -> Leased:
         previous=Sealed(row["previous_secret"], row["previous_key_id"]) if has_previous else None,
         previous_until=row["previous_until"],
         lease=owner,
+        trace_id=row["trace_id"] or "",
     )
 
 

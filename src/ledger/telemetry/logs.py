@@ -1,24 +1,20 @@
-"""How the service tells what it does: one log format for everybody, traces, meters. Set up once, at start.
+"""One log format for everybody, ours and the libraries' lines alike: on standard error, without secrets.
 
-Kept lean on purpose: ready-made instrumentation halves the throughput of the HTTP side. No exporter of
-traces is part of this release; trace ids tie log lines to what is stored all the same.
+A line tells on which trail it was written (``tracing.Trail``): of which request and trace, of whose session, about which
+decision.
 """
 
 import logging
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final, Literal, TextIO
 
-import msgspec
 import structlog
-from opentelemetry import metrics, trace
-from opentelemetry.exporter.prometheus import PrometheusMetricReader
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+from ledger.tracing import here
 
 Level = Literal["debug", "info", "warning", "error", "critical"]
 Format = Literal["console", "json"]
@@ -43,37 +39,13 @@ MAYBE_SECRET: Final = ("://", "=", "earer")
 # uvicorn's own line per request is one too many: ours has the route, the person and the request id.
 SILENCED: Final = ("uvicorn.access",)
 # A traceback for every try to reopen a connection during an outage; whoever needed the connection says so.
-TOO_LOUD: Final = ("asyncpg.pool",)
+TOO_LOUD: Final = (
+    "asyncpg.pool",
+    "opentelemetry.exporter.otlp",
+    "opentelemetry.sdk._shared_internal",
+    "urllib3",
+)
 ROUTED: Final = ("uvicorn", "uvicorn.error", "asyncio", "asyncpg", "litestar")
-
-
-class Telemetry(msgspec.Struct, frozen=True):
-    """What was set up, to be shut down last."""
-
-    traces: TracerProvider
-    meters: MeterProvider
-
-    def shutdown(self) -> None:
-        """Give back what the providers hold; nothing is measured afterwards."""
-        self.traces.shutdown()
-        self.meters.shutdown()
-
-
-def configure(*, service_name: str, level: Level, format: Format, trace_sample_ratio: float) -> Telemetry:  # noqa: A002
-    """Set up logs on standard error, traces and meters, for the whole process.
-
-    ``trace_sample_ratio`` (0 to 1) is for requests that do not bring a sampling decision of their own.
-    Meters are read in Prometheus' text form from ``prometheus_client``'s default registry.
-    """
-    configure_logs(level=level, format=format)
-    resource = Resource({SERVICE_NAME: service_name})
-    traces = TracerProvider(
-        sampler=ParentBased(TraceIdRatioBased(trace_sample_ratio)), resource=resource, shutdown_on_exit=False
-    )
-    meters = MeterProvider([PrometheusMetricReader()], resource=resource, shutdown_on_exit=False)
-    trace.set_tracer_provider(traces)
-    metrics.set_meter_provider(meters)
-    return Telemetry(traces, meters)
 
 
 def configure_logs(*, level: Level, format: Format, stream: TextIO | None = None) -> None:  # noqa: A002
@@ -108,10 +80,9 @@ def configure_logs(*, level: Level, format: Format, stream: TextIO | None = None
 
 def _shared() -> Sequence[Processor]:
     return (
-        structlog.contextvars.merge_contextvars,
+        _add_trail,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _add_trace,
     )
 
 
@@ -135,10 +106,18 @@ def _escape(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict
     }
 
 
-def _add_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    context = trace.get_current_span().get_span_context()
-    if context.is_valid:
-        event["trace_id"] = trace.format_trace_id(context.trace_id)
+def _add_trail(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    trail = here()
+    if trail is None:
+        return event
+    for name, value in (
+        ("request_id", trail.request_id),
+        ("trace_id", trail.trace_id),
+        ("session", trail.session),
+        ("decision", trail.decision),
+    ):
+        if value:
+            event.setdefault(name, value)
     return event
 
 
@@ -148,7 +127,7 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 
 
 def _redacted(name: str, value: object) -> object:
-    if name not in NOT_SECRET and SECRET_NAMES.search(name) and not isinstance(value, bool | None):
+    if _is_secret(name) and not isinstance(value, bool | None):
         return REDACTED
     if isinstance(value, str):
         return without_secrets(value)
@@ -157,6 +136,11 @@ def _redacted(name: str, value: object) -> object:
     if isinstance(value, list | tuple):
         return [_redacted("", inner) for inner in value]
     return value
+
+
+@lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
+    return name not in NOT_SECRET and SECRET_NAMES.search(name) is not None
 
 
 def without_secrets(text: str) -> str:
