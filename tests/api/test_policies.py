@@ -433,3 +433,32 @@ async def test_an_auditor_reads_policies_and_a_viewer_does_not(shared: Api, admi
         ),
         403,
     )
+
+
+@together
+async def test_a_mark_that_can_hit_nothing_is_named_when_the_policy_is_published(
+    shared: Api, admin: dict[str, str], boss: dict[str, str]
+) -> None:
+    await register(shared, admin, "marked")
+    version = await draft(shared, admin, "marked", personal=["/amount", "/payee", "notes"], subject="/who")
+
+    refused = await act(shared, boss, "marked", version, "publish")
+
+    assert_refused(refused, 422)
+    problem = refused.json()
+    assert (problem["code"], problem["context"]) == ("policy-marks-hit-nothing", {"places": "/payee, /who"})
+    told = (await shared.client.get(f"{POLICIES}/marked", headers=admin)).json()
+    assert told["is_default"]
+
+
+@together
+async def test_a_policy_may_be_published_ahead_of_the_revision_that_brings_its_places(
+    shared: Api, admin: dict[str, str], boss: dict[str, str]
+) -> None:
+    await register(shared, admin, "ahead")
+    version = await draft(shared, admin, "ahead", personal=["/payee"])
+
+    body = {"ahead_of_kind": True}
+    answer = await shared.client.post(f"{POLICIES}/ahead/{version}/publish", headers=boss, json=body)
+
+    assert answer.status_code == 200, answer.text

@@ -6,8 +6,10 @@ from typing import Final
 
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from ledger.domain.terms import PersonalText
+from ledger.personal import misses
 from ledger.personal.tokens import MARK
 from tests.api.answers import assert_refused, together, wrong_fields
 from tests.support.desk import Desk
@@ -365,3 +367,17 @@ async def test_the_built_in_kind_seals_its_texts_for_a_subject_of_its_own(office
     assert {name: told[name] for name in sent} == sent
     assert await office.erase(own_subject(office.ledger, "threat")) == 1
     assert json.loads(await office.told("threat"))["iocs"] == ["erased", " ", "erased"]
+
+
+async def test_a_mark_that_hits_nothing_is_counted_and_told_once_without_content(office: Office) -> None:
+    misses._told.clear()
+    with capture_logs() as logged:
+        await office.submit("MISSED-1", payload(SECRET))
+        await office.submit("MISSED-2", payload(SECRET))
+        await office.submit("MISSED-3", payload(SECRET, words=["none", "of", "them"]))
+
+    told = [line for line in logged if line["event"] == "policy.mark.hit_nothing"]
+    assert [(line["kind"], line["mark"], line["log_level"]) for line in told] == [
+        ("loan", "/words/1", "warning")
+    ]
+    assert SECRET not in str(logged)

@@ -11,12 +11,11 @@ from ledger.api import policy_wire as wire
 from ledger.api import simulating
 from ledger.api.call import STALE, Call, etag, json_response, staleness
 from ledger.api.kind_wire import Reason
-from ledger.api.mending_wire import OptionalReason
 from ledger.api.types import HttpRequest
 from ledger.command_handler import Build, Facts, Handled
 from ledger.domain.ids import StreamName
 from ledger.domain.kind.decide import KIND
-from ledger.domain.kind.state import KindNotFound, known
+from ledger.domain.kind.state import KindNotFound, Registered, known
 from ledger.domain.policy.commands import (
     DraftPolicy,
     PolicyCommand,
@@ -26,8 +25,10 @@ from ledger.domain.policy.commands import (
 )
 from ledger.domain.policy.decide import POLICY, PolicyNotFound
 from ledger.domain.policy.events import PolicyEvent
-from ledger.domain.terms import BUILT_IN_KIND, DEFAULT_VERSION
+from ledger.domain.policy.state import draft_of
+from ledger.domain.terms import BUILT_IN_KIND, DEFAULT_VERSION, Policy
 from ledger.identity.sessions import authority
+from ledger.payloads.places import must_be_places
 from ledger.projections import policy_rows
 from ledger.store.pool import reading
 from ledger.store.streams import read_streams, recorded
@@ -78,7 +79,7 @@ class PolicyController(Controller):
         "/{kind:str}/{version:str}/publish",
         status_code=200,
         opt={
-            "body": OptionalReason,
+            "body": wire.Publication,
             "may_be_empty": True,
             "answer": wire.PolicyChanged,
             "keyed": True,
@@ -90,13 +91,19 @@ class PolicyController(Controller):
     ) -> Response[bytes]:
         """Let a draft hold for what is submitted from now on; another person than its drafter does this."""
         call, wanted = Call(request), _version(kind, version)
-        given = await call.json_if_any(OptionalReason)
+        given, ledger = await call.json_if_any(wire.Publication), call.services.ledger
+        policies, kinds = ledger.policy_stream(kind), ledger.kind_stream(kind)
 
         def build(facts: Facts) -> PolicyCommand:
-            by = authority(facts, call.principal)
+            by, draft = authority(facts, call.principal), draft_of(facts.state(POLICY, policies), wanted)
+            state = facts.state(KIND, kinds)
+            if draft is not None and isinstance(state, Registered) and not given.ahead_of_kind:
+                must_be_places(state.schema, _personal_places(draft.terms))
             return PublishPolicy(now=facts.now, by=by, kind=kind, version=wanted, reason=given.reason)
 
-        return await _changed(call, kind, "Policy published", await _handle(call, kind, build))
+        return await _changed(
+            call, kind, "Policy published", await _handle(call, kind, build, reads=(kinds,))
+        )
 
     @post(
         "/{kind:str}/{version:str}/withdraw",
@@ -178,6 +185,12 @@ class PolicyController(Controller):
         call = Call(request)
         question = await call.json(simulating.Question)
         return json_response(await simulating.simulate(call.services, question))
+
+
+def _personal_places(terms: Policy) -> tuple[str, ...]:
+    """Name the places in the payload that a policy says are personal, or say whom it is about."""
+    subject = () if terms.subject is None else (terms.subject,)
+    return (*(mark for mark in terms.personal if mark.startswith("/")), *subject)
 
 
 def _version(kind: str, text: str) -> int:

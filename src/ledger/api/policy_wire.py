@@ -87,6 +87,16 @@ class NewDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     reason: Why = ""
 
 
+class Publication(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why it is done.
+
+    ``ahead_of_kind``: the policy may point to places that the kind's schema does not have yet.
+    """
+
+    reason: Why = ""
+    ahead_of_kind: bool = False
+
+
 class PolicyChanged(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a version of a kind's policy."""
 

@@ -23,6 +23,7 @@ from ledger.domain.ids import EventId, StreamName, SubjectKeyId
 from ledger.domain.terms import Policy
 from ledger.identity.identity import Identity
 from ledger.personal.keys import KeptKey, kept_keys, key_for
+from ledger.personal.misses import tell_misses
 from ledger.personal.tokens import MARK, TOKEN, Form, SubjectKey, Token, field_name, seal
 from ledger.store.envelope import Provenance
 from ledger.store.streams import event_ids
@@ -96,6 +97,7 @@ class Covering(msgspec.Struct, frozen=True):
         subject = ledger.data_subject(subject_of(command.item, policy, command.decision_id))
         key = await key_for(ledger, keyring, subject, stream=self.stream, now=command.now)
         sealer = _Sealer(key=key, event=event_ids(provenance, 1)[0])
+        tell_misses(command.item, policy)
         sealed = covered(replace(command, sealed_under=key.key_id), policy, sealer)
         return sealed, _told(provenance, key)
 
@@ -107,6 +109,7 @@ class Covering(msgspec.Struct, frozen=True):
             raise SubjectErased(decision_id=case.decision_id)
         if isinstance(command, ProvideInformation) and command.item is not None:
             self._must_be_about(kept, command.item, case)
+            tell_misses(command.item, case.policy)
         if kept.key is None:
             raise SubjectKeyUnreadable
         return kept.key
