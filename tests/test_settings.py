@@ -430,6 +430,19 @@ def test_the_keys_of_the_notary_are_32_bytes_and_are_not_shown():
         assert wrong not in line
 
 
+def test_production_refuses_a_key_that_others_may_have_beside_a_guard_of_its_own():
+    given = {**PRODUCTION, "LEDGER_NOTARY_KEY": NOTARY_KEY}
+
+    assert only_line(**given).startswith("LEDGER_NOTARY_KEY: needs LEDGER_NOTARY_STATE_URL beside it")
+    for more in (
+        {"LEDGER_NOTARY_STATE_URL": "postgresql://me:secret@elsewhere/guard"},
+        {"LEDGER_NOTARY_STATE_URL": "file:///var/lib/guard/state"},
+        {"LEDGER_NOTARY": "false"},
+        {"LEDGER_ENVIRONMENT": "development"},
+    ):
+        assert Settings.load({**given, **more}).notary_key
+
+
 @pytest.mark.parametrize("url", ["file:///var/lib/guard/state", "postgresql://me:secret@elsewhere/guard"])
 def test_the_guard_of_the_notary_may_be_elsewhere(url):
     settings = Settings.load({"LEDGER_NOTARY_STATE_URL": url})

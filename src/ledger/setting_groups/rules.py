@@ -33,6 +33,21 @@ def _guard(settings: Chosen) -> Iterator[Problem]:
         )
 
 
+def _forkable(settings: Chosen) -> Iterator[Problem]:
+    """Refuse a key that several hosts may have beside a guard that only this one has: each would sign what it sees."""
+    if (
+        settings.is_production
+        and settings.notary
+        and settings.notary_key
+        and settings.notary_state_url is None
+    ):
+        yield Problem(
+            "LEDGER_NOTARY_KEY",
+            "needs LEDGER_NOTARY_STATE_URL beside it in production: the same for all that have the key, or two of them "
+            "could sign two histories; a file:///… where only this host seals; or LEDGER_NOTARY=false",
+        )
+
+
 def _owner(settings: Chosen) -> Iterator[Problem]:
     if settings.owner_database_url is not None and settings.database_url is None:
         yield Problem(
@@ -65,6 +80,7 @@ RULES: Final = (
     (("port", "metrics_port"), _metrics),
     (("database_url", "owner_database_url"), _owner),
     (("database_url", "owner_database_url", "notary_state_url"), _guard),
+    (("environment", "notary", "notary_key", "notary_state_url"), _forkable),
     (
         ("environment", "secret_key", "previous_secret_keys", "admin_username", "admin_password"),
         production,
