@@ -3,8 +3,7 @@
 import asyncio
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import asyncpg
@@ -12,7 +11,7 @@ import pytest
 
 from tests.support.databases import Database
 from tests.support.retrying import RetryingClient, Seen
-from tests.support.service import Service, ledger, on_database, service
+from tests.support.service import beside, ledger, on_database
 
 pytestmark = [pytest.mark.processes, pytest.mark.long]
 
@@ -34,17 +33,6 @@ def two_free_ports() -> tuple[int, int]:
         return one.getsockname()[1], other.getsockname()[1]
 
 
-@asynccontextmanager
-async def running(settings: dict[str, str]) -> AsyncIterator[Service]:
-    """A service, started and ended beside the loop that the clients run in."""
-    entered = service(settings=settings)
-    started = await asyncio.to_thread(entered.__enter__)
-    try:
-        yield started
-    finally:
-        await asyncio.to_thread(entered.__exit__, None, None, None)
-
-
 async def until_served(seen: Seen, more: int = WARM) -> None:
     wanted = seen.answers.total() + more
     async with asyncio.timeout(60):
@@ -63,7 +51,7 @@ async def test_a_rolling_restart_under_load_fails_no_command_and_doubles_none(
     choices = [{**settings, "LEDGER_PORT": str(port)} for port in two_free_ports()]
     seen, stopping, exits = Seen(), asyncio.Event(), []
     async with AsyncExitStack() as stack:
-        fleet = [await stack.enter_async_context(running(chosen)) for chosen in choices]
+        fleet = [await stack.enter_async_context(beside(settings=chosen)) for chosen in choices]
         token = await asyncio.to_thread(fleet[0].login)
         urls = [one.url for one in fleet]
         clients = [
@@ -74,7 +62,7 @@ async def test_a_rolling_restart_under_load_fails_no_command_and_doubles_none(
         for place, chosen in enumerate(choices):
             exits.append(await asyncio.to_thread(fleet[place].stop))
             await until_served(seen)  # by the other one alone
-            fleet[place] = await stack.enter_async_context(running(chosen))
+            fleet[place] = await stack.enter_async_context(beside(settings=chosen))
             await until_served(seen)
         stopping.set()
         await asyncio.gather(*clients)

@@ -1,13 +1,14 @@
 """Real services for tests: a ``ledger serve`` of its own process, folder or database, and port."""
 
+import asyncio
 import os
 import queue
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -184,6 +185,17 @@ def service(*arguments: str, settings: Mapping[str, str]) -> Iterator[Service]:
         url = output.until("Service  ").split()[-1] if "workers" not in arguments else ""
         output.until(" is ready after ")
         yield Service(process=process, output=output, url=url)
+
+
+@asynccontextmanager
+async def beside(*arguments: str, settings: Mapping[str, str]) -> AsyncIterator[Service]:
+    """A service as ``service`` gives it, started and ended beside the loop of the caller, where others go on."""
+    entered = service(*arguments, settings=settings)
+    started = await asyncio.to_thread(entered.__enter__)
+    try:
+        yield started
+    finally:
+        await asyncio.to_thread(entered.__exit__, None, None, None)
 
 
 async def end_orphans(data_dir: Path) -> None:
