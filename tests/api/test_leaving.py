@@ -1,18 +1,19 @@
 """A stop says goodbye to those who stay connected, and hangs up on whoever does not even read that."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import pytest
 from litestar import WebSocket
 from structlog.testing import capture_logs
 
-from ledger.api import history_file, stream
+from ledger.api import exporting, history_file, stream
 from ledger.delivery.live import Live
 from tests.api.answers import submit
 from tests.support.databases import Database
 from tests.support.listening import HANG_GUARD, Events, Reached, alerts, events, reachable
+from tests.support.sealed_log import seal
 
 GAVE_UP = "service.stopping.gave_up"
 """What is said when ten seconds were not enough for what is under way."""
@@ -55,18 +56,34 @@ async def test_a_follower_that_reads_nothing_holds_up_no_stop(
         assert GAVE_UP not in await took_leave(stopped)
 
 
+async def history(_: Reached, __: dict[str, str]) -> str:
+    return "/api/audit/events?format=ndjson"
+
+
+async def export(reached: Reached, by: dict[str, str]) -> str:
+    await seal(reached.api.ledger)
+    begun = await reached.api.client.post("/api/audit/exports", headers=by, json={"tier": "payload"})
+    return f"/api/audit/exports/{begun.json()['export_id']}/payloads"
+
+
+@pytest.mark.parametrize("place_of", [history, export])
 async def test_a_file_that_nobody_reads_on_holds_up_no_stop(
-    database: Database, stopped: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
+    database: Database,
+    stopped: AsyncExitStack,
+    monkeypatch: pytest.MonkeyPatch,
+    place_of: Callable[[Reached, dict[str, str]], Awaitable[str]],
 ) -> None:
     monkeypatch.setattr(history_file, "_written", lambda *_: b"x" * MUCH)
+    monkeypatch.setattr(exporting, "lines_of", lambda _: b"x" * MUCH)
     reached: Reached = await stopped.enter_async_context(reachable(database))
     admin = await reached.api.login()
+    place = await place_of(reached, admin)
     reader, writer = await asyncio.open_connection("127.0.0.1", reached.port)
     writer.write(
-        f"GET /api/audit/events?format=ndjson HTTP/1.1\r\nHost: x\r\n"
-        f"Authorization: {admin['Authorization']}\r\n\r\n".encode()
+        f"GET {place} HTTP/1.1\r\nHost: x\r\nAuthorization: {admin['Authorization']}\r\n\r\n".encode()
     )
-    await reader.readline()
+    assert b"200" in await reader.readuntil(b"\r\n\r\n")
+    await reader.readexactly(len("3d0900\r\nx"))  # it has begun to send the lines
     writer.transport.pause_reading()
 
     assert GAVE_UP not in await took_leave(stopped)
