@@ -52,7 +52,7 @@ def broken(
     running: Service, load: Traffic, begin: Callable[[], None], end: Callable[[], None]
 ) -> tuple[Trouble, float]:
     """A fault to its end and on until limits are counted together again, so many seconds later; no request fails."""
-    with load.trouble() as trouble:
+    with load.flowing(), load.trouble() as trouble:
         begin()
         until(lambda: breaker_of(running) != "closed")
         assert degraded(running) == ["limits-by-process"]
@@ -72,7 +72,7 @@ def test_redis_is_killed_and_comes_back_empty_then_hangs(
 ) -> None:
     settings = {**on_database(database, tmp_path), **UNLIMITED, "LEDGER_REDIS_URL": redis.url}
     with service(settings=settings) as running:
-        with traffic(running) as load:
+        with traffic(running, database.owner_url) as load:
             killed, after_kill = broken(running, load, redis.kill, redis.start)
             hung, after_hang = broken(running, load, redis.freeze, redis.thaw)
         running.stop()
