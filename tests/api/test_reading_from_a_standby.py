@@ -16,6 +16,8 @@ from tests.api.answers import decide, pending, submit, together
 from tests.support.databases import Cluster
 from tests.support.http import Api, cheap_passwords, serving
 from tests.support.postgres_folders import running
+from tests.support.proxy import proxy
+from tests.support.sealed_log import seal
 from tests.support.standbys import Pair, streaming
 
 pytestmark = pytest.mark.long
@@ -239,6 +241,40 @@ async def test_a_standby_that_stands_still_is_left_and_comes_back(
     assert "unseen-by-the-standby" in read
     assert standby.answers == {Answered.PRIMARY_AWAY: 1}
     assert await _told(shared, admin) == ([], None)
+
+
+@together
+async def test_a_standby_that_hangs_is_waited_for_no_longer_than_a_look_may_take(
+    shared: Api, standby: Standby, pair: Pair
+) -> None:
+    async with proxy(pair.standby.service_url) as line:
+        hung = await Standby.open(shared.services.ledger, line.url, max_size=2)
+        await asked(hung)
+        line.block()
+        async with asyncio.timeout(HANG):
+            await hung.read((), nothing)
+            await hung.read((), nothing)
+        line.cut_all()
+        line.heal()
+        await hung.stop()
+
+    assert hung.away is Away.UNREACHABLE
+    assert hung.answers == {Answered.PRIMARY_FAILED: 1, Answered.PRIMARY_AWAY: 1}
+
+
+@together
+async def test_what_an_export_may_take_is_read_from_the_standby(
+    shared: Api, admin: dict[str, str], standby: Standby
+) -> None:
+    await seal(shared.ledger)
+    begun = await shared.client.post("/api/audit/exports", headers=admin, json={"tier": "payload"})
+    export, last = begun.json()["export_id"], begun.json()["to"]
+    await replayed(standby)
+
+    answer = await shared.client.get(f"/api/audit/exports/{export}/payloads", headers=admin)
+
+    assert len(answer.content.splitlines()) == last
+    assert standby.answers[Answered.STANDBY] > 0
 
 
 @together

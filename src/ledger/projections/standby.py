@@ -144,12 +144,8 @@ class Standby:
             return await self._on_primary(work, Answered.PRIMARY_LATE)
         except _Odd as odd:
             self._leave(odd.away)
-        except Unavailable as lost:
-            self._leave(Away.UNREACHABLE, error=str(lost.context.get("reason", lost.code)))
-        except (
-            asyncpg.PostgresError
-        ) as failed:  # replay has cancelled it, or its tables are older than the release
-            log.warning("standby.read.failed", error=type(failed).__name__)
+        except (Unavailable, asyncpg.PostgresError) as failed:
+            self._failed(failed)
         else:
             self.answers[Answered.STANDBY] += 1
             return found
@@ -188,6 +184,15 @@ class Standby:
     async def _on_primary(self, work: Callable[[Ledger], Awaitable[T]], why: Answered) -> T:
         self.answers[why] += 1
         return await work(self._ledger)
+
+    def _failed(self, failed: Exception) -> None:
+        """Leave the standby if it is gone; one that has only refused a statement is there."""
+        cause = failed.__cause__ or failed
+        # Replay has cancelled it, it took too long, or the tables there are older than the release.
+        if isinstance(cause, asyncpg.QueryCanceledError) or not isinstance(cause, (*LOST, Unavailable)):
+            log.warning("standby.read.failed", error=type(cause).__name__)
+        else:
+            self._leave(Away.UNREACHABLE, error=type(cause).__name__)
 
     def _leave(self, away: Away, **facts: str) -> None:
         if self.away is not away:
