@@ -6,6 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from ledger.limiting.breaker import BreakerState
+from ledger.limiting.limiter import Limiter
+from ledger.limiting.shared import FAILURES, Shared
 from tests.api.answers import PROBLEM, as_owner, assert_refused, ready, together
 from tests.identity.house import MovingClock
 from tests.support.databases import Database
@@ -172,3 +175,19 @@ async def test_the_docs_serve_nothing_but_their_own_files(shared: Api) -> None:
 async def test_refusals_of_unknown_calls_do_not_tell_what_there_is(shared: Api) -> None:
     for body in (submission("x"), verdict("x")):
         assert_refused(await shared.client.post("/api/unknown", json=body), 404, "not found")
+
+
+async def test_a_redis_that_is_away_degrades_a_service_that_stays_ready_and_its_breaker_is_told(
+    database: Database,
+) -> None:
+    limiter = Limiter(shared=Shared("redis://127.0.0.1:1/0", prefix="ledger:test"))
+    async with serving(database, passwords=cheap_passwords(), settings={"limiter": limiter}) as api:
+        await ready(api)
+        for _ in range(FAILURES):
+            assert (await api.client.get("/api/auth/me")).status_code == 401
+        answer = await api.client.get("/health/ready")
+
+    assert (answer.status_code, answer.json()["degraded"]) == (200, ["limits-by-process"])
+    assert limiter._shared is not None
+    assert limiter._shared.breaker.state is BreakerState.OPEN
+    await limiter.stop()
