@@ -17,10 +17,10 @@ from ledger.store.appends import (
     Duplicate,
     Landed,
     ReadConflict,
-    send_batch,
     send_one,
     stamp,
 )
+from ledger.store.batches import pack, send_batch
 from ledger.store.history import follow
 from ledger.store.ledger import LEDGER_ID, Ledger
 from ledger.store.pool import Connection
@@ -42,7 +42,9 @@ async def alone(conn: Connection, drafted: Append) -> Answer:
 
 
 async def in_a_batch(conn: Connection, drafted: Append) -> Answer:
-    answers = await send_batch(conn, LEDGER_ID, [stamp(drafted, LEDGER_ID), stamp(one_event(), LEDGER_ID)])
+    answers = await send_batch(
+        conn, LEDGER_ID, pack([stamp(drafted, LEDGER_ID), stamp(one_event(), LEDGER_ID)])
+    )
     return answers[0]
 
 
@@ -63,7 +65,7 @@ async def owner(database: Database) -> AsyncIterator[asyncpg.Connection]:
     await conn.close()
 
 
-@pytest.mark.parametrize("function", ["append_batch", "append_one"])
+@pytest.mark.parametrize("function", ["append_batch", "append_one", "append_together"])
 async def test_an_append_is_planned_once_not_for_every_call(owner: asyncpg.Connection, function: str) -> None:
     settings = await owner.fetchval(
         "select proconfig from pg_proc where oid = $1::text::regproc", f"ledger.{function}"
@@ -190,8 +192,8 @@ async def test_a_driver_that_is_confused_is_replaced(ledger: Ledger, database: D
         appender.start()
         await appender.append(one_event())
         arrived = asyncio.Event()
-        assert appender._conn is not None
-        appender._conn.add_log_listener(lambda *_: arrived.set())
+        assert appender._line._conn is not None
+        appender._line._conn.add_log_listener(lambda *_: arrived.set())
         line.say(SHUTDOWN + BY_THE_WAY)
         await arrived.wait()
         with capture_logs() as logs:

@@ -15,10 +15,10 @@ from ledger.store.appends import (
     Duplicate,
     Landed,
     ReadConflict,
-    send_batch,
     send_one,
     stamp,
 )
+from ledger.store.batches import pack, send_batch
 from ledger.store.envelope import Provenance, leaf_hash, open_envelope
 from ledger.store.ledger import Ledger
 from ledger.store.streams import Stream, append, draft, new_command_id, read_stream
@@ -39,7 +39,7 @@ async def among_others(ledger: Ledger, drafted: Append) -> Landed | Exception:
     others = [draft(new_stream(), [an_event(), an_event()], by_somebody()) for _ in range(2)]
     batch = [stamp(one, ledger.ledger_id) for one in (others[0], drafted, others[1])]
     async with ledger.pool.acquire() as conn:
-        first, answer, last = await send_batch(conn, ledger.ledger_id, batch)
+        first, answer, last = await send_batch(conn, ledger.ledger_id, pack(batch))
     assert isinstance(first, Appended)
     assert isinstance(last, Appended)
     return answer
@@ -235,7 +235,7 @@ async def test_an_unknown_ledger_locks_nothing_and_takes_nothing(ledger: Ledger)
         with pytest.raises(asyncpg.ForeignKeyViolationError):
             await send_one(conn, 7, sealed)
         with pytest.raises(asyncpg.ForeignKeyViolationError):
-            await send_batch(conn, 7, [sealed])
+            await send_batch(conn, 7, pack([sealed, sealed]))
 
 
 async def test_the_stored_envelope_ties_the_event_to_its_bytes_and_its_past(
@@ -275,7 +275,7 @@ async def test_a_batch_looks_up_what_it_needs_however_early_it_was_planned(
             batch = [
                 stamp(draft(new_stream(), [an_event()], by_somebody()), ledger.ledger_id) for _ in range(50)
             ]
-            await send_batch(conn, ledger.ledger_id, batch)
+            await send_batch(conn, ledger.ledger_id, pack(batch))
 
     assert 0 < await rows_read(database) < 60 * 50
 

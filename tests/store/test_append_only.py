@@ -48,7 +48,7 @@ async def test_the_append_functions_trust_no_search_path(ledger: Ledger) -> None
         "select prosecdef, proconfig from pg_proc where pronamespace = 'ledger'::regnamespace"
     )
 
-    assert len(rows) == 2
+    assert len(rows) == 3
     for row in rows:
         assert row["prosecdef"]
         assert "search_path=pg_catalog, pg_temp" in row["proconfig"]

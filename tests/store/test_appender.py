@@ -8,9 +8,10 @@ import pytest
 
 from ledger.domain.errors import Overloaded, Unavailable, VersionConflict
 from ledger.domain.ids import EventId
-from ledger.store.appender import Appender, RejectedByDatabase
+from ledger.store.appender import Appender
 from ledger.store.appends import Append, Appended, Duplicate, NewEvent
 from ledger.store.ledger import LEDGER_ID, Ledger
+from ledger.store.sending import RejectedByDatabase
 from ledger.store.streams import Stream, draft, read_stream
 from tests.support.databases import Database
 from tests.support.events import an_event, by_somebody, new_stream, with_key

@@ -133,10 +133,14 @@ async def test_there_is_no(conn: asyncpg.Connection, what: str) -> None:
 
 
 @together
-async def test_the_only_functions_are_the_two_that_append(conn: asyncpg.Connection) -> None:
+async def test_the_only_functions_are_the_three_that_append(conn: asyncpg.Connection) -> None:
     functions = await conn.fetch(FUNCTIONS, OURS)
 
-    assert [function["proname"] for function in functions] == ["append_batch", "append_one"]
+    assert [function["proname"] for function in functions] == [
+        "append_batch",
+        "append_one",
+        "append_together",
+    ]
 
 
 @together

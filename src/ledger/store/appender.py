@@ -3,10 +3,10 @@
 Theory of operation (ADR 0003, 0013). Appends queue in order. A batch takes from the front what may travel
 together: one append a stream, and never a reader of a stream with its writer, or a verdict could get a later
 position than the revocation it did not see. It takes half of what is in the air; if it took all, a process
-and its server would work in turns, the one idle while the other is busy. What stays behind keeps its place:
-nothing behind it that touches its streams overtakes it. A batch is one statement and one commit. Everything but
-a fault of the data means that the outcome is unknown: a new connection, the same bytes again; the event ids make
-that safe.
+and its server would work in turns, the one idle while the other is busy. For the same reason a batch is packed as
+soon as there is enough for it, while the one before it is under way, and sent before the callers of that one are told
+(ADR 0035). What stays behind keeps its place: nothing behind it that touches its streams overtakes it. A batch is
+one call and one commit; the next is sent when it is known what became of it.
 """
 
 import asyncio
@@ -15,16 +15,13 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-import asyncpg
 import msgspec
-import structlog
 
-from ledger.domain.errors import Corrupt, Invalid, OutcomeUnknown, Overloaded, Unavailable, VersionConflict
+from ledger.domain.errors import Corrupt, OutcomeUnknown, Overloaded, Unavailable, VersionConflict
 from ledger.measures import Histogram
-from ledger.store.appends import Append, Landed, SealedAppend, send_batch, send_one, stamp
-from ledger.store.pool import DatabaseUnreachable, DirectConnection, connect
-
-log = structlog.get_logger()
+from ledger.store.appends import Append, Landed, SealedAppend, stamp
+from ledger.store.batches import Answer, Batch, pack
+from ledger.store.sending import Line, Outcome
 
 _batches = Histogram(
     "ledger_append_batch_appends",
@@ -43,35 +40,18 @@ UNDIVIDED: Final = 8
 MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
 MAX_QUEUE: Final = 4096
 SCAN_AHEAD: Final = 1024
-RESEND_WAITS: Final = (0.05, 0.2, 0.8)
-RESEND_SECONDS: Final = 8.0
-"""A batch that was lost once is given up after so many seconds more: its callers wait, and those behind it."""
-SEND_TIMEOUT: Final = 30.0
-
-AT_FAULT: Final = (
-    asyncpg.IntegrityConstraintViolationError,
-    asyncpg.DataError,
-    asyncpg.PostgresSyntaxError,
-    asyncpg.ProgramLimitExceededError,
-    TypeError,
-    ValueError,
-)
-"""The append itself is at fault: it fails alone and is not sent again."""
-
-Answer = Landed | VersionConflict | Corrupt
-
-
-class RejectedByDatabase(Invalid):
-    """The database refuses these events."""
-
-    code = "rejected-by-database"
-    advice = "Nothing was written; the request holds something that cannot be stored."
 
 
 class _Waiting(msgspec.Struct, frozen=True):
     sealed: SealedAppend
-    size: int
     answer: asyncio.Future[Answer]
+
+
+class _Group(msgspec.Struct, frozen=True):
+    """Who travels together, and what is sent of them."""
+
+    waiting: Sequence[_Waiting]
+    batch: Batch
 
 
 class Appender:
@@ -79,13 +59,15 @@ class Appender:
 
     def __init__(self, url: str, ledger_id: int, *, max_queue: int = MAX_QUEUE) -> None:
         """Prepare to append to ``ledger_id`` at ``url``; at most ``max_queue`` appends wait."""
-        self._url = url
         self._ledger_id = ledger_id
         self.max_queue = max_queue
         self._queue: deque[_Waiting] = deque()
+        self._next: _Group | None = None  # packed, and the first to go
+        self._under_way: _Group | None = None
+        self._untold: Sequence[tuple[_Waiting, Outcome]] = ()
         self._wake = asyncio.Event()
         self._stopping = False
-        self._conn: DirectConnection | None = None
+        self._line = Line(url, ledger_id)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -98,7 +80,7 @@ class Appender:
         self._wake.set()
         if self._task is not None:
             await self._task
-        await self._disconnect()
+        self._line.close()
 
     def is_running(self) -> bool:
         """Tell whether appends are taken."""
@@ -106,12 +88,11 @@ class Appender:
 
     def give_up(self) -> None:
         """Cut the connection: nobody answers there."""
-        if self._conn is not None:
-            self._conn.terminate()
+        self._line.close()
 
     def queued(self) -> int:
-        """Count the appends that wait for a batch."""
-        return len(self._queue)
+        """Count the appends that wait to be sent."""
+        return len(self._queue) + (0 if self._next is None else len(self._next.waiting))
 
     async def append(self, append: Append) -> Landed:
         """Append, and return once it is committed and flushed.
@@ -123,143 +104,112 @@ class Appender:
             OutcomeUnknown: the connection broke and three more tries could not settle what happened.
             RejectedByDatabase: the events hold what PostgreSQL cannot store; nothing was written.
         """
-        if self._stopping or len(self._queue) >= self.max_queue:
-            raise Overloaded(waiting=len(self._queue))
-        sealed = stamp(append, self._ledger_id)
-        size = sum(len(item.envelope) + len(item.event.payload) for item in sealed.events)
+        if self._stopping or self.queued() >= self.max_queue:
+            raise Overloaded(waiting=self.queued())
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(sealed, size, answer))
+        self._queue.append(_Waiting(stamp(append, self._ledger_id), answer))
         self._wake.set()
+        self._prepare()
         landed = await answer
         if isinstance(landed, VersionConflict | Corrupt):
             raise landed
         return landed
 
     async def _run(self) -> None:
+        limit = MAX_BATCH
         try:
-            answered = 0
-            while self._queue or not self._stopping:
-                due = answered if self._queue else 0  # their next appends; else those wait already
-                await self._wake.wait()
-                batch = self._take(_share(len(self._queue) + due) if answered else MAX_BATCH)
-                if batch:
-                    began = time.perf_counter()
-                    await self._commit(batch)
-                    answered = len(batch)
-                    _batches.record(answered)
-                    _seconds.record(time.perf_counter() - began)
-        finally:  # whatever ended it, nobody may wait for ever
+            while True:
+                group = self._due(limit)
+                if group is not None:
+                    await self._send(group)
+                else:
+                    self._tell()
+                    if self._stopping and not self._queue:
+                        return
+                    await self._wake.wait()
+                limit = _share(len(self._queue) + len(self._untold))  # the next appends of those are due
+        finally:
             self._stopping = True
-            for waiting in self._queue:
-                _fail(waiting, Unavailable())
+            self._let_all_go()
+
+    async def _send(self, group: _Group) -> None:
+        """Send a group and wait for its outcomes; meanwhile tell those of the last, and pack the next."""
+        began = time.perf_counter()
+        self._under_way = group
+        sending = asyncio.create_task(self._line.send(group.batch))
+        await asyncio.sleep(0)  # it leaves before anybody is told and goes on
+        self._tell()
+        self._prepare()
+        self._untold = tuple(zip(group.waiting, await sending, strict=True))
+        self._under_way = None
+        _batches.record(len(group.waiting))
+        _seconds.record(time.perf_counter() - began)
+
+    def _tell(self) -> None:
+        untold, self._untold = self._untold, ()
+        for waiting, outcome in untold:
+            if waiting.answer.done():  # its caller has gone
+                continue
+            if isinstance(outcome, Exception) and not isinstance(outcome, VersionConflict | Corrupt):
+                waiting.answer.set_exception(outcome)
+            else:
+                waiting.answer.set_result(outcome)
+
+    def _let_all_go(self) -> None:
+        """Whatever ended it, nobody may wait for ever."""
+        self._tell()
+        if self._under_way is not None:
+            _fail(self._under_way.waiting, OutcomeUnknown())
+        _fail([*(() if self._next is None else self._next.waiting), *self._queue], Unavailable())
+
+    def _due(self, limit: int) -> _Group | None:
+        """Give the group that goes now, without those whose callers have gone; ``None``: nobody waits."""
+        group, self._next = self._next, None
+        staying = [] if group is None else [one for one in group.waiting if not one.answer.done()]
+        if group is not None and len(staying) == len(group.waiting):
+            return group
+        return _grouped(staying or self._take(limit))
+
+    def _prepare(self) -> None:
+        """Pack the next group, if one is under way and enough wait to follow it."""
+        if self._under_way is None or self._next is not None:
+            return
+        enough = _share(len(self._queue) + len(self._under_way.waiting))
+        if len(self._queue) >= enough:
+            self._next = _grouped(self._take(enough))
 
     def _take(self, limit: int) -> list[_Waiting]:
         """Take from the front of the queue what may travel together, at most ``limit``."""
         batch: list[_Waiting] = []
         behind: list[_Waiting] = []
-        written, read, blocked, ids, size = set[str](), set[str](), set[str](), set[object](), 0
+        written, read, blocked, ids, size = set[str](), set[str](), set[str](), set[int](), 0
         while self._queue and len(batch) < limit and size < MAX_BATCH_BYTES and len(behind) < SCAN_AHEAD:
             waiting = self._queue.popleft()
             if waiting.answer.done():  # its caller has gone before we sent it
                 continue
             append = waiting.sealed.append
-            reads = {stream for stream, _ in append.reads}
-            first_id = append.events[0].event_id
+            stream, reads, first_id = append.stream, append.reads, append.events[0].event_id.int
             clashes = (
-                append.stream in written
-                or append.stream in read
+                stream in written
+                or stream in read
                 or first_id in ids
-                or not reads.isdisjoint(written)
+                or (reads and any(name in written for name, _ in reads))
             )
-            if clashes or append.stream in blocked or not reads.isdisjoint(blocked):
+            if clashes or stream in blocked or (reads and any(name in blocked for name, _ in reads)):
                 behind.append(waiting)
-                blocked.add(append.stream)
-                blocked |= reads
+                blocked.add(stream)
+                blocked.update(name for name, _ in reads)
                 continue
             batch.append(waiting)
-            written.add(append.stream)
-            read |= reads
+            written.add(stream)
+            if reads:
+                read.update(name for name, _ in reads)
             ids.add(first_id)
-            size += waiting.size
+            size += waiting.sealed.size
         self._queue.extendleft(reversed(behind))
         if not self._queue and not self._stopping:
             self._wake.clear()
         return batch
-
-    async def _commit(self, batch: Sequence[_Waiting]) -> None:
-        try:
-            answers = await self._settle([waiting.sealed for waiting in batch])
-            for waiting, answer in zip(batch, answers, strict=True):
-                if not waiting.answer.done():
-                    waiting.answer.set_result(answer)
-        except AT_FAULT as fault:
-            await self._commit_singly(batch, fault)
-        except Unavailable as unsettled:
-            for waiting in batch:
-                _fail(waiting, unsettled)
-        finally:
-            for waiting in batch:
-                _fail(waiting, OutcomeUnknown())
-
-    async def _commit_singly(self, batch: Sequence[_Waiting], fault: Exception) -> None:
-        """Send each append of a refused batch alone, so that only the culprit fails."""
-        if len(batch) > 1:
-            for waiting in batch:
-                await self._commit([waiting])
-            return
-        refusal = RejectedByDatabase(reason=str(fault).splitlines()[0])
-        refusal.__cause__ = fault
-        log.warning("append.rejected", stream=batch[0].sealed.append.stream, error=type(fault).__name__)
-        _fail(batch[0], refusal)
-
-    async def _settle(self, batch: list[SealedAppend]) -> list[Answer]:
-        """Send until the outcome is known: at once, then after 0.05, 0.2 and 0.8 seconds on a new connection.
-
-        Connecting, and sending again, takes 8 seconds in all at most.
-        """
-        clock = asyncio.get_running_loop().time
-        was_sent, deadline = False, None if self._is_connected() else clock() + RESEND_SECONDS
-        for wait in (*RESEND_WAITS, None):
-            try:
-                async with asyncio.timeout_at(deadline):
-                    conn = await self._connected()
-                    was_sent = True
-                    async with asyncio.timeout(SEND_TIMEOUT):
-                        return await self._send(conn, batch)
-            except AT_FAULT:
-                raise
-            except (
-                asyncpg.PostgresError,
-                asyncpg.InterfaceError,
-                asyncpg.InternalClientError,
-                OSError,
-                DatabaseUnreachable,
-            ) as lost:
-                log.warning("append.connection.lost", error=type(lost).__name__, resend_in=wait)
-                await self._disconnect()
-                deadline = deadline or clock() + RESEND_SECONDS
-                if wait is None or clock() > deadline:
-                    raise (OutcomeUnknown() if was_sent else Unavailable()) from lost
-                await asyncio.sleep(wait)
-        raise AssertionError  # the loop above returns or raises
-
-    async def _send(self, conn: DirectConnection, batch: list[SealedAppend]) -> list[Answer]:
-        if len(batch) == 1:
-            return [await send_one(conn, self._ledger_id, batch[0])]
-        return await send_batch(conn, self._ledger_id, batch)
-
-    def _is_connected(self) -> bool:
-        return self._conn is not None and not self._conn.is_closed()
-
-    async def _connected(self) -> DirectConnection:
-        if self._conn is None or self._conn.is_closed():
-            self._conn = await connect(self._url)
-        return self._conn
-
-    async def _disconnect(self) -> None:
-        if self._conn is not None:
-            self._conn.terminate()
-            self._conn = None
 
 
 def _share(in_the_air: int) -> int:
@@ -267,6 +217,11 @@ def _share(in_the_air: int) -> int:
     return min(MAX_BATCH, max(UNDIVIDED, (in_the_air + 1) // 2))
 
 
-def _fail(waiting: _Waiting, reason: Exception) -> None:
-    if not waiting.answer.done():
-        waiting.answer.set_exception(reason)
+def _grouped(waiting: Sequence[_Waiting]) -> _Group | None:
+    return _Group(waiting, pack([one.sealed for one in waiting])) if waiting else None
+
+
+def _fail(waiting: Sequence[_Waiting], reason: Exception) -> None:
+    for one in waiting:
+        if not one.answer.done():
+            one.answer.set_exception(reason)

@@ -6,6 +6,7 @@ STORAGE FORMAT. Key order, spelling and the absence of personal data are part of
 import hashlib
 from datetime import UTC, datetime
 from typing import Final
+from uuid import UUID
 
 import msgspec
 
@@ -53,6 +54,26 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     prev: str
 
 
+class _Writing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An envelope on its way: the same keys in the same order; the encoder writes ids and moments by itself."""
+
+    v: int
+    event_id: UUID
+    ledger: int
+    stream: str
+    version: int
+    type: str
+    schema_version: int
+    recorded_at: datetime | str
+    actor: str
+    command_id: UUID
+    causation_id: UUID | str
+    correlation_id: str
+    request: str
+    data: str
+    prev: str
+
+
 def seal(
     *,
     provenance: Provenance,
@@ -69,24 +90,29 @@ def seal(
 ) -> bytes:
     """Write the envelope of one event; ``prev`` is the leaf hash before it in its stream, empty for the first."""
     return msgspec.json.encode(
-        Envelope(
+        _Writing(
             v=ENVELOPE_FORMAT,
-            event_id=str(event_id),
+            event_id=event_id,
             ledger=ledger_id,
             stream=stream,
             version=version,
             type=event_type,
             schema_version=schema_version,
-            recorded_at=timestamp(recorded_at),
+            recorded_at=_as_written(recorded_at),
             actor=provenance.actor,
-            command_id=str(provenance.command_id),
-            causation_id=str(provenance.causation_id or ""),
+            command_id=provenance.command_id,
+            causation_id=provenance.causation_id or "",
             correlation_id=provenance.correlation_id,
             request=provenance.request,
             data=hashlib.sha256(salt + payload).hexdigest(),
             prev=prev.hex(),
         )
     )
+
+
+def _as_written(moment: datetime) -> datetime | str:
+    """Leave a moment to the encoder, which writes it as ``timestamp`` does unless its digits would be zeros."""
+    return moment if moment.microsecond and moment.tzinfo is UTC else timestamp(moment)
 
 
 def open_envelope(envelope: bytes) -> Envelope:

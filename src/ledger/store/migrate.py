@@ -53,6 +53,8 @@ select format(s, $1::text, current_database()) from unnest(array[
     'grant select on all tables in schema ledger to %1$I',
     'grant execute on function ledger.append_batch to %1$I',
     'grant execute on function ledger.append_one to %1$I',
+    case when to_regproc('ledger.append_together') is not null  -- from migration 0025 on
+         then 'grant execute on function ledger.append_together to %1$I' end,
     'grant usage, create on schema views, views_build, views_old, work to %1$I',
     case when has_database_privilege(current_database(), 'temporary with grant option')
          then 'grant temporary on database %2$I to %1$I' end
