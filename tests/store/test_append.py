@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from ledger.domain.errors import VersionConflict
 from ledger.domain.ids import StreamName, Version
@@ -18,7 +19,7 @@ from ledger.store.appends import (
     send_one,
     stamp,
 )
-from ledger.store.batches import pack, send_batch
+from ledger.store.batches import APPEND_TOGETHER, pack, send_batch
 from ledger.store.envelope import Provenance, leaf_hash, open_envelope
 from ledger.store.ledger import Ledger
 from ledger.store.streams import Stream, append, draft, new_command_id, read_stream
@@ -227,6 +228,31 @@ async def test_an_envelope_that_does_not_continue_the_chain_is_refused(ledger: L
 
     assert type(refusal) is BrokenChainOfHashes
     assert refusal.context == {"stream": stream.name, "version": 1}
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        pytest.param({"version": Version(3)}, id="a version is left out"),
+        pytest.param({"version": Version(2), "follows": b""}, id="it follows nothing"),
+        pytest.param({"version": Version(2), "follows": b"\x01" * 32}, id="it follows something else"),
+    ],
+)
+async def test_a_batch_is_not_taken_together_with_an_event_that_does_not_follow(
+    ledger: Ledger, forged: dict[str, object]
+) -> None:
+    """Whatever a process sends, a stream has no hole, and no event without the one before it."""
+    two, other = (
+        stamp(draft(new_stream(), [an_event()] * count, by_somebody()), ledger.ledger_id) for count in (2, 1)
+    )
+    first, second = two.events
+    spoilt = replace(two, events=(first, replace(second, **forged)))
+
+    async with ledger.pool.acquire() as conn:
+        head = await conn.fetchval(APPEND_TOGETHER, ledger.ledger_id, "{}", *pack([other, spoilt]).arguments)
+
+    assert head is None
+    assert await ledger.head() == 0
 
 
 async def test_an_unknown_ledger_locks_nothing_and_takes_nothing(ledger: Ledger) -> None:

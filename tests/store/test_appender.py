@@ -8,13 +8,16 @@ import pytest
 
 from ledger.domain.errors import Overloaded, Unavailable, VersionConflict
 from ledger.domain.ids import EventId
-from ledger.store.appender import Appender
+from ledger.store.appender import UNDIVIDED, Appender
 from ledger.store.appends import Append, Appended, Duplicate, NewEvent
 from ledger.store.ledger import LEDGER_ID, Ledger
 from ledger.store.sending import RejectedByDatabase
 from ledger.store.streams import Stream, draft, read_stream
 from tests.support.databases import Database
 from tests.support.events import an_event, by_somebody, new_stream, with_key
+from tests.support.proxy import proxy
+
+HANG = 30.0
 
 
 @pytest.fixture
@@ -161,6 +164,44 @@ async def test_a_caller_that_left_before_sending_writes_nothing(appender: Append
     await stays
 
     assert await ledger.head() == 1
+
+
+async def test_a_batch_is_packed_while_another_is_under_way_and_without_those_who_leave(
+    ledger: Ledger, database: Database
+) -> None:
+    async with asyncio.timeout(HANG), proxy(database.service_url) as line:
+        appender = Appender(line.url, LEDGER_ID, max_queue=UNDIVIDED)
+        appender.start()
+        line.hold_answers(after=b"append_together")
+        under_way = await queued(appender, *(one_event() for _ in range(UNDIVIDED)))
+        await line.held.wait()
+        packed = await queued(appender, *(one_event() for _ in range(UNDIVIDED)))
+        assert appender.queued() == UNDIVIDED
+        with pytest.raises(Overloaded):
+            await appender.append(one_event())
+
+        gone, *stay = packed
+        gone.cancel()
+        line.cut()
+        landed = await asyncio.gather(*under_way, *stay)
+        await appender.stop()
+
+    assert [one.first_position for one in landed] == list(range(1, 2 * UNDIVIDED))
+    assert await ledger.head() == 2 * UNDIVIDED - 1
+
+
+async def test_a_command_without_a_key_that_comes_twice_is_found_though_nobody_looked_for_it(
+    appender: Appender,
+) -> None:
+    twice = one_event()
+    tasks = await queued(appender, twice)
+    appender.start()
+    await asyncio.gather(*tasks)
+
+    tasks = await queued(appender, one_event(), twice, one_event())
+    answers = await asyncio.gather(*tasks)
+
+    assert [type(answer) for answer in answers] == [Appended, Duplicate, Appended]
 
 
 async def test_a_caller_that_leaves_does_not_hurt_the_batch(appender: Appender, ledger: Ledger) -> None:

@@ -33,7 +33,7 @@ GOLDEN = (
 )
 
 
-def sealed() -> bytes:
+def sealed(recorded_at: datetime = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)) -> bytes:
     return seal(
         provenance=PROVENANCE,
         event_id=EventId(UUID("01890000-0000-7000-8000-000000000003")),
@@ -42,7 +42,7 @@ def sealed() -> bytes:
         version=Version(7),
         event_type="vote-cast",
         schema_version=2,
-        recorded_at=datetime(2026, 3, 1, 8, 30, tzinfo=UTC),
+        recorded_at=recorded_at,
         salt=b"0123456789abcdef",
         payload=b'{"type":"vote-cast"}',
         prev=b"\xcd" * 32,
@@ -89,3 +89,14 @@ def test_a_time_is_written_in_utc_with_six_digits(moment: datetime, minutes: int
     aware = moment.replace(tzinfo=timezone(timedelta(minutes=minutes)))
 
     assert timestamp(aware) == aware.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@given(
+    st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2199, 1, 1)), st.sampled_from([0, 120])
+)  # noqa: DTZ001
+def test_an_envelope_holds_its_time_so_written_with_and_without_a_fraction(
+    moment: datetime, minutes: int
+) -> None:
+    zone = timezone(timedelta(minutes=minutes)) if minutes else UTC
+    for aware in (moment.replace(tzinfo=zone), moment.replace(microsecond=0, tzinfo=zone)):
+        assert open_envelope(sealed(aware)).recorded_at == timestamp(aware)

@@ -10,6 +10,7 @@ one call and one commit; the next is sent when it is known what became of it.
 """
 
 import asyncio
+import sys
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -40,6 +41,7 @@ UNDIVIDED: Final = 8
 MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
 MAX_QUEUE: Final = 4096
 SCAN_AHEAD: Final = 1024
+NEVER: Final = sys.maxsize
 
 
 class _Waiting(msgspec.Struct, frozen=True):
@@ -64,6 +66,7 @@ class Appender:
         self._queue: deque[_Waiting] = deque()
         self._next: _Group | None = None  # packed, and the first to go
         self._under_way: _Group | None = None
+        self._enough = NEVER  # that many in the queue are packed at once
         self._untold: Sequence[tuple[_Waiting, Outcome]] = ()
         self._wake = asyncio.Event()
         self._stopping = False
@@ -109,9 +112,10 @@ class Appender:
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._queue.append(_Waiting(stamp(append, self._ledger_id), answer))
         self._wake.set()
-        self._prepare()
+        if len(self._queue) >= self._enough:
+            self._prepare()
         landed = await answer
-        if isinstance(landed, VersionConflict | Corrupt):
+        if isinstance(landed, Exception):
             raise landed
         return landed
 
@@ -136,12 +140,14 @@ class Appender:
         """Send a group and wait for its outcomes; meanwhile tell those of the last, and pack the next."""
         began = time.perf_counter()
         self._under_way = group
+        self._enough = max(UNDIVIDED, len(group.waiting))  # as many as are under way are half of them all
         sending = asyncio.create_task(self._line.send(group.batch))
         await asyncio.sleep(0)  # it leaves before anybody is told and goes on
         self._tell()
-        self._prepare()
+        if len(self._queue) >= self._enough:
+            self._prepare()
         self._untold = tuple(zip(group.waiting, await sending, strict=True))
-        self._under_way = None
+        self._under_way, self._enough = None, NEVER
         _batches.record(len(group.waiting))
         _seconds.record(time.perf_counter() - began)
 
@@ -171,12 +177,8 @@ class Appender:
         return _grouped(staying or self._take(limit))
 
     def _prepare(self) -> None:
-        """Pack the next group, if one is under way and enough wait to follow it."""
-        if self._under_way is None or self._next is not None:
-            return
-        enough = _share(len(self._queue) + len(self._under_way.waiting))
-        if len(self._queue) >= enough:
-            self._next = _grouped(self._take(enough))
+        """Pack the group that follows the one under way."""
+        self._next, self._enough = _grouped(self._take(self._enough)), NEVER
 
     def _take(self, limit: int) -> list[_Waiting]:
         """Take from the front of the queue what may travel together, at most ``limit``."""

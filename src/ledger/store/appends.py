@@ -1,6 +1,6 @@
 """One append: what is sent of it, what comes back, what each answer means."""
 
-import secrets
+import os
 from datetime import UTC, datetime
 from typing import Final
 
@@ -121,7 +121,7 @@ def stamp(append: Append, ledger_id: int) -> SealedAppend:
     prev, version, size = append.prev, append.expected, 0
     for event in append.events:
         version = Version(version + 1)
-        salt = secrets.token_bytes(SALT_BYTES)
+        salt = os.urandom(SALT_BYTES)
         envelope = seal(
             provenance=append.provenance,
             event_id=event.event_id,

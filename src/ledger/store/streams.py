@@ -325,16 +325,17 @@ def draft(
         expected=stream.version(),
         prev=stream.last_leaf(),
         provenance=provenance,
-        reads=tuple((read.name, read.version()) for read in reads),
-        events=tuple(
-            NewEvent(
-                event_id=event_id,
-                type=type_name(type(event)),
-                schema_version=event.schema_version,
-                payload=encode(event),
-            )
-            for event_id, event in zip(ids, events, strict=True)
-        ),
+        reads=tuple([(read.name, read.version()) for read in reads]),
+        events=tuple([_new(event_id, event) for event_id, event in zip(ids, events, strict=True)]),
+    )
+
+
+def _new(event_id: EventId, event: Event) -> NewEvent:
+    return NewEvent(
+        event_id=event_id,
+        type=type_name(type(event)),
+        schema_version=event.schema_version,
+        payload=encode(event),
     )
 
 
