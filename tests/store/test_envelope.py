@@ -91,12 +91,8 @@ def test_a_time_is_written_in_utc_with_six_digits(moment: datetime, minutes: int
     assert timestamp(aware) == aware.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-@given(
-    st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2199, 1, 1)), st.sampled_from([0, 120])
-)  # noqa: DTZ001
-def test_an_envelope_holds_its_time_so_written_with_and_without_a_fraction(
-    moment: datetime, minutes: int
-) -> None:
+@given(st.datetimes(min_value=datetime(1970, 1, 1)), st.sampled_from([0, 120]))  # noqa: DTZ001
+def test_an_envelope_holds_its_time_so_written(moment: datetime, minutes: int) -> None:
     zone = timezone(timedelta(minutes=minutes)) if minutes else UTC
     for aware in (moment.replace(tzinfo=zone), moment.replace(microsecond=0, tzinfo=zone)):
         assert open_envelope(sealed(aware)).recorded_at == timestamp(aware)
