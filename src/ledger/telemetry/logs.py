@@ -4,6 +4,7 @@ A line tells on which trail it was written (``tracing.Trail``): of which request
 decision.
 """
 
+import json
 import logging
 import re
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final, Literal, TextIO
 
+import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
@@ -34,7 +36,6 @@ SECRET_TEXT: Final = re.compile(
     r"|(?P<bearer>\bBearer\s+)[A-Za-z0-9._~+/=-]+",
     re.IGNORECASE,
 )
-MAYBE_SECRET: Final = ("://", "=", "earer")
 
 # uvicorn's own line per request is one too many: ours has the route, the person and the request id.
 SILENCED: Final = ("uvicorn.access",)
@@ -88,12 +89,20 @@ def _shared() -> Sequence[Processor]:
 
 def _renderer(format: Format, *, colours: bool) -> Sequence[Processor]:  # noqa: A002
     if format == "json":
-        return (structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer())
+        return (structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer(_json))
     # A plain traceback: the pretty ones print local variables, and with them secrets.
     plain = structlog.dev.ConsoleRenderer(
         colors=colours, exception_formatter=structlog.dev.plain_traceback, pad_event_to=40
     )
     return (structlog.processors.format_exc_info, redact, _escape, plain)
+
+
+def _json(event: EventDict, **_: object) -> str:
+    """Write a line, whatever is in it; what has no form in JSON is written as Python shows it."""
+    try:
+        return msgspec.json.encode(event, enc_hook=repr).decode()
+    except (msgspec.MsgspecError, TypeError, ValueError):  # half a character, or a key that is no text
+        return json.dumps({str(name): value for name, value in event.items()}, default=repr)
 
 
 def _escape(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -131,6 +140,8 @@ def _redacted(name: str, value: object) -> object:
         return REDACTED
     if isinstance(value, str):
         return without_secrets(value)
+    if isinstance(value, int | float):
+        return value
     if isinstance(value, Mapping):
         return {key: _redacted(str(key), inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -145,9 +156,10 @@ def _is_secret(name: str) -> bool:
 
 def without_secrets(text: str) -> str:
     """Blank passwords of URLs, tokens of queries and bearer tokens in ``text``."""
-    if not any(sign in text for sign in MAYBE_SECRET):
-        return text
-    return SECRET_TEXT.sub(_kept, text)
+    # The signs of a secret one by one: this is asked of every text of every line.
+    if "=" in text or "://" in text or "earer" in text:
+        return SECRET_TEXT.sub(_kept, text)
+    return text
 
 
 def _kept(found: re.Match[str]) -> str:
