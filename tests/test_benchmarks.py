@@ -54,7 +54,12 @@ def quiet() -> Progress:
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    "name", [name for name in SCENARIOS if name not in {"http", "speed", "flood", "waiting", "throughput"}]
+    "name",
+    [
+        name
+        for name in SCENARIOS
+        if name not in {"http", "speed", "telemetry", "flood", "waiting", "throughput"}
+    ],
 )
 async def test_every_scenario_runs_and_reports(server: Server, name: str) -> None:
     part = await SCENARIOS[name](server, TINY, quiet())
@@ -80,6 +85,15 @@ async def test_the_speed_of_answers_is_measured_over_real_services(server: Serve
     must_report(part)
     assert {"nothing", "POST", "GET", "POST, workers apart"} <= {row[0] for row in part.tables[0].rows}
     assert part.figures["speed.post.per_second"] > 0
+
+
+@pytest.mark.long
+@pytest.mark.processes
+async def test_the_cost_of_telemetry_is_measured_over_real_services(server: Server) -> None:
+    part = await SCENARIOS["telemetry"](server, TINY, quiet())
+
+    must_report(part)
+    assert {"telemetry.on_to_off", "telemetry.unlogged_to_off"} <= part.figures.keys()
 
 
 @pytest.mark.long

@@ -105,6 +105,21 @@ structlog.get_logger().info("about.another", session="s-2")
     assert another["session"] == "s-2"
 
 
+def test_a_line_is_json_whatever_is_in_it():
+    script = """
+import structlog
+from ledger.telemetry.configuring import configure
+configure(service_name="s", level="info", format="json", trace_sample_ratio=0)
+log = structlog.get_logger()
+log.info("half", path=chr(0xd800))
+log.info("odd", seen={1, 2}.__class__, numbers={(1, 2): "a pair"}, nothing=float("nan"), raw=b"x")
+"""
+    half, odd = map(json.loads, run(script).stderr.splitlines())
+
+    assert half["path"] == "\ud800"
+    assert (odd["seen"], odd["event"]) == ("<class 'set'>", "odd")
+
+
 def test_what_belongs_to_no_request_names_none():
     script = """
 import structlog

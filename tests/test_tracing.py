@@ -1,12 +1,17 @@
 """Which traces are recorded, whose ids count, and what belongs to what."""
 
+import threading
 from typing import Final
 from uuid import UUID
 
 import pytest
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 from opentelemetry.trace import StatusCode
+from structlog.testing import capture_logs
 
+from ledger.telemetry.spans import Spans, traces_url
 from ledger.tracing import (
     Appending,
     Parent,
@@ -145,3 +150,35 @@ def test_what_fails_is_marked_and_leaves_the_task_as_it_was() -> None:
 
     assert [span.status.status_code for span in kept.of(TRACE)] == [StatusCode.ERROR, StatusCode.ERROR]
     assert here() is None
+
+
+class _Hanging(SpanProcessor):
+    """A way to a collector that takes a connection and never answers."""
+
+    def __init__(self) -> None:
+        self.is_over = threading.Event()
+
+    def shutdown(self) -> None:
+        self.is_over.wait(60)
+
+
+def test_a_stop_leaves_a_collector_that_hangs() -> None:
+    hanging = _Hanging()
+
+    with capture_logs() as lines:
+        Spans(hanging, Resource({})).shutdown(seconds=0.01)
+    hanging.is_over.set()
+
+    assert [line["event"] for line in lines] == ["telemetry.spans.not_sent"]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "url"),
+    [
+        ("http://collector:4318", "http://collector:4318/v1/traces"),
+        ("http://collector:4318/", "http://collector:4318/v1/traces"),
+        ("https://collector.example/otlp/v1/traces", "https://collector.example/otlp/v1/traces"),
+    ],
+)
+def test_the_path_of_traces_is_added_to_a_collector_s_url(endpoint: str, url: str) -> None:
+    assert traces_url(endpoint) == url

@@ -30,6 +30,7 @@ from ledger.tracing import Facts
 
 log = structlog.get_logger()
 
+PATH: Final = "/v1/traces"
 SEND_SECONDS: Final = 5.0
 """How long one attempt to send may take, its repetitions within."""
 EVERY_SECONDS: Final = 2.0
@@ -129,15 +130,16 @@ class _Telling(SpanExporter):
 
 def to_collector(endpoint: str) -> SpanProcessor:
     """Send spans by OTLP over HTTP to ``endpoint``, the collector's URL without ``/v1/traces``."""
-    url = endpoint.rstrip("/")
-    exporter = OTLPSpanExporter(
-        url if url.endswith("/v1/traces") else f"{url}/v1/traces",
-        timeout=SEND_SECONDS,
-        compression=Compression.Gzip,
-    )
+    exporter = OTLPSpanExporter(traces_url(endpoint), timeout=SEND_SECONDS, compression=Compression.Gzip)
     return BatchSpanProcessor(
         _Telling(exporter),
         max_queue_size=WAITING,
         schedule_delay_millis=EVERY_SECONDS * 1000,
         max_export_batch_size=AT_ONCE,
     )
+
+
+def traces_url(endpoint: str) -> str:
+    """Name where a collector takes traces; a URL that names it already is left as it is."""
+    url = endpoint.rstrip("/")
+    return url if url.endswith(PATH) else url + PATH
