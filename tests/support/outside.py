@@ -147,6 +147,13 @@ class Outside:
 
         return asyncio.run(asked())
 
+    def until(self, question: str) -> None:
+        """Return once the answer is something, and not 0."""
+        deadline = time.monotonic() + HANG_GUARD
+        while not self.ask(question):
+            assert time.monotonic() < deadline, f"never: {question}"
+            time.sleep(0.05)
+
     def _run(self, *command: str) -> None:
         log = os.open(self._folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:

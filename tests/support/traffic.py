@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -25,6 +25,8 @@ AGAIN: Final = 0.2
 QUIET: Final = 1.0
 NO_ANSWER: Final = 0
 ENDED: Final = 200
+LOG_IN: Final = 401
+"""Clients log in again, as they do when a token has expired."""
 UNLIMITED: Final = {"LEDGER_REQUESTS_PER_MINUTE": "1000000"}
 """A setting that the service needs for one client that asks for many."""
 
@@ -62,27 +64,35 @@ class Trouble:
     def answers(self) -> list[Answer]:
         return [answer for answer in tuple(self._load.answers) if answer.ended > self.began]
 
-    def check(self, *, within: float) -> None:
-        """Every answer was right or an honest 503, and none came later than ``within`` seconds."""
+    def check(self, *, within: float, refusals: Collection[int] = (503,)) -> None:
+        """Every answer was right or an honest refusal, none came after ``within`` seconds, none that was right lied."""
+        self.check_answers(within=within, refusals=refusals)
+        found_once(self._load)
+
+    def check_answers(self, *, within: float, refusals: Collection[int] = (503,)) -> None:
+        """As ``check``, for a fault after which something acknowledged is lost."""
         odd = Counter(
             (answer.call, answer.status, answer.code)
             for answer in self.answers()
-            if not answer.is_right and (answer.status != 503 or not answer.code)
+            if not answer.is_right and (answer.status not in refusals or not answer.code)
         )
         assert not odd, f"neither right nor an honest refusal: {odd}"
-        found_once(self._load)
         slow = max(self.answers(), key=lambda answer: answer.ended - answer.began)
         assert slow.ended - slow.began <= within, f"too slow: {slow}"
 
     def codes(self) -> set[str]:
         return {answer.code for answer in self.answers() if not answer.is_right}
 
+    def seen(self) -> str:
+        """Say which answers there were."""
+        return _seen(self.answers())
+
     def row(self, fault: str, *, lost: str = "nothing", sees: str | None = None) -> Row:
         answers = self.answers()
         hurt = any(not answer.is_right for answer in answers)
         return Row(
             fault=fault,
-            clients_see=sees or _seen(answers),
+            clients_see=sees or self.seen(),
             slowest=max(answer.ended - answer.began for answer in answers),
             lost=lost,
             normal_after=max(0.0, self._normal - self._over) if hurt else None,
@@ -172,11 +182,8 @@ class Traffic:
         return sum(answer.is_right and answer.began > since for answer in tuple(self.answers))
 
     async def _all(self) -> None:
-        headers = {"Authorization": f"Bearer {self._token}"}
         async with (
-            httpx2.AsyncClient(
-                base_url=self._running.url, headers=headers, timeout=HANG_GUARD, trust_env=False
-            ) as client,
+            httpx2.AsyncClient(base_url=self._running.url, timeout=HANG_GUARD, trust_env=False) as client,
             asyncio.TaskGroup() as group,
         ):
             for number in range(SUBMITTERS):
@@ -187,7 +194,7 @@ class Traffic:
     async def _submit(self, client: httpx2.AsyncClient, me: str) -> None:
         while await self._may_go_on(me):
             name = f"LOAD-{next(self._numbers)}"
-            while not await self._ask("submit", lambda name=name: _submission(client, name)):
+            while not await self._ask("submit", lambda name=name: self._submission(client, name)):
                 if self._stopping.is_set():
                     return
                 await asyncio.sleep(AGAIN)
@@ -196,8 +203,15 @@ class Traffic:
 
     async def _read(self, client: httpx2.AsyncClient, path: str) -> None:
         while await self._may_go_on(path):
-            await self._ask(path, lambda: client.get(path))
+            await self._ask(path, lambda: client.get(path, headers=self._login()))
             await asyncio.sleep(PAUSE)
+
+    async def _submission(self, client: httpx2.AsyncClient, name: str) -> httpx2.Response:
+        headers = {"Idempotency-Key": name, **self._login()}
+        return await client.post("/api/decisions/submit", json=item(name), headers=headers)
+
+    def _login(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._token}"}
 
     async def _may_go_on(self, me: str) -> bool:
         """Rest as long as all do; false in the end."""
@@ -215,9 +229,12 @@ class Traffic:
             status, code = NO_ANSWER, type(error).__name__
         else:
             status = got.status_code
-            code = "" if status == ENDED or "retry-after" not in got.headers else str(got.json()["code"])
+            is_honest = status == LOG_IN or "retry-after" in got.headers
+            code = str(got.json()["code"]) if status != ENDED and is_honest else ""
         answer = Answer(call=call, began=began, ended=time.monotonic(), status=status, code=code)
         self.answers.append(answer)
+        if status == LOG_IN:
+            self._token = await asyncio.to_thread(self._running.login)
         return answer.is_right
 
 
@@ -234,11 +251,16 @@ def traffic(running: Service, owner_url: str) -> Iterator[Traffic]:
 
 def found_once(load: Traffic) -> None:
     """Each acknowledged submission is in the log once, and nothing else is; the clients rest."""
-    rows, streams = asyncio.run(_in_the_log(load.owner_url))
+    rows, streams = in_the_log(load.owner_url)
     there = len(load.acknowledged)
     assert len(set(load.acknowledged)) == there
     assert (rows, streams) == (there, there)
     assert load.total() == there
+
+
+def in_the_log(owner_url: str) -> tuple[int, int]:
+    """Count submissions, and their streams."""
+    return asyncio.run(_in_the_log(owner_url))
 
 
 async def _in_the_log(owner_url: str) -> tuple[int, int]:
@@ -254,13 +276,13 @@ async def _in_the_log(owner_url: str) -> tuple[int, int]:
     return row["events"], row["streams"]
 
 
-async def _submission(client: httpx2.AsyncClient, name: str) -> httpx2.Response:
-    return await client.post("/api/decisions/submit", json=item(name), headers={"Idempotency-Key": name})
-
-
 def _seen(answers: list[Answer]) -> str:
-    codes = sorted({f"`{answer.code}`" for answer in answers if not answer.is_right})
-    return f"200; 503 {', '.join(codes)}" if codes else "200"
+    refusals: dict[int, set[str]] = {}
+    for answer in answers:
+        if not answer.is_right:
+            refusals.setdefault(answer.status, set()).add(f"`{answer.code}`")
+    told = [f"{status} {', '.join(sorted(codes))}" for status, codes in sorted(refusals.items())]
+    return "; ".join(["200", *told])
 
 
 def _until(claim: Callable[[], bool], otherwise: Callable[[], str]) -> None:
