@@ -11,7 +11,7 @@ from ledger.domain.authority import SessionNotLive
 from ledger.domain.ids import Position, SessionId, StreamName
 from ledger.identity import instance_rows
 from ledger.identity.ending import dismiss, logout
-from ledger.identity.following import Following
+from ledger.identity.following import TRUST_SECONDS, Following
 from ledger.identity.identity import Identity
 from ledger.identity.passwords import Passwords
 from ledger.identity.sessions import Principal, authenticate, own_session
@@ -241,3 +241,39 @@ async def test_no_more_is_held_than_fits(
             await held(identity, following, (await logged_in(identity, "sam")).access_token)
 
         assert len(following._held) == 3
+
+
+async def lose_after(database: Database, position: Position) -> None:
+    """The log ends earlier now, as on a standby that took over and had not received all; connections are gone."""
+    owner = await connect(database.owner_url)
+    try:
+        await owner.execute("delete from ledger.events where position > $1", position)
+        await owner.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+    finally:
+        await owner.close()
+
+
+async def test_what_was_held_of_a_log_that_went_back_is_not_trusted(
+    database: Database, clock: MovingClock
+) -> None:
+    async with instance(database, clock) as (here, following):
+        await admitted(here, "sam")
+        token = (await logged_in(here, "sam")).access_token
+        sam = await held(here, following, token)
+        kept = await here.ledger.head()
+        for _ in range(5):
+            await logged_in(here, "sam")
+        assert await following.settled(await here.ledger.head())
+        await held(here, following, token)
+
+        await lose_after(database, kept)
+        async with instance(database, clock) as (there, _):
+            await logout(there, sam, asked_by(sam))
+
+        await asyncio.sleep(2 * TRUST_SECONDS)
+        await current(following)
+        with pytest.raises(SessionNotLive):
+            await authenticate(here, token)

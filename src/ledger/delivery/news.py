@@ -20,6 +20,7 @@ from ledger.domain.ids import START, PersonId, Position
 from ledger.store.history import PAGE, POLL_EVERY
 from ledger.store.ledger import Ledger
 from ledger.store.pool import LOST
+from ledger.store.signals import APPENDED_CHANNEL
 
 log = structlog.get_logger()
 
@@ -79,10 +80,11 @@ class News:
         self._ledger, self._max_streams, self._hold = ledger, max_streams, held
         self._held: list[Notice] = []
         self._floor = self._position = START
-        self._has_begun = False
+        self._has_begun = self._may_have_gone_back = False
         self._ears: set[Ear] = set()
         self._heard: list[Heard] = []
         self._catching_up = asyncio.Semaphore(MAX_CATCHING_UP)
+        ledger.signals.on(APPENDED_CHANNEL, self._heard_of)
 
     def on(self, heard: Heard) -> None:
         """Have ``heard`` called with every page of notices, and once without any when the following begins."""
@@ -154,6 +156,9 @@ class News:
             self._floor = self._position = await self._ledger.head()
             self._has_begun = True
             self._tell(())
+        elif self._may_have_gone_back:
+            self._may_have_gone_back = False
+            await self._look_back()
         page = await read_notices(self._ledger, after=self._position)
         self._held += page.notices
         self._forget()
@@ -161,6 +166,18 @@ class News:
         if page.notices:
             self._tell(page.notices)
         return page.is_last
+
+    def _heard_of(self, payload: str | None) -> None:
+        """Take note that notifications were missed: another server may answer now."""
+        self._may_have_gone_back = self._may_have_gone_back or payload is None
+
+    async def _look_back(self) -> None:
+        """Begin again where the log ends before what was read of it: a standby took over that had not received all."""
+        head = await self._ledger.head()
+        if head < self._position:
+            log.warning("delivery.news.log_went_back", head=head, position=self._position)
+            self._held.clear()
+            self._floor = self._position = head
 
     def _forget(self) -> None:
         """Drop the oldest, many at a time."""

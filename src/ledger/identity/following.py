@@ -181,8 +181,9 @@ class Following:
     async def _follow(self) -> None:
         conn = await connect(self._ledger.url)
         try:
-            if self._position is None:
-                self._position = await self._ledger.head()
+            head = await self._ledger.head()
+            self._forget_all()  # another server may answer now, whose log does not hold all that was seen here
+            self._position = head
             while True:
                 rings = self._ledger.appended.rings()
                 async with asyncio.timeout(LOOK_TIMEOUT):
@@ -216,7 +217,7 @@ class Following:
         return is_level
 
     def _forget_all(self) -> None:
-        """Forget what is from before this instance was waited for again: somebody may have revoked it meanwhile."""
+        """Forget what is from before this instance was waited for, or followed, again: it may be revoked meanwhile."""
         self._held.clear()
         for reading in self._readings:
             reading.fresh.clear()

@@ -82,7 +82,7 @@ class Progress:
         self._views = {feed.name: _View(at=start()) for feed in projections}
         self._head, self._head_seen_at = START, 0.0
         self._goal: Position | None = None
-        self._has_listened = False
+        self._has_listened = self._may_have_gone_back = False
         self._asked = Bell()
         self._waits = count()
         self._task: asyncio.Task[None] | None = None
@@ -194,6 +194,7 @@ class Progress:
         """Take a notification ``ledger name version position parked paused``; ``None``: some may have been missed."""
         if payload is None:
             self._goal = None if self._has_listened else self._goal
+            self._may_have_gone_back = self._has_listened
             self._has_listened = True
             self._asked.ring()
             return
@@ -214,6 +215,10 @@ class Progress:
 
     def _take(self, sights: Mapping[str, Sight]) -> None:
         head = max((sight.head for sight in sights.values()), default=START)
+        if self._may_have_gone_back:  # another server may answer now, whose log ends earlier
+            self._may_have_gone_back, self._head = False, START
+            for name, sight in sights.items():
+                self._views[name].at, self._views[name].owes = sight.checkpoint, None
         self._see_head(head)
         for name, sight in sights.items():
             self.saw(name, sight.checkpoint)
