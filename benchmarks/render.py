@@ -26,6 +26,7 @@ TITLES: Final = {
     "auditing": "Exporting and verifying",
     "http": "Over HTTP",
     "speed": "How fast over HTTP",
+    "telemetry": "What telemetry costs",
     "flood": "A flood of logins",
     "waiting": "Waiting for an answer",
 }
