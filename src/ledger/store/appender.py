@@ -141,15 +141,20 @@ class Appender:
         began = time.perf_counter()
         self._under_way = group
         self._enough = max(UNDIVIDED, len(group.waiting))  # as many as are under way are half of them all
+        self._untold = tuple(zip(group.waiting, await self._sent(group), strict=True))
+        self._under_way, self._enough = None, NEVER
+        _batches.record(len(group.waiting))
+        _seconds.record(time.perf_counter() - began)
+
+    async def _sent(self, group: _Group) -> list[Outcome]:
+        if not self._untold and not self._queue:  # a lone caller's: no task for nobody
+            return await self._line.send(group.batch)
         sending = asyncio.create_task(self._line.send(group.batch))
         await asyncio.sleep(0)  # it leaves before anybody is told and goes on
         self._tell()
         if len(self._queue) >= self._enough:
             self._prepare()
-        self._untold = tuple(zip(group.waiting, await sending, strict=True))
-        self._under_way, self._enough = None, NEVER
-        _batches.record(len(group.waiting))
-        _seconds.record(time.perf_counter() - began)
+        return await sending
 
     def _tell(self) -> None:
         untold, self._untold = self._untold, ()
