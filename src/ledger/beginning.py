@@ -57,10 +57,11 @@ async def begin(
     known, now = await _known(ledger, unread.lately, reads), clock()
     streams = {**known, target: Stream(name=target, events=())}
     try:
-        if not unread.may(build(Facts(now, streams, target))):
+        wish = build(Facts(now, streams, target))
+        if not unread.may(wish):
             return None
         drafted, events = await decided(
-            decider, streams, target, build, cover, now=now, provenance=provenance, reads=reads
+            decider, streams, target, lambda _: wish, cover, now=now, provenance=provenance, reads=reads
         )
     except LedgerError:
         return None

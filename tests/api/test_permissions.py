@@ -6,9 +6,11 @@ from typing import Final
 
 import pytest
 import pytest_asyncio
-from litestar import Litestar, get
+from litestar import Litestar, WebSocket, get, websocket
 
+from ledger.api.admitting import RoutesWithoutAdmission, admit, check_admission
 from ledger.api.app import ROUTES
+from ledger.api.health import status
 from ledger.api.permissions import (
     PERMISSIONS,
     RoutesAndPermissionsDiffer,
@@ -35,6 +37,10 @@ def forgotten() -> None:
     """Answer anybody."""
 
 
+async def whoever(socket: WebSocket) -> None:
+    """Take anybody."""
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def people(shared: Api) -> AsyncIterator[dict[Role, dict[str, str]]]:
     """One person of each role."""
@@ -53,6 +59,30 @@ def test_a_route_without_a_line_is_not_served() -> None:
 
     with pytest.raises(RoutesAndPermissionsDiffer, match="GET /api/forgotten"):
         check_permissions(app)
+
+
+def test_a_route_at_which_nobody_is_asked_is_not_served() -> None:
+    async def ask_nobody(_: object) -> None: ...
+
+    careless = [route for route in ROUTES if route is not status]
+    app = Litestar(
+        [*careless, get("/api/status", before_request=ask_nobody)(status.fn)],
+        openapi_config=None,
+        logging_config=None,
+        before_request=admit,
+    )
+
+    with pytest.raises(RoutesWithoutAdmission, match="=GET /api/status"):
+        check_admission(app)
+
+
+def test_a_web_socket_without_a_guard_is_not_served() -> None:
+    app = Litestar(
+        [*ROUTES, websocket("/ws")(whoever)], openapi_config=None, logging_config=None, before_request=admit
+    )
+
+    with pytest.raises(RoutesWithoutAdmission, match="=WS /ws"):
+        check_admission(app)
 
 
 def test_a_line_without_a_route_is_not_kept() -> None:

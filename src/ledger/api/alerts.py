@@ -16,6 +16,7 @@ from ledger.api import alerts_wire as say
 from ledger.api.auth import services_of
 from ledger.api.call import Call, json_response
 from ledger.api.lasting import Stay, line_of
+from ledger.api.permissions import guard
 from ledger.api.quota import spend_message
 from ledger.api.services import Services
 from ledger.api.types import HttpRequest, Socket
@@ -58,7 +59,7 @@ class NoSuchPosition(Invalid):
     advice = "'after' is the resume_after of an alert, or the position of a heartbeat."
 
 
-@websocket("/ws/{username:str}")
+@websocket("/ws/{username:str}", guards=[guard])
 async def alerts(socket: Socket, username: FromPath[str]) -> None:
     """Send alerts to an analyst or administrator until they leave, their session ends or the service stops."""
     await socket.accept()

@@ -12,8 +12,8 @@ from litestar.exceptions import HTTPException
 from litestar.types import ControllerRouterHandler
 
 from ledger.api.accounts import AccountController
+from ledger.api.admitting import admit, check_admission
 from ledger.api.alerts import alerts, stats
-from ledger.api.arrival import check_arrival
 from ledger.api.bulk import BulkController
 from ledger.api.claims import ClaimController
 from ledger.api.decisions import DecisionController
@@ -32,7 +32,7 @@ from ledger.api.kinds import KindController
 from ledger.api.metrics import metrics_text
 from ledger.api.notary import notary_status
 from ledger.api.openapi import describe
-from ledger.api.permissions import PERMISSIONS, check_permissions, permit
+from ledger.api.permissions import PERMISSIONS, check_permissions
 from ledger.api.policies import PolicyController
 from ledger.api.problems import on_framework_error, on_ledger_error, on_unforeseen
 from ledger.api.projections import ProjectionAdminController, ProjectionHealthController
@@ -106,6 +106,7 @@ def create_app(services: Services) -> Door:
 
     Raises:
         RoutesAndPermissionsDiffer: a route has no line in the table of permissions.
+        RoutesWithoutAdmission: at a route nobody would be asked.
     """
     return Door(routed(services), max_in_flight=services.max_in_flight, tracing=services.ledger.tracing)
 
@@ -122,6 +123,7 @@ def routed(services: Services) -> Litestar:
 
     Raises:
         RoutesAndPermissionsDiffer: a route has no line in the table of permissions.
+        RoutesWithoutAdmission: at a route nobody would be asked.
     """
     if services.metrics_apart:
         app = _litestar(services, [route for route in ROUTES if route is not metrics_text])
@@ -133,11 +135,10 @@ def routed(services: Services) -> Litestar:
 
 
 def _litestar(services: Services, routes: Sequence[ControllerRouterHandler]) -> Litestar:
-    return Litestar(
+    app = Litestar(
         list(routes),
         openapi_config=None,
-        guards=[permit],
-        before_request=check_arrival,
+        before_request=admit,
         request_max_body_size=services.max_body_bytes,
         cors_config=_cors(services.cors_origins),
         exception_handlers={
@@ -148,6 +149,8 @@ def _litestar(services: Services, routes: Sequence[ControllerRouterHandler]) -> 
         state=State({"services": services, "openapi": openapi()}),
         logging_config=None,
     )
+    check_admission(app)
+    return app
 
 
 def _cors(origins: Sequence[str]) -> CORSConfig | None:

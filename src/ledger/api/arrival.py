@@ -5,7 +5,6 @@ text is to be kept verbatim. So the raw address is looked at here, once for all 
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 from urllib.parse import parse_qsl, unquote
@@ -42,12 +41,19 @@ def wrong_head(scope: HTTPScope) -> LedgerError | None:
     """Say why a request is refused whoever sends it; ``None``: nothing is wrong with its head."""
     if b"//" in scope["raw_path"]:
         return NoSuchPath()
-    names = Counter(name for name, _ in scope["headers"])
-    twice = [FieldError(shown, "is sent more than once") for name, shown in SINGLE.items() if names[name] > 1]
-    if twice:
-        return InvalidRequest(*twice)
+    names = [name for name, _ in scope["headers"]]
+    if len(set(names)) < len(names):
+        twice = [
+            FieldError(shown, "is sent more than once")
+            for name, shown in SINGLE.items()
+            if names.count(name) > 1
+        ]
+        if twice:
+            return InvalidRequest(*twice)
+    if b"transfer-encoding" not in names:
+        return None
     codings = [value.strip().lower() for name, value in scope["headers"] if name == b"transfer-encoding"]
-    return None if codings in ([], [b"chunked"]) else UnknownTransferCoding()
+    return None if codings == [b"chunked"] else UnknownTransferCoding()
 
 
 async def check_arrival(request: HttpRequest) -> Response[None] | None:
@@ -89,7 +95,10 @@ async def _read_body(request: HttpRequest) -> None:
 
 
 def _wrong_in_path(request: HttpRequest) -> Iterator[FieldError]:
-    path = unquote(request.scope["raw_path"].decode("ascii", "surrogateescape"), errors="surrogateescape")
+    raw = request.scope["raw_path"]
+    if b"%" not in raw and raw.isascii() and b"\x00" not in raw:
+        return
+    path = unquote(raw.decode("ascii", "surrogateescape"), errors="surrogateescape")
     fault = _fault(path)
     if fault is not None:
         marks = ("\x00", REPLACED)
@@ -98,6 +107,8 @@ def _wrong_in_path(request: HttpRequest) -> Iterator[FieldError]:
 
 
 def _wrong_in_query(request: HttpRequest) -> Iterator[FieldError]:
+    if not request.scope["query_string"]:
+        return
     query = request.scope["query_string"].decode("utf-8", "surrogateescape")
     for name, text in parse_qsl(query, keep_blank_values=True, errors="surrogateescape"):
         fault = _fault(name + text)

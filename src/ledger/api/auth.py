@@ -3,7 +3,7 @@
 from litestar import Litestar
 
 from ledger.api.services import Services
-from ledger.api.types import HttpConnection, HttpRequest
+from ledger.api.types import AnyConnection, HttpRequest
 from ledger.domain.errors import Unauthenticated
 from ledger.identity.session_rows import Client
 
@@ -16,13 +16,21 @@ def services_of(app: Litestar) -> Services:
     return services
 
 
-def bearer_of(connection: HttpConnection | HttpRequest) -> str:
+def header_of(connection: AnyConnection, wanted: bytes) -> str | None:
+    """Read a header that nearly every request is asked for; the framework would take all of them apart for it."""
+    for name, value in connection.scope["headers"]:
+        if name == wanted:
+            return value.decode("latin-1")
+    return None
+
+
+def bearer_of(connection: AnyConnection) -> str:
     """Read the bearer token (RFC 6750, section 2.1).
 
     Raises:
         Unauthenticated: there is none.
     """
-    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    scheme, _, token = (header_of(connection, b"authorization") or "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated
     return token

@@ -14,6 +14,7 @@ from litestar import Response
 
 from ledger.api.auth import services_of
 from ledger.api.bodies import read_json
+from ledger.api.json_answer import JsonAnswer
 from ledger.api.problems import FieldError, InvalidRequest, Problem, problem_of
 from ledger.api.receipts import link_to_proof, receipt, wants_seal, without_wait
 from ledger.api.request_id import request_id_of
@@ -303,7 +304,7 @@ class Call:
     async def shown(self, body: object, *, headers: Mapping[str, str] | None = None) -> Response[bytes]:
         """Answer with JSON in which sealed text is opened: whoever may see the answer may see that."""
         opened = await opened_json(self.services.identity, msgspec.json.encode(body))
-        return json_response(msgspec.Raw(opened), headers=headers)
+        return JsonAnswer(opened, headers=headers)
 
 
 def _people_in(refusal: LedgerError) -> dict[str, PersonId]:
@@ -340,12 +341,7 @@ def json_response(
     body: object, *, headers: Mapping[str, str] | None = None, status_code: int = 200
 ) -> Response[bytes]:
     """Answer with JSON."""
-    return Response(
-        msgspec.json.encode(body),
-        media_type="application/json",
-        headers=dict(headers or {}),
-        status_code=status_code,
-    )
+    return JsonAnswer(msgspec.json.encode(body), headers=headers, status_code=status_code)
 
 
 def own_only(principal: Principal) -> PersonId | None:

@@ -7,10 +7,10 @@ from litestar import Litestar
 from litestar.handlers import BaseRouteHandler
 from litestar.routes import HTTPRoute
 
-from ledger.api.auth import bearer_of, services_of
+from ledger.api.auth import bearer_of, header_of, services_of
 from ledger.api.quota import spend_as, spend_from_address
 from ledger.api.traces import request_trail
-from ledger.api.types import HttpConnection
+from ledger.api.types import AnyConnection, HttpConnection
 from ledger.domain.account.events import Scope
 from ledger.domain.authority import AdminRequired, InsufficientPermissions, Role
 from ledger.domain.errors import LedgerError, Unauthenticated
@@ -216,8 +216,13 @@ class RoutesAndPermissionsDiffer(LedgerError):
     advice = "Give every route its line in api/permissions.py, and no line to a route that is gone."
 
 
-async def permit(connection: HttpConnection, _handler: BaseRouteHandler) -> None:
-    """Let in who may call this route, and tell the handler who it is; guards every route.
+async def guard(connection: HttpConnection, _handler: BaseRouteHandler) -> None:
+    """As ``permit``, for routes of WebSockets."""
+    await permit(connection)
+
+
+async def permit(connection: AnyConnection) -> None:
+    """Let in who may call this route, and tell the handler who it is.
 
     Raises:
         Unauthenticated: there is no token, or no good one.
@@ -246,17 +251,17 @@ async def permit(connection: HttpConnection, _handler: BaseRouteHandler) -> None
     connection.scope["user"] = principal
 
 
-def _on_trail(connection: HttpConnection, principal: Principal | None) -> None:
+def _on_trail(connection: AnyConnection, principal: Principal | None) -> None:
     """Let the request's trail begin its span, in the caller's trace if it is known who that is."""
     trail = request_trail()
     if trail is None:
         return
     if principal is not None:
-        trail.known(principal, connection.headers.get("traceparent"))
+        trail.known(principal, header_of(connection, b"traceparent"))
     trail.open(connection.scope["path_template"])
 
 
-def call_of(connection: HttpConnection) -> str:
+def call_of(connection: AnyConnection) -> str:
     """Name the route that a request has come to, as the table does: ``GET /api/status``."""
     return f"{connection.scope.get('method', WEBSOCKET)} {connection.scope['path_template']}"
 

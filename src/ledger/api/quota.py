@@ -6,7 +6,7 @@ from litestar.types import Scope
 
 from ledger.api.auth import services_of
 from ledger.api.services import Services
-from ledger.api.types import HttpConnection
+from ledger.api.types import AnyConnection
 from ledger.domain.ids import PersonId
 from ledger.limiting.addresses import network_of
 from ledger.limiting.rates import Quota, Rate, TooManyRequests
@@ -17,7 +17,7 @@ UNCOUNTED: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
 """Asked all the time by machines that watch the service."""
 
 
-async def spend_as(connection: HttpConnection, person: PersonId) -> None:
+async def spend_as(connection: AnyConnection, person: PersonId) -> None:
     """Count a request of somebody we know.
 
     Raises:
@@ -37,7 +37,7 @@ async def spend_message(services: Services, person: PersonId) -> None:
         raise TooManyRequests(retry_after=await services.limiter.seconds_to_window(rate, caller))
 
 
-async def spend_from_address(connection: HttpConnection) -> None:
+async def spend_from_address(connection: AnyConnection) -> None:
     """Count a request of somebody we do not know.
 
     Raises:
@@ -59,7 +59,7 @@ async def spend_registration(services: Services) -> None:
         raise TooManyRequests(retry_after=await services.limiter.seconds_to_window(rate, EVERYBODY))
 
 
-async def _spend(connection: HttpConnection, caller: str) -> None:
+async def _spend(connection: AnyConnection, caller: str) -> None:
     services, scope = services_of(connection.app), connection.scope
     rate = services.rates.requests()
     quota = await services.limiter.count(rate, caller)

@@ -12,3 +12,4 @@ from ledger.identity.sessions import Principal
 HttpRequest: TypeAlias = Request[Principal, None, State]
 Socket: TypeAlias = WebSocket[Principal, None, State]
 HttpConnection: TypeAlias = ASGIConnection[BaseRouteHandler, Principal, None, State]
+AnyConnection: TypeAlias = HttpConnection | HttpRequest

@@ -108,6 +108,8 @@ def holds_unseen(text: str) -> bool:
 
     They make one name look like another (Unicode Technical Report 36, section 2).
     """
+    if text.isascii() and text.isprintable():  # nearly every name
+        return False
     return any(category(character) in UNSEEN for character in text)
 
 

@@ -7,6 +7,7 @@ nobody else, and when Redis goes away the count does not begin at zero.
 import math
 import time
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import TypeAlias, TypeVar
 
 from limits import RateLimitItem, RateLimitItemPerSecond
@@ -33,7 +34,7 @@ class Limiter:
 
     async def count(self, rate: Rate, key: str) -> Quota | None:
         """Count one, in fixed windows that begin with their first; ``None``: it is one too many."""
-        name = _fixed(rate).key_for(rate.name, key)
+        name = _name(rate, key)
         numbers = await self._everywhere(lambda storage: storage.incr(name, rate.seconds))
         if max(numbers) > rate.amount:
             return None
@@ -50,7 +51,7 @@ class Limiter:
 
     async def seconds_to_window(self, rate: Rate, key: str) -> int:
         """Tell how long a fixed window goes on, at least 1 second."""
-        name = _fixed(rate).key_for(rate.name, key)
+        name = _name(rate, key)
         ends = await self._everywhere(lambda storage: storage.get_expiry(name))
         return max(1, math.ceil(max(ends) - self._clock()))
 
@@ -104,8 +105,10 @@ async def _cleared(storage: Backend, item: RateLimitItem, name: str, key: str) -
     return True
 
 
-def _fixed(rate: Rate) -> RateLimitItem:
-    return RateLimitItemPerSecond(rate.amount, rate.seconds, namespace="fixed")
+@lru_cache(maxsize=4096)
+def _name(rate: Rate, key: str) -> str:
+    """Name the count of a fixed window."""
+    return RateLimitItemPerSecond(rate.amount, rate.seconds, namespace="fixed").key_for(rate.name, key)
 
 
 def _moving(rate: Rate) -> RateLimitItem:
