@@ -1,7 +1,7 @@
-"""Holds every answer that a test sees against /openapi.json: its status, its headers and its media type.
+"""Holds every answer that a test sees against /openapi.json: status, headers, media type, and the code of a refusal.
 
 A failure here means that the document lacks something: name it in the handler's ``opt`` (see
-``ledger.api.openapi``), then ``make openapi``.
+``ledger.api.openapi``), a code in ``ledger.api.openapi_codes``, then ``make openapi``.
 """
 
 import json
@@ -15,6 +15,7 @@ from ledger.api.app import openapi
 
 TOLD_BY_DEFAULT: Final = {"431", "500", "501"}
 """May happen to any request, and are described once, as an operation's ``default``."""
+PROBLEM: Final = "application/problem+json"
 OURS: Final = re.compile(
     r"ledger-.*|etag|link|retry-after|www-authenticate|location|x-request-id|ratelimit.*"
 )
@@ -40,8 +41,17 @@ async def check_documented(answer: httpx.Response) -> None:
     if extra:
         raise Undocumented(f"{call} answers {status} with {sorted(extra)}")
     media_type = answer.headers.get("content-type", "").partition(";")[0]
+    if media_type == PROBLEM and answer.json()["code"] not in _codes(told, answer.json()["code"]):
+        raise Undocumented(f"{call} answers {status} with the code {answer.json()['code']}")
     if answer.content and not {media_type, "*/*"} & set(told.get("content", {})):
         raise Undocumented(f"{call} answers {status} as {media_type}")
+
+
+def _codes(told: dict, code: str) -> list[str]:
+    """The codes that may come with a status; where none is listed, any."""
+    schema = told.get("content", {}).get(PROBLEM, {}).get("schema", {})
+    listed: list[str] = schema.get("properties", {}).get("code", {}).get("enum", [code])
+    return listed
 
 
 def _operation(method: str, path: str) -> dict | None:

@@ -15,7 +15,7 @@ handler names in its ``opt``:
 - ``tells``: further headers of its success, among ``HEADERS``
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias
 
 import msgspec
@@ -23,12 +23,12 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.status_codes import HTTP_204_NO_CONTENT, HTTP_304_NOT_MODIFIED
 
 from ledger.api.deprecation import HEADERS_OF_DEPRECATED, deprecation_of
+from ledger.api.openapi_codes import codes_of
 
 Json = dict[str, object]
 Meaning: TypeAlias = str | tuple[str, type]
 
 REFS: Final = "#/components/schemas/{name}"
-PROBLEM: Final = {"application/problem+json": {"schema": {"$ref": REFS.format(name="Problem")}}}
 JSON: Final = "application/json"
 
 ALWAYS: Final = {
@@ -116,10 +116,13 @@ def parameters_of(handler: HTTPRouteHandler, method: str) -> list[Json]:
 def responses_of(handler: HTTPRouteHandler, method: str, path: str, *, is_public: bool) -> Json:
     """List every answer of an operation by its status."""
     refusals = dict(_refusals(handler, method, path, is_public=is_public))
+    codes = codes_of(handler, method, path)
     answers: Json = {
         "200": {"description": "Done", "headers": _headers(*_told(handler)), **_content(handler)},
         **{
-            str(status): _refused(text, status, delays=status in handler.opt.get("delays", ()))
+            str(status): _refused(
+                text, status, codes.get(status, ()), delays=status in handler.opt.get("delays", ())
+            )
             for status, text in sorted(refusals.items())
         },
         "default": _refused(DEFAULT, 500),
@@ -163,12 +166,19 @@ def _refusals(
             yield from statuses.items()
 
 
-def _refused(meaning: Meaning, status: int, *, delays: bool = False) -> Json:
+def _refused(meaning: Meaning, status: int, codes: Sequence[str] = (), *, delays: bool = False) -> Json:
     text, shape = (meaning, None) if isinstance(meaning, str) else meaning
     headers = ("Retry-After",) if delays else OF_STATUS.get(status, ())
-    content = PROBLEM if shape is None else {JSON: {"schema": schema_of(shape)}}
+    content = _problem(codes) if shape is None else {JSON: {"schema": schema_of(shape)}}
     told: Json = {"description": text, "headers": _headers(*headers)}
     return told if status in WITHOUT_CONTENT else {**told, "content": content}
+
+
+def _problem(codes: Sequence[str]) -> Json:
+    schema: Json = {"$ref": REFS.format(name="Problem")}
+    if codes:
+        schema["properties"] = {"code": {"enum": list(codes)}}
+    return {"application/problem+json": {"schema": schema}}
 
 
 def _told(handler: HTTPRouteHandler) -> Iterator[str]:

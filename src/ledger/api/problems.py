@@ -215,10 +215,19 @@ HANGS_UP: Final = frozenset({RequestTimeout, HeadTooLarge, MalformedHttp, Unknow
 
 def status_of(error: LedgerError) -> int:
     """Look an error up in the table of statuses."""
+    return _status_of(type(error))
+
+
+def status_at(kind: type[LedgerError], template: str) -> int:
+    """Say with which status a refusal is told by the call whose path is ``template``."""
+    return 409 if is_conflict(kind, template) else _status_of(kind)
+
+
+def _status_of(kind: type[LedgerError]) -> int:
     for family, status in STATUSES:
-        if isinstance(error, family):
+        if issubclass(kind, family):
             return status
-    return FRAMEWORK_STATUSES.get(type(error), 500)
+    return FRAMEWORK_STATUSES.get(kind, 500)
 
 
 def problem_of(error: LedgerError, *, path: str, request_id: str, template: str = "") -> Problem:
@@ -226,7 +235,7 @@ def problem_of(error: LedgerError, *, path: str, request_id: str, template: str 
     return Problem(
         type=f"urn:ledger:problem:{error.code}",
         title=error.title(),
-        status=409 if is_conflict(error, template) else status_of(error),
+        status=status_at(type(error), template),
         detail=" ".join(part for part in (error.title(), error.advice) if part),
         instance=path,
         code=error.code,

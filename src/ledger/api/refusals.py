@@ -75,6 +75,6 @@ OUR_RULES: Final[tuple[type[RuleViolation], ...]] = (
 """409 on every call."""
 
 
-def is_conflict(error: LedgerError, path_template: str) -> bool:
+def is_conflict(kind: type[LedgerError], path_template: str) -> bool:
     """Say whether a refusal is told as 409 on this call, whatever it is elsewhere."""
-    return isinstance(error, THE_PROTOTYPES_RULES) and path_template not in THE_PROTOTYPES_CALLS
+    return issubclass(kind, THE_PROTOTYPES_RULES) and path_template not in THE_PROTOTYPES_CALLS
