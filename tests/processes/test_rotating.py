@@ -4,6 +4,7 @@ The first one has the old secrets, the second the new ones and, where that is ho
 third has the new ones alone.
 """
 
+import asyncio
 import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
@@ -71,35 +72,41 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 
 @pytest.fixture(scope="module")
-async def seen(
-    postgres: Cluster,
+def database(postgres: Cluster) -> Iterator[Database]:
+    with asyncio.Runner() as runner:
+        opened = postgres.fresh()
+        yield runner.run(opened.__aenter__())
+        runner.run(opened.__aexit__(None, None, None))
+
+
+@pytest.fixture(scope="module")
+def seen(
+    database: Database,
     server: RedisServer,
     old: Secrets,
     new: Secrets,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> list[Seen]:
     """What each of the three starts told."""
-    tokens: list[str] = []
+    both = {
+        "LEDGER_PREVIOUS_SECRET_KEYS": old.secret_key,
+        "LEDGER_NOTARY_KEY": f"{new.notary_key},{old.notary_key}",
+    }
     steps = [
         (old, settings_of(old, server)),
-        (
-            new,
-            settings_of(new, server)
-            | {
-                "LEDGER_PREVIOUS_SECRET_KEYS": old.secret_key,
-                "LEDGER_NOTARY_KEY": f"{new.notary_key},{old.notary_key}",
-            },
-        ),
+        (new, settings_of(new, server) | both),
         (new, settings_of(new, server)),
     ]
-    async with postgres.fresh() as database:
-        base = base_of(database, tmp_path_factory.mktemp("rotated"))
-        return [_started(base | settings, secrets, server, (old, new), tokens) for secrets, settings in steps]
+    base, tokens = base_of(database, tmp_path_factory.mktemp("rotated")), []
+    return [_started(base | settings, secrets, server, (old, new), tokens) for secrets, settings in steps]
 
 
 def base_of(database: Database, folder: Path) -> dict[str, str]:
-    here = {"LEDGER_ENVIRONMENT": "production", "LEDGER_ADMIN_PASSWORD": PASSWORD}
-    return on_database(database, folder) | here
+    return on_database(database, folder) | {
+        "LEDGER_ENVIRONMENT": "production",
+        "LEDGER_ADMIN_PASSWORD": PASSWORD,
+        "LEDGER_NOTARY_STATE_URL": f"file://{folder}/guard",
+    }
 
 
 def settings_of(secrets: Secrets, server: RedisServer) -> dict[str, str]:

@@ -32,7 +32,7 @@ VERDICT: Final = (
 ACCOUNT: Final = "account-not-found last-admin step-up-required reason-missing"
 TERMS: Final = (
     "bad-group-name bad-pointer inconsistent-policy policy-allows-nothing policy-approves-by-default policy-can-tie "
-    "policy-cannot-be-sealed policy-default-without-deadline policy-groups-need-too-many policy-ladder-incomplete "
+    "policy-cannot-be-sealed policy-marks-hit-nothing policy-default-without-deadline policy-groups-need-too-many policy-ladder-incomplete "
     "policy-ladder-too-long policy-names-too-many policy-nothing-to-measure policy-nowhere-to-escalate "
     "policy-out-of-range policy-personal-is-editable policy-personal-overlaps policy-subject-of-nothing "
     "policy-target-after-deadline policy-too-few-voters policy-unknown-personal-text"
