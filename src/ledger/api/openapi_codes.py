@@ -27,7 +27,7 @@ PARAMETERS: Final = (
 )
 VERDICT: Final = (
     f"{OPEN} {HELD} {MAY_VOTE} {SHOWN} {PARAMETERS} {PERSONAL} action-not-allowed reason-required "
-    "escalation-reason-required escalation-exhausted"
+    "escalation-reason-required escalation-exhausted step-up-required"
 )
 ACCOUNT: Final = "account-not-found last-admin step-up-required reason-missing"
 TERMS: Final = (
@@ -62,7 +62,7 @@ CODES: Final[Mapping[str, str]] = {
     "GET /metrics": "no-such-path wrong-metrics-token",
     "POST /api/auth/register": "already-registered step-up-required too-many-failures unstorable-text",
     "POST /api/auth/login": "wrong-credentials inactive-user too-many-failures unreadable-credential",
-    "POST /api/auth/refresh": "invalid-refresh-token refresh-token-reused",
+    "POST /api/auth/refresh": "invalid-refresh-token refresh-token-reused session-not-live",
     "POST /api/auth/2fa/setup": "second-factor-active",
     "POST /api/auth/2fa/verify": "invalid-2fa-code second-factor-not-set-up too-many-failures unreadable-second-factor",
     "POST /api/auth/2fa/backup-codes": "step-up-required second-factor-not-enabled",
@@ -138,8 +138,8 @@ CODES: Final[Mapping[str, str]] = {
     "POST /api/policies/{kind}/{version}/withdraw": DRAFT,
     "POST /api/policies/{kind}/{version}/retire": DRAFT,
     "GET /tlog/checkpoint": "nothing-sealed",
-    "GET /tlog/tile/{path}": "no-such-tile",
-    "GET /tlog/tile/entries/{path}": "no-such-tile",
+    "GET /tlog/tile/{path}": "no-such-tile nothing-sealed",
+    "GET /tlog/tile/entries/{path}": "no-such-tile nothing-sealed",
     "GET /tlog/proof/{leaf_index}": "no-such-tile not-sealed nothing-sealed",
     "GET /api/audit/events/{event_id}/proof": "no-such-event not-sealed",
     "POST /admin/projections/{name}/reset": BUILD,
