@@ -39,6 +39,7 @@ ELSEWHERE: Final = {
     "not-your-alerts": "told over the WebSocket",
     "proof-outdated": "tried again inside, with a newer one",
     "routes-and-permissions-differ": "keeps the service from starting",
+    "routes-without-admission": "keeps the service from starting",
     "secret-key-unusable": "keeps the service from starting",
     "session-already-opened": "of an id that only the service makes",
     "unknown-transfer-coding": "of any request; described as default",

@@ -120,14 +120,14 @@ async def test_an_older_release_waits_and_goes_on_after_the_upgrade(database, le
         await running.level(after, *WANT_NONE)
         assert {state_of_feed(running, name).position for name in WANT_CLAIMS} == {before - 1}
         async with ledger.pool.acquire() as conn:
-            row = (await find(conn, ledger.ledger_id, suspect)).row
+            row = (await find(conn, ledger.ledger_id, [suspect]))[suspect].row
         assert row.standing.hold is None
 
     upgrade()
     async with service(database, [newer(feed) for feed in ALL]) as running:
         await running.level(after, *WANT_CLAIMS, *WANT_NONE)
         async with ledger.pool.acquire() as conn:
-            row = (await find(conn, ledger.ledger_id, suspect)).row
+            row = (await find(conn, ledger.ledger_id, [suspect]))[suspect].row
         assert row.standing.hold.holder == SAM
     state = state_of(newer(DECISION), await read_stream(ledger, suspect))
     assert isinstance(state, InReview)
