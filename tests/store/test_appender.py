@@ -12,7 +12,7 @@ from ledger.store.appender import UNDIVIDED, Appender
 from ledger.store.appends import Append, Appended, Duplicate, NewEvent
 from ledger.store.ledger import LEDGER_ID, Ledger
 from ledger.store.sending import RejectedByDatabase
-from ledger.store.streams import Stream, draft, read_stream
+from ledger.store.streams import Stream, append_in, draft, read_stream
 from tests.support.databases import Database
 from tests.support.events import an_event, by_somebody, new_stream, with_key
 from tests.support.proxy import proxy
@@ -188,6 +188,27 @@ async def test_a_batch_is_packed_while_another_is_under_way_and_without_those_wh
 
     assert [one.first_position for one in landed] == list(range(1, 2 * UNDIVIDED))
     assert await ledger.head() == 2 * UNDIVIDED - 1
+
+
+async def test_a_crowd_that_comes_while_few_are_under_way_soon_travels_in_crowds(
+    ledger: Ledger, database: Database
+) -> None:
+    """Packed ahead are half of all that are in the air, not as few as are under way for ever."""
+    appender = Appender(database.service_url, LEDGER_ID)
+    async with ledger.pool.acquire() as conn, conn.transaction():
+        await append_in(conn, LEDGER_ID, one_event())  # what is sent now waits for the lock
+        few = await queued(appender, one_event())
+        appender.start()
+        async with asyncio.timeout(HANG):
+            while appender.queued():
+                await asyncio.sleep(0)
+        crowd = await queued(appender, *(one_event() for _ in range(12 * UNDIVIDED)))
+
+    transactions = await batches(ledger, [*few, *crowd])
+    await appender.stop()
+
+    assert len(transactions) == 2 + 12 * UNDIVIDED
+    assert len(set(transactions)) <= 6
 
 
 async def test_a_command_without_a_key_that_comes_twice_is_found_though_nobody_looked_for_it(

@@ -66,7 +66,7 @@ class Appender:
         self._queue: deque[_Waiting] = deque()
         self._next: _Group | None = None  # packed, and the first to go
         self._under_way: _Group | None = None
-        self._enough = NEVER  # that many in the queue are packed at once
+        self._enough = NEVER  # that many in the queue are packed without waiting for more
         self._untold: Sequence[tuple[_Waiting, Outcome]] = ()
         self._wake = asyncio.Event()
         self._stopping = False
@@ -182,8 +182,9 @@ class Appender:
         return _grouped(staying or self._take(limit))
 
     def _prepare(self) -> None:
-        """Pack the group that follows the one under way."""
-        self._next, self._enough = _grouped(self._take(self._enough)), NEVER
+        """Pack the group that follows the one under way: half of all, who may have become many meanwhile."""
+        limit = _share(len(self._queue) + self._enough)
+        self._next, self._enough = _grouped(self._take(limit)), NEVER
 
     def _take(self, limit: int) -> list[_Waiting]:
         """Take from the front of the queue what may travel together, at most ``limit``."""
