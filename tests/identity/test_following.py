@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
@@ -277,3 +277,20 @@ async def test_what_was_held_of_a_log_that_went_back_is_not_trusted(
         await current(following)
         with pytest.raises(SessionNotLive):
             await authenticate(here, token)
+
+
+async def test_whoever_follows_again_asks_by_the_connection_that_is_followed(
+    database: Database, clock: MovingClock
+) -> None:
+    """Those of the pool may be taken, or lead to another server, whose log ends elsewhere."""
+    async with instance(database, clock) as (here, following), AsyncExitStack() as taken:
+        for _ in range(here.ledger.pool.get_max_size()):
+            await taken.enter_async_context(here.ledger.pool.acquire())
+        assert following._task is not None
+        following._task.cancel()
+        await asyncio.gather(following._task, return_exceptions=True)
+        following._confirmed_at = float("-inf")
+
+        following.start()
+
+        await current(following)

@@ -181,8 +181,10 @@ class Following:
     async def _follow(self) -> None:
         conn = await connect(self._ledger.url)
         try:
-            head = await self._ledger.head()
+            async with asyncio.timeout(LOOK_TIMEOUT):
+                head = await self._ledger.on(conn).head()  # the pool may still lead to another server
             self._forget_all()  # another server may answer now, whose log does not hold all that was seen here
+            self._others.clear()
             self._position = head
             while True:
                 rings = self._ledger.appended.rings()
