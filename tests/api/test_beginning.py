@@ -3,10 +3,16 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+from ledger.domain.ids import StreamName
+from ledger.store.streams import Stream
 from tests.api.answers import submit, together
 from tests.support.http import Api, submission
 
 SUBMIT = "/api/decisions/submit"
+CUT_THE_LISTENER = """
+select bool_or(pg_terminate_backend(pid)) from pg_stat_activity
+where datname = current_database() and (query = 'select 1' or query ilike 'listen %')
+"""
 
 
 @together
@@ -35,3 +41,20 @@ async def test_an_id_that_is_taken_is_refused_without_a_trace(shared: Api, admin
     assert answer.json()["code"] == "already-exists"
     again = await submit(shared, admin, "free")
     assert int(again.headers["ledger-position"]) == int(first.headers["ledger-position"]) + 1
+
+
+@together
+async def test_what_streams_said_is_forgotten_when_another_server_may_answer(shared: Api) -> None:
+    """An append checks versions, and a standby that had not received all gives them to other events."""
+    said = Stream(name=StreamName("policy-of-a-lost-log"), events=())
+    lately = shared.services.lookups.lately
+    async with asyncio.timeout(30):
+        while not shared.ledger.signals.is_connected():
+            await asyncio.sleep(0.01)
+    lately.note([said])
+
+    assert await shared.ledger.pool.fetchval(CUT_THE_LISTENER)
+
+    async with asyncio.timeout(30):
+        while lately.all_of([said.name]) is not None:
+            await asyncio.sleep(0.01)

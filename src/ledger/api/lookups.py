@@ -8,6 +8,7 @@ from ledger.projections.decision_row import DecisionRow
 from ledger.projections.views import decisions
 from ledger.store.lately import Lately
 from ledger.store.ledger import Ledger
+from ledger.store.signals import APPENDED_CHANNEL
 
 
 class Lookups:
@@ -19,6 +20,7 @@ class Lookups:
         self._ledger = ledger
         self._decisions = decisions.lookups(ledger)
         self._names = people.lookups(ledger.pool, ledger.ledger_id)
+        ledger.signals.on(APPENDED_CHANNEL, self._heard)
 
     async def decision(self, stream: StreamName) -> DecisionRow | None:
         """Give a decision as its stream has it; ``None``: there is none. Raises as ``decisions.current``."""
@@ -27,3 +29,8 @@ class Lookups:
     async def names(self, persons: Sequence[PersonId]) -> Mapping[PersonId, str]:
         """Look up user names; the erased are missing."""
         return await self._names.find(persons) if persons else {}
+
+    def _heard(self, payload: str | None) -> None:
+        """Forget what streams said when notifications were missed: another server may answer, with other events."""
+        if payload is None:
+            self.lately.clear()

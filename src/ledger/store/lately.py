@@ -41,3 +41,7 @@ class Lately:
         """Forget what has turned out to be out of date."""
         for name in names:
             self._held.pop(name, None)
+
+    def clear(self) -> None:
+        """Forget all: another log may be read from now on."""
+        self._held.clear()
