@@ -17,6 +17,7 @@ from ledger.cli.http import DRAIN_SECONDS
 from ledger.settings import Settings, SettingsRefused, known_names
 
 FOLDER: Final = Path(__file__).resolve().parents[1] / "deploy" / "kubernetes"
+DEPLOYING: Final = FOLDER.parents[1] / "docs" / "operations" / "deploying.md"
 VERSIONS: Final = ("1.30", "1.37")
 """From the oldest that the files are for to the newest that there are schemas of."""
 FILES: Final = {
@@ -226,3 +227,14 @@ def test_nothing_is_let_in_or_out_that_no_policy_names():
 
 def test_what_is_applied_together_is_there():
     assert set(KUSTOMIZATION["resources"]) == set(FILES) - {"migration.yaml", "secrets.example.yaml"}
+
+
+def test_what_the_migration_needs_is_applied_before_it():
+    """The job runs before the rest is applied; without its service account no pod of it is made."""
+    steps = DEPLOYING.read_text(encoding="utf-8")
+    applied = re.findall(r"kubectl apply [^\n`]*deploy/kubernetes/?([\w.-]*)", steps)
+    pod = pod_of(WORKLOADS[2])["spec"]
+    needed = {f"ServiceAccount/{pod['serviceAccountName']}", "ConfigMap/ledger-settings"}
+
+    before = applied[: applied.index("migration.yaml")]
+    assert needed <= {f"{one['kind']}/{one['metadata']['name']}" for name in before for one in FILES[name]}

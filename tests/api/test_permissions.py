@@ -6,7 +6,8 @@ from typing import Final
 
 import pytest
 import pytest_asyncio
-from litestar import Litestar, WebSocket, get, websocket
+from litestar import Litestar, WebSocket, asgi, get, websocket
+from litestar.types import Receive, Scope, Send
 
 from ledger.api.admitting import RoutesWithoutAdmission, admit, check_admission
 from ledger.api.app import ROUTES
@@ -39,6 +40,10 @@ def forgotten() -> None:
 
 async def whoever(socket: WebSocket) -> None:
     """Take anybody."""
+
+
+async def whatever(scope: Scope, receive: Receive, send: Send) -> None:
+    """Do anything."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -82,6 +87,18 @@ def test_a_web_socket_without_a_guard_is_not_served() -> None:
     )
 
     with pytest.raises(RoutesWithoutAdmission, match="=WS /ws"):
+        check_admission(app)
+
+
+def test_an_application_among_the_routes_is_not_served() -> None:
+    app = Litestar(
+        [*ROUTES, asgi("/mounted", copy_scope=True)(whatever)],
+        openapi_config=None,
+        logging_config=None,
+        before_request=admit,
+    )
+
+    with pytest.raises(RoutesWithoutAdmission, match="ASGI /mounted"):
         check_admission(app)
 
 

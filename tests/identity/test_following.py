@@ -21,6 +21,11 @@ from tests.identity.house import SECRET, MovingClock, admitted, asked_by, logged
 from tests.support.databases import Database
 
 HANG_GUARD = 30.0
+# no binds
+CUT = """
+select pg_terminate_backend(pid) from pg_stat_activity
+where datname = current_database() and query like '%as is_urgent%' and pid <> pg_backend_pid()
+"""
 
 
 @asynccontextmanager
@@ -294,3 +299,33 @@ async def test_whoever_follows_again_asks_by_the_connection_that_is_followed(
         following.start()
 
         await current(following)
+
+
+async def cut_followers(database: Database) -> None:
+    """Whoever follows loses the connection, and nobody else does."""
+    owner = await connect(database.owner_url)
+    try:
+        async with asyncio.timeout(HANG_GUARD):
+            while not await owner.fetch(CUT):  # what it asked last was something else
+                await asyncio.sleep(0.01)
+    finally:
+        await owner.close()
+
+
+async def test_what_is_taken_away_while_nobody_follows_is_told_afterwards(
+    database: Database, clock: MovingClock
+) -> None:
+    """Calls that last look at their sessions when they are told."""
+    async with instance(database, clock) as (here, following):
+        await admitted(here, "sam")
+        sam = await authenticate(here, (await logged_in(here, "sam")).access_token)
+        told: list[Position | None] = []
+        following.on_taken_away(lambda: told.append(following._position))
+
+        await cut_followers(database)
+        await logout(here, sam, asked_by(sam))
+        ended = await here.ledger.head()
+
+        async with asyncio.timeout(HANG_GUARD):
+            while not any(position is not None and position >= ended for position in told):
+                await asyncio.sleep(0.01)

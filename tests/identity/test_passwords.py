@@ -65,6 +65,17 @@ async def test_who_finds_the_queue_full_is_told_at_once_and_nobody_who_waits_is(
         assert await passwords.hash("x")
 
 
+async def test_many_cores_do_not_hash_as_many_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each hash takes 19 MiB, and a container has no more of those for standing on a large machine."""
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    passwords = Passwords(memory_kib=64, passes=1)
+    before = set(threading.enumerate())
+
+    await asyncio.gather(*(passwords.hash("x") for _ in range(64)))
+
+    assert len(set(threading.enumerate()) - before) <= 8
+
+
 def niceness_of_threads() -> dict[str, int]:
     threads = [path.name for path in Path("/proc/self/task").iterdir()]
     return {thread: os.getpriority(os.PRIO_PROCESS, int(thread)) for thread in threads}

@@ -166,7 +166,7 @@ async def serving(
             clock=clock,
             service_name="decision-ledger",
             live=Live(ledger, following),
-            lookups=Lookups(ledger),
+            lookups=Lookups(ledger, following),
             receipts=Receipts(ledger, notary),
             standby=standby,
             **(settings or {}),

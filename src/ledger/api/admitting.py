@@ -51,5 +51,7 @@ def _careless(app: Litestar) -> Iterator[str]:
                 for method, (handler, _) in route.route_handler_map.items()
                 if handler.resolve_before_request() is not admit
             )
-        elif isinstance(route, WebSocketRoute) and guard not in route.route_handler.resolve_guards():
+        elif not isinstance(route, WebSocketRoute):  # one that is an application itself asks nobody
+            yield f"ASGI {route.path_format}"
+        elif guard not in route.route_handler.resolve_guards():
             yield f"{WEBSOCKET} {route.path_format}"

@@ -4,23 +4,23 @@ from collections.abc import Mapping, Sequence
 
 from ledger.domain.ids import PersonId, StreamName
 from ledger.identity import people
+from ledger.identity.following import Following
 from ledger.projections.decision_row import DecisionRow
 from ledger.projections.views import decisions
 from ledger.store.lately import Lately
 from ledger.store.ledger import Ledger
-from ledger.store.signals import APPENDED_CHANNEL
 
 
 class Lookups:
     """Looks up what is asked for at the same moment by one query."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        """Look up in ``ledger``."""
-        self.lately = Lately()
+    def __init__(self, ledger: Ledger, following: Following) -> None:
+        """Look up in ``ledger``, which ``following`` follows."""
+        self.lately = Lately(following.is_current)
+        following.on_forgotten(self.lately.clear)
         self._ledger = ledger
         self._decisions = decisions.lookups(ledger)
         self._names = people.lookups(ledger.pool, ledger.ledger_id)
-        ledger.signals.on(APPENDED_CHANNEL, self._heard)
 
     async def decision(self, stream: StreamName) -> DecisionRow | None:
         """Give a decision as its stream has it; ``None``: there is none. Raises as ``decisions.current``."""
@@ -29,8 +29,3 @@ class Lookups:
     async def names(self, persons: Sequence[PersonId]) -> Mapping[PersonId, str]:
         """Look up user names; the erased are missing."""
         return await self._names.find(persons) if persons else {}
-
-    def _heard(self, payload: str | None) -> None:
-        """Forget what streams said when notifications were missed: another server may answer, with other events."""
-        if payload is None:
-            self.lately.clear()

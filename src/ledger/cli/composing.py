@@ -203,7 +203,7 @@ def _prepared(
         standby=standby,
         metrics_digest=None if token is None else digest_of(token.get_secret_value()),
         live=Live(ledger, following, max_streams=settings.max_streams, max_waiters=settings.max_waiters),
-        lookups=Lookups(ledger),
+        lookups=Lookups(ledger, following),
     )
 
 

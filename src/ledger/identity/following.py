@@ -83,12 +83,17 @@ class Following:
         self._others: dict[UUID, Position] = {}
         self._told = Bell()
         self._taken_away: list[Callable[[], None]] = []
+        self._forgotten: list[Callable[[], None]] = []
         self._task: asyncio.Task[None] | None = None
         ledger.signals.on(FOLLOWED_CHANNEL, self._heard)
 
     def on_taken_away(self, heard: Callable[[], None]) -> None:
         """Have ``heard`` called whenever somebody may have lost a session or a right: for calls that last."""
         self._taken_away.append(heard)
+
+    def on_forgotten(self, heard: Callable[[], None]) -> None:
+        """Have ``heard`` called whenever what was read of the log before may not be in it any more."""
+        self._forgotten.append(heard)
 
     def start(self) -> None:
         """Begin to follow."""
@@ -186,6 +191,7 @@ class Following:
             self._forget_all()  # another server may answer now, whose log does not hold all that was seen here
             self._others.clear()
             self._position = head
+            self._alarm()  # nobody has seen what was taken away meanwhile
             while True:
                 rings = self._ledger.appended.rings()
                 async with asyncio.timeout(LOOK_TIMEOUT):
@@ -214,15 +220,20 @@ class Following:
             self._confirmed_at = began
         self._told.ring()
         if seen["is_urgent"] or not was_current:
-            for heard in self._taken_away:
-                heard()
+            self._alarm()
         return is_level
+
+    def _alarm(self) -> None:
+        for heard in self._taken_away:
+            heard()
 
     def _forget_all(self) -> None:
         """Forget what is from before this instance was waited for, or followed, again: it may be revoked meanwhile."""
         self._held.clear()
         for reading in self._readings:
             reading.fresh.clear()
+        for heard in self._forgotten:
+            heard()
 
     def _forget(self, names: Sequence[StreamName]) -> None:
         for name in names:

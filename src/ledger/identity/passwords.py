@@ -32,6 +32,8 @@ MAX_QUEUE: Final = 256
 """Above the 200 logins at once that must get through; at 40 ms a hash about ten seconds' worth."""
 STEPS_BACK: Final = 5
 """By how much a thread that computes hashes is nicer than the others: a third of their share where cores are short."""
+MOST_THREADS: Final = 8
+"""So that hashes take 152 MiB at most, in a container on whatever large machine: any number of logins may come at once."""
 TURNS_PER_CORE: Final = 2
 """One is being hashed while the other one's rows are read."""
 
@@ -58,12 +60,13 @@ class Passwords:
     ) -> None:
         """Take the cost of one hash, ``memory_kib`` KiB ``passes`` times over, and how many may wait."""
         self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=LANES)
-        threads = max(1, (os.cpu_count() or 1) - 1)
+        cores = os.cpu_count() or 1
+        threads = min(max(1, cores - 1), MOST_THREADS)
         self._threads = ThreadPoolExecutor(threads, "password", initializer=_stand_back)
         self._max_queue = max_queue
         self._queued = 0
         self._asking = 0
-        self._turns = asyncio.Semaphore(TURNS_PER_CORE * (os.cpu_count() or 1))
+        self._turns = asyncio.Semaphore(TURNS_PER_CORE * min(cores, MOST_THREADS))
         self._nobodys = self._hasher.hash(secrets.token_bytes(16))  # of what nobody can type
 
     @asynccontextmanager

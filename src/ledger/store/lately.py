@@ -1,7 +1,7 @@
 """What streams said when they were last read: good enough to try by, because every append checks what it relied on."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from ledger.domain.ids import StreamName
@@ -17,10 +17,15 @@ def is_short(stream: Stream) -> bool:
 
 
 class Lately:
-    """Short streams that commands rely on, as they were read; some are out of date at any time."""
+    """Short streams that commands rely on, as they were read; some are out of date at any time.
 
-    def __init__(self) -> None:
-        """Begin with none."""
+    An append checks their versions, and a version says what is in a stream as long as the log only grows. Should
+    a standby take over that had not received all, it may hold other events by the same numbers.
+    """
+
+    def __init__(self, is_followed: Callable[[], bool]) -> None:
+        """Begin with none; give some only while the log ``is_followed``, so that it is known to have gone on."""
+        self._is_followed = is_followed
         self._held: OrderedDict[StreamName, Stream] = OrderedDict()
 
     def note(self, streams: Iterable[Stream]) -> None:
@@ -33,7 +38,9 @@ class Lately:
             self._held.popitem(last=False)
 
     def all_of(self, names: Sequence[StreamName]) -> dict[StreamName, Stream] | None:
-        """Give all of these streams; ``None``: one is not held."""
+        """Give all of these streams; ``None``: one is not held, or nobody knows of which log they are."""
+        if not self._is_followed():
+            return None
         found = {name: stream for name in names if (stream := self._held.get(name)) is not None}
         return found if len(found) == len(set(names)) else None
 
