@@ -318,6 +318,22 @@ async def test_a_server_that_never_answers_is_unavailable_and_says_nothing_was_w
     await appender.stop()
 
 
+async def test_those_behind_a_batch_that_got_nowhere_do_not_wait_for_the_same() -> None:
+    appender = Appender("postgresql://nobody@127.0.0.1:9/none", LEDGER_ID)
+    appender.start()
+    tasks = await queued(appender, one_event())
+    while appender.queued():
+        await asyncio.sleep(0)
+    tasks += await queued(appender, *(one_event() for _ in range(3 * UNDIVIDED)))
+
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.sleep(0)
+
+    assert all(task.done() for task in tasks)
+    assert {getattr(task.exception(), "code", "") for task in tasks} == {"unavailable"}
+    await appender.stop()
+
+
 async def test_a_batch_of_several_megabytes_is_split(appender: Appender, ledger: Ledger) -> None:
     large = b'"' + b"x" * (5 * 1024 * 1024) + b'"'
     tasks = await queued(appender, *(with_payload(large) for _ in range(3)))

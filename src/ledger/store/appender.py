@@ -141,8 +141,11 @@ class Appender:
         began = time.perf_counter()
         self._under_way = group
         self._enough = max(UNDIVIDED, len(group.waiting))  # as many as are under way are half of them all
-        self._untold = tuple(zip(group.waiting, await self._sent(group), strict=True))
+        outcomes = await self._sent(group)
+        self._untold = tuple(zip(group.waiting, outcomes, strict=True))
         self._under_way, self._enough = None, NEVER
+        if isinstance(outcomes[-1], Unavailable):
+            self._turn_away()
         _batches.record(len(group.waiting))
         _seconds.record(time.perf_counter() - began)
 
@@ -171,7 +174,13 @@ class Appender:
         self._tell()
         if self._under_way is not None:
             _fail(self._under_way.waiting, OutcomeUnknown())
+        self._turn_away()
+
+    def _turn_away(self) -> None:
+        """Tell those who wait that nothing was written; behind a batch that got nowhere they would wait for the same."""
         _fail([*(() if self._next is None else self._next.waiting), *self._queue], Unavailable())
+        self._next = None
+        self._queue.clear()
 
     def _due(self, limit: int) -> _Group | None:
         """Give the group that goes now, without those whose callers have gone; ``None``: nobody waits."""
