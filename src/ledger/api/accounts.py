@@ -35,6 +35,8 @@ from ledger.identity.people import Record
 from ledger.identity.sessions import authenticate
 from ledger.identity.tokens import LimitedClaims
 
+MOST_OF_ANYBODY: Final = 16 * 1024
+"""Bytes of a body whose sender nobody knows yet: it is in memory while its password waits to be hashed."""
 _REASONED: Final[dict[str, object]] = {"body": WithReason, "answer": Message, "keyed": True}
 
 
@@ -65,6 +67,7 @@ class AccountController(Controller):
     @post(
         "/login",
         status_code=200,
+        request_max_body_size=MOST_OF_ANYBODY,
         opt={
             "form": Credentials,
             "answer": TokenPair,
@@ -87,6 +90,7 @@ class AccountController(Controller):
     @post(
         "/refresh",
         status_code=200,
+        request_max_body_size=MOST_OF_ANYBODY,
         opt={"body": Refresh, "answer": TokenPair, "also": {401: "The token is spent, or none of ours"}},
     )
     async def refresh(self, request: HttpRequest) -> Response[bytes]:
@@ -127,6 +131,7 @@ class AccountController(Controller):
     @post(
         "/2fa/setup",
         status_code=200,
+        request_max_body_size=MOST_OF_ANYBODY,
         opt={
             "answer": SecondFactor,
             "bearer": True,
@@ -153,6 +158,7 @@ class AccountController(Controller):
     @post(
         "/2fa/verify",
         status_code=200,
+        request_max_body_size=MOST_OF_ANYBODY,
         opt={
             "body": Code,
             "answer": (TokenPair, Message),
