@@ -2,12 +2,15 @@
 
 import asyncio
 
+import pytest
+
 from ledger.store.ledger import Ledger
-from ledger.store.signals import Bell
+from ledger.store.signals import Bell, Signals
 from ledger.store.streams import append, draft
 from tests.store.test_appender import kill_others
 from tests.support.databases import Database
 from tests.support.events import an_event, by_somebody, new_stream
+from tests.support.proxy import proxy
 
 HANG = 20.0
 
@@ -59,3 +62,22 @@ async def until_connected(ledger: Ledger) -> None:
     async with asyncio.timeout(HANG):
         while not ledger.signals.is_connected():
             await ledger.appended.wait_past(ledger.appended.rings(), timeout=0.05)
+
+
+async def test_a_line_that_dies_before_anybody_listens_is_found_too(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.store.signals.PROBE_TIMEOUT", 0.5)
+    gone: list[bool] = []
+    async with proxy(database.service_url) as line:
+        line.hold_answers(after=b"LISTEN")
+        signals = Signals(line.url)
+        signals.on("anything", lambda _: None)
+        signals.when_dead(lambda: gone.append(True))
+        signals.start()
+        async with asyncio.timeout(HANG):
+            while not signals.is_connected():
+                await asyncio.sleep(0.01)
+        await signals.stop()
+
+    assert gone

@@ -75,8 +75,9 @@ class Signals:
     async def _listen(self) -> None:
         conn = await connect(self._url)
         try:
-            for channel in self._listeners:
-                await conn.add_listener(channel, self._on_notification)
+            async with asyncio.timeout(PROBE_TIMEOUT):
+                for channel in self._listeners:
+                    await conn.add_listener(channel, self._on_notification)
             self._connected = True
             self._tell_all_to_look()
             while True:  # a dead peer sends no goodbye: ask
