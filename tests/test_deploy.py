@@ -73,6 +73,12 @@ def test_what_builds_the_image_is_not_in_it():
     assert re.findall(r"^COPY (?!--from=build)", final, re.MULTILINE) == []
     assert "--require-hashes" in build
     assert "pip" not in final
+    (copied,) = re.findall(r"^COPY --from=build (\S+) \1$", final, re.MULTILINE)
+    assert f"venv --without-pip {copied}\n" in build
+    assert (
+        f"pip --python {copied} install --no-cache-dir --require-hashes -r requirements/service.txt\n"
+        in build
+    )
 
 
 def test_what_is_copied_into_the_build_is_there():
