@@ -9,8 +9,8 @@ trace goes on behind the answer, and no stored form knows of it.
 that it is a part of.
 """
 
-import random
 import re
+import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -268,7 +268,7 @@ def leave(token: Token[Trail | None]) -> None:
 
 def new_trace_id() -> str:
     """Begin a trace."""
-    return f"{random.getrandbits(128) or 1:032x}"
+    return secrets.token_hex(16)
 
 
 def span_id_of(id_: UUID) -> int:
