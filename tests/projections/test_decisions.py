@@ -1,5 +1,7 @@
 """The view of decisions answers what a submission is, how it stands and what came of it."""
 
+import asyncio
+
 import pytest
 from msgspec.structs import replace
 
@@ -9,7 +11,7 @@ from ledger.domain.decision.state import Answer, DutyStanding, Status
 from ledger.domain.ids import DecisionId, Digest, StreamName
 from ledger.domain.terms import Action
 from ledger.projections.decision_row import DecisionRow
-from ledger.projections.views.decisions import DECISIONS, Found, current, find
+from ledger.projections.views.decisions import DECISIONS, Found, current, find, lookups
 from ledger.store.ledger import Ledger
 from tests.builders import (
     ADA,
@@ -179,6 +181,37 @@ async def test_a_view_that_somebody_changes_by_hand_is_folded_past(
     await ledger.pool.execute("alter table views.decisions_v2 rename column notes to remarks")
 
     assert await current(ledger, stream) == expected
+
+
+async def test_a_view_that_somebody_keeps_everybody_else_out_of_is_folded_past(
+    ledger: Ledger, stream: StreamName
+) -> None:
+    await happened(ledger, stream, voted(), resolved(notes="done"))
+    expected = await level(ledger, stream)
+
+    async with ledger.pool.acquire() as conn, conn.transaction():
+        await conn.execute("lock table views.decisions_v2 in access exclusive mode")
+        async with ledger.pool.acquire() as other:  # the one that is taken next
+            await other.execute("set lock_timeout = '10ms'")
+
+        assert await current(ledger, stream) == expected
+
+
+async def test_a_row_that_cannot_be_read_keeps_those_beside_it_from_nobody(
+    ledger: Ledger, stream: StreamName
+) -> None:
+    await happened(ledger, stream, voted(), resolved(notes="done"))
+    expected = await level(ledger, stream)
+    await ledger.pool.execute("update views.decisions_v2 set votes = 'no JSON'")
+    together = lookups(ledger)
+
+    nothing, folded = await asyncio.gather(
+        current(ledger, ledger.decision_stream(DecisionId("nothing")), together),
+        current(ledger, stream, together),
+    )
+
+    assert nothing is None
+    assert folded == expected
 
 
 async def test_another_item_is_shown_in_the_place_of_the_one_before(

@@ -24,7 +24,7 @@ from ledger.projections.decision_row import (
 from ledger.projections.projection import Projection, fold_rows, must_hit, streams_of
 from ledger.projections.standing import standing_columns, standing_of
 from ledger.store.ledger import Ledger
-from ledger.store.pool import Connection, reading
+from ledger.store.pool import Connection, DatabaseUnreachable, reading
 from ledger.store.streams import Recorded, read_stream, recorded
 from ledger.store.together import Together
 
@@ -131,9 +131,8 @@ left join lateral (
 BEING_CHANGED: Final = (
     asyncpg.SyntaxOrAccessError,
     asyncpg.InvalidCachedStatementError,
-    asyncpg.LockNotAvailableError,
 )
-"""What a server raises while somebody changes the columns of a table by hand, or keeps everybody else out of it."""
+"""What a server raises while somebody changes the columns of a table by hand."""
 
 JUDGED: Final = frozenset({Status.APPROVED, Status.REJECTED})
 
@@ -150,15 +149,27 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def find(conn: Connection, ledger_id: int, streams: Sequence[StreamName]) -> dict[StreamName, Found]:
-    """Look decisions up, and whether the view is level with their streams, in one query."""
+    """Look decisions up, and whether the view is level with their streams, in one query.
+
+    A row that this release cannot read counts as missing, and keeps those beside it from nobody.
+    """
     rows = await conn.fetch(FIND, ledger_id, streams)
     return {
-        StreamName(row["asked"]): Found(
-            row=None if row["stream"] is None else _row(row),
-            stream_version=row["stream_version"],
-        )
+        StreamName(row["asked"]): Found(row=_row_if_readable(row), stream_version=row["stream_version"])
         for row in rows
     }
+
+
+def _row_if_readable(row: asyncpg.Record) -> DecisionRow | None:
+    try:
+        return None if row["stream"] is None else _row(row)
+    except (msgspec.MsgspecError, ValueError) as broken:
+        _say_unreadable(broken)
+        return None
+
+
+def _say_unreadable(error: Exception) -> None:
+    log.warning("view.unreadable", view=DECISIONS.name, error=type(error).__name__)
 
 
 def lookups(ledger: Ledger) -> Together[StreamName, Found]:
@@ -186,7 +197,11 @@ async def current(
     try:
         found = (await (among or lookups(ledger)).find([stream]))[stream]
     except BEING_CHANGED as changed:
-        log.warning("view.unreadable", view=DECISIONS.name, error=type(changed).__name__)
+        _say_unreadable(changed)
+    except DatabaseUnreachable as unreachable:
+        if not isinstance(unreachable.__cause__, asyncpg.LockNotAvailableError):
+            raise
+        _say_unreadable(unreachable.__cause__)  # somebody keeps everybody else out of the view
     else:
         if found.is_level():
             return found.row
