@@ -87,7 +87,7 @@ class News:
         ledger.signals.on(APPENDED_CHANNEL, self._heard_of)
 
     def on(self, heard: Heard) -> None:
-        """Have ``heard`` called with every page of notices, and once without any when the following begins."""
+        """Have ``heard`` called with every page of notices, and without any when the following begins, or begins again."""
         self._heard.append(heard)
 
     def listeners(self) -> int:
@@ -157,7 +157,6 @@ class News:
             self._has_begun = True
             self._tell(())
         elif self._may_have_gone_back:
-            self._may_have_gone_back = False
             await self._look_back()
         page = await read_notices(self._ledger, after=self._position)
         self._held += page.notices
@@ -173,11 +172,17 @@ class News:
 
     async def _look_back(self) -> None:
         """Begin again where the log ends before what was read of it: a standby took over that had not received all."""
-        head = await self._ledger.head()
+        self._may_have_gone_back = False
+        try:
+            head = await self._ledger.head()
+        except Unavailable:
+            self._may_have_gone_back = True
+            raise
         if head < self._position:
             log.warning("delivery.news.log_went_back", head=head, position=self._position)
             self._held.clear()
             self._floor = self._position = head
+            self._tell(())
 
     def _forget(self) -> None:
         """Drop the oldest, many at a time."""
