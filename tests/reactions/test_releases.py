@@ -2,7 +2,9 @@
 
 import asyncio
 from datetime import datetime
+from typing import Any
 
+import asyncpg
 import pytest
 
 from ledger.domain.decision.decide import DECISION
@@ -17,6 +19,8 @@ from ledger.store.streams import Recorded, read_stream, recorded
 from tests.builders import ANA, BEN, claimed, later, lease, session_of, submitted
 from tests.builders.sessions import break_taken, ended, expired, opened, revoked
 from tests.projections.given import bring_level
+from tests.store.test_appender import kill_others
+from tests.support.databases import Database
 from tests.support.recorded import happened
 
 MINE, OTHERS = session_of(ANA), session_of(BEN)
@@ -161,6 +165,48 @@ async def test_it_goes_on_from_where_it_was_and_by_itself(ledger: Ledger) -> Non
         await asyncio.gather(worker, return_exceptions=True)
 
     assert await is_free(ledger, "two")
+
+
+async def test_it_goes_back_with_a_log_that_ends_earlier_now(
+    ledger: Ledger, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A standby has taken over that had not received all; what comes then has positions that were seen before."""
+    seen: list[Position] = []
+
+    async def seen_to(*given: Any) -> Position:
+        seen.append(await release_on(*given))
+        return seen[-1]
+
+    monkeypatch.setattr(releases, "release_on", seen_to)
+    await hold(ledger, "one")
+    kept = await ledger.head()
+    await hold(ledger, "two", "three", session=OTHERS, by=BEN)
+    await bring_level(ledger, QUEUE)
+    worker = asyncio.create_task(run_forever(ledger, clock))
+    try:
+        async with asyncio.timeout(15):
+            while kept + 4 not in seen:
+                await asyncio.sleep(0.02)
+        await ledger_loses(database, kept)
+        await kill_others(database)
+        async with asyncio.timeout(15):
+            while seen[-1] != kept:
+                await asyncio.sleep(0.02)
+
+        await end(ledger, ended())
+
+        async with asyncio.timeout(15):
+            while not await is_free(ledger, "one"):
+                await asyncio.sleep(0.02)
+    finally:
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+
+
+async def ledger_loses(database: Database, behind: Position) -> None:
+    owner = await asyncpg.connect(database.owner_url)
+    await owner.execute("delete from ledger.events where position > $1", behind)
+    await owner.close()
 
 
 async def test_pages_of_a_long_log_are_seen_to_one_after_the_other(ledger: Ledger) -> None:

@@ -29,6 +29,7 @@ from ledger.store.envelope import Provenance
 from ledger.store.history import read_page
 from ledger.store.ledger import Ledger
 from ledger.store.pool import reading
+from ledger.store.signals import APPENDED_CHANNEL
 from ledger.store.streams import Stored, keyed_command_id
 
 log = structlog.get_logger()
@@ -70,10 +71,20 @@ class _Held(msgspec.Struct, frozen=True):
 async def run_forever(ledger: Ledger, clock: Callable[[], datetime]) -> None:
     """Release until cancelled; what cannot be released now is released later."""
     after: Position | None = None
+    missed = known = 0
+
+    def heard(payload: str | None) -> None:
+        nonlocal missed
+        missed += payload is None
+
+    ledger.signals.on(APPENDED_CHANNEL, heard)
     while True:
-        rings = ledger.appended.rings()
+        rings, now = ledger.appended.rings(), missed
+        if now != known:
+            after = None  # another server may answer now, whose log ends earlier
         try:
             after = await release_on(ledger, clock, await _position(ledger) if after is None else after)
+            known = now
             await picking.forget(ledger.pool, ledger.ledger_id)
         except LedgerError as failed:
             log.warning("releases.failed", code=failed.code)
