@@ -39,13 +39,14 @@ select
         '{"v":1,"event_id":"', id, '","ledger":1,"stream":"', stream, '","version":', version,
         ',"type":"decision-submitted","schema_version":2,"recorded_at":"2026-01-01T00:00:00.000000Z","actor":"',
         actor, '","command_id":"', id, '","causation_id":"","correlation_id":"', md5(n::text),
-        '","request":"","data":"', md5(n::text), md5(stream), '","prev":"', md5(actor), md5(n::text), '"}'),
-        'UTF8'),
-    decode(md5(n::text), 'hex'),
-    convert_to(replace(($6::text[])[version], '%', number::text), 'UTF8')
+        '","request":"","data":"', encode(sha256(salt || payload), 'hex'), '","prev":"', md5(actor), md5(n::text),
+        '"}'), 'UTF8'),
+    salt, payload
 from (
     select
-        n, number, concat('decision-', md5(number::text)::uuid) as stream,
+        n, decode(md5(n::text), 'hex') as salt,
+        convert_to(replace(($6::text[])[(n - 1) % cardinality($4::text[]) + 1], '%', number::text), 'UTF8') as payload,
+        concat('decision-', md5(number::text)::uuid) as stream,
         ((n - 1) % cardinality($4::text[]) + 1)::integer as version,
         concat('01980000', right(to_hex(n + 4294967296), 8), '7000', left(md5(n::text), 12))::uuid as id,
         timestamptz '2026-01-01' + n * interval '1 millisecond' as recorded_at,

@@ -25,7 +25,9 @@ from ledger.store.ledger import Ledger
 from tests.operations.rebuilt import history, progress_of, submissions, the_operator, work
 from tests.projections.counting import stored_as
 from tests.projections.given import QUEUE_COLUMNS, bring_level, rows_of
+from tests.projections.scenes import changed
 from tests.support.chaos import Chaos, transient
+from tests.support.databases import Database
 
 
 async def rows(ledger: Ledger) -> list[tuple[object, ...]]:
@@ -229,6 +231,25 @@ async def test_an_event_of_a_newer_release_ends_the_rebuild(ledger: Ledger) -> N
 
     done = await progress_of(ledger, QUEUE)
     assert (done.state, done.error) == (RebuildState.FAILED, "UnknownSchemaVersion")
+
+
+@pytest.mark.parametrize("kind", [Kind.REBUILD, Kind.RESET])
+async def test_an_event_that_was_changed_after_it_was_recorded_ends_the_rebuild(
+    ledger: Ledger, database: Database, kind: Kind
+) -> None:
+    streams = await submissions(ledger, 5)
+    await bring_level(ledger, QUEUE)
+    before = await rows(ledger)
+    await changed(database, 3)
+    await ask(ledger, QUEUE, the_operator(), kind, accept_failures=True)
+
+    done = await work(ledger, QUEUE)
+
+    assert done.state is RebuildState.FAILED
+    assert done.error is not None
+    assert "docs/operations/tampered.md" in done.error
+    assert f"(position=3, stream={streams[0]})" in done.error
+    assert await rows(ledger) == before
 
 
 async def test_what_may_pass_by_itself_is_tried_again(ledger: Ledger) -> None:

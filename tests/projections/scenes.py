@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+import asyncpg
+
 from ledger.domain.event import Event
 from ledger.domain.ids import START, Position, StreamName
 from ledger.projections.projection import Feed
@@ -11,6 +13,7 @@ from ledger.store.ledger import LEDGER_ID, Ledger
 from ledger.store.streams import append, draft, read_log, read_stream
 from tests.projections.given import rows_of, views_undone
 from tests.projections.histories import History, Move
+from tests.support.databases import Database
 from tests.support.events import by_somebody
 
 ONE, TWO, THREE = (StreamName(f"decision-{UUID(int=number)}") for number in range(3))
@@ -31,6 +34,15 @@ async def happen(ledger: Ledger, events: Sequence[tuple[StreamName, Event]]) -> 
         landed = await append(ledger, draft(stream, [event], by_somebody()))
         head = Position(landed.first_position)
     return head
+
+
+async def changed(database: Database, position: int) -> None:
+    """Change what an event says, as only the log's owner can."""
+    owner = await asyncpg.connect(database.owner_url)
+    try:
+        await owner.execute("update ledger.events set payload = payload || ' ' where position = $1", position)
+    finally:
+        await owner.close()
 
 
 async def counted(ledger: Ledger, name: str) -> tuple[int, ...]:

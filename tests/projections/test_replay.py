@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from ledger.domain.ids import Position
+from ledger.operations.replaying import rehearse_replay
 from ledger.projections.checkpoints import read_checkpoint
 from ledger.projections.failures import Ending, Resolution
 from ledger.projections.replay import Range, UseRebuild
@@ -11,10 +12,12 @@ from ledger.projections.replay import replay as replay_range
 from ledger.projections.views.decisions import DECISIONS
 from ledger.store.codec import UnknownSchemaVersion
 from ledger.store.ledger import LEDGER_ID, Ledger
+from ledger.store.true_log import PayloadChanged
 from tests.projections.counting import stored_as
 from tests.projections.given import bring_level
-from tests.projections.scenes import THREE_ITEMS, clean_rows, counted, happen, rows
+from tests.projections.scenes import ONE, THREE_ITEMS, changed, clean_rows, counted, happen, rows
 from tests.support.chaos import Chaos, transient
+from tests.support.databases import Database
 
 BY_HAND = Ending(resolution=Resolution.MANUAL_REPLAY, by="operator")
 EVERYTHING = Range(first=Position(1), last=Position(8))
@@ -77,3 +80,37 @@ async def test_what_a_newer_release_wrote_is_not_replayed(level: Ledger) -> None
         with pytest.raises(UnknownSchemaVersion):
             async with conn.transaction():
                 await replay_range(conn, LEDGER_ID, DECISIONS, Range(first=last, last=last), ending=BY_HAND)
+
+
+async def test_what_was_changed_after_it_was_recorded_is_not_written_over_what_is_true(
+    level: Ledger, database: Database
+) -> None:
+    before = await rows(level)
+    await changed(database, 3)
+    asked = Range(first=Position(1), last=Position(1))
+    async with level.pool.acquire() as conn:
+        with pytest.raises(PayloadChanged, match=r"docs/operations/tampered\.md") as refused:
+            async with conn.transaction():
+                await replay_range(conn, LEDGER_ID, DECISIONS, asked, ending=BY_HAND)
+
+    assert refused.value.context == {"position": 3, "stream": ONE}
+    assert await rows(level) == before
+    assert await counted(level, "decisions") == (8, 8, 0, 0, 0)
+
+
+async def test_a_dry_replay_of_what_was_changed_is_refused_too(level: Ledger, database: Database) -> None:
+    await changed(database, 3)
+
+    with pytest.raises(PayloadChanged):
+        await rehearse_replay(level, DECISIONS, EVERYTHING)
+
+
+async def test_another_sequence_is_replayed_beside_what_was_changed(
+    level: Ledger, database: Database
+) -> None:
+    await changed(database, 3)
+    async with level.pool.acquire() as conn, conn.transaction():
+        asked = Range(first=Position(7), last=Position(8))
+        done = await replay_range(conn, LEDGER_ID, DECISIONS, asked, ending=BY_HAND)
+
+    assert (done.sequences, done.replayed) == (1, 2)

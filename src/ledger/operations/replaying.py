@@ -56,6 +56,7 @@ async def replay_range(
 
     Raises:
         UseRebuild: this projection cannot be replayed, or not so much of it at once.
+        PayloadChanged: an event is not what was recorded; nothing is changed.
     """
 
     async def effect(conn: Connection) -> Replay:

@@ -34,6 +34,7 @@ from ledger.store.envelope import Provenance
 from ledger.store.ledger import Ledger
 from ledger.store.pool import Connection, Pool
 from ledger.store.streams import new_command_id
+from ledger.store.true_log import PayloadChanged
 
 log = structlog.get_logger()
 
@@ -79,7 +80,7 @@ class Work:
             except (Superseded, NoRebuildUnderWay):
                 log.info("rebuild.left", **self._facts())
                 return
-            except NotApplied as failed:
+            except (NotApplied, PayloadChanged) as failed:
                 await self._give_up(str(failed))
                 return
             except Exception as error:  # noqa: BLE001 - the one place: it ends this rebuild, visibly

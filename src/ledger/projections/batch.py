@@ -14,6 +14,7 @@ from ledger.projections.projection import Feed
 from ledger.store.codec import UnknownSchemaVersion
 from ledger.store.pool import Connection
 from ledger.store.streams import Stored, read_log
+from ledger.store.true_log import read_true_log
 
 
 class GapInLog(Corrupt):
@@ -36,17 +37,20 @@ class _Portion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def run_batch(
-    conn: Connection, ledger_id: int, feed: Feed, *, after: Position, limit: int
+    conn: Connection, ledger_id: int, feed: Feed, *, after: Position, limit: int, is_anew: bool = False
 ) -> Step | None:
     """Account for the next positions, up to ``limit``, after ``after``; ``None``: there are none.
 
+    ``is_anew``: rows are made again that may hold what is true, so that what is read is held against its hashes.
+
     Raises:
         GapInLog: a position is missing.
+        PayloadChanged: one of them is not what was recorded, where ``is_anew``.
         CheckpointMoved: another process has accounted for some of them.
         Paused: somebody has paused the projection.
         Poisoned: an event cannot be applied, and nothing was.
     """
-    log = await _read(conn, ledger_id, feed, after, limit)
+    log = await _read(conn, ledger_id, feed, after, limit, is_anew=is_anew)
     if not log:
         return None
     async with conn.transaction():
@@ -57,15 +61,15 @@ async def run_batch(
 
 
 async def run_singly(
-    conn: Connection, ledger_id: int, feed: Feed, *, after: Position, limit: int
+    conn: Connection, ledger_id: int, feed: Feed, *, after: Position, limit: int, is_anew: bool = False
 ) -> Step | None:
     """As ``run_batch``, event by event: what cannot be applied is parked, and the rest goes on.
 
     Raises:
-        GapInLog, CheckpointMoved, Paused: as ``run_batch``.
+        GapInLog, PayloadChanged, CheckpointMoved, Paused: as ``run_batch``.
         UnknownSchemaVersion: the next position can only be read by a newer release.
     """
-    log = await _read(conn, ledger_id, feed, after, limit)
+    log = await _read(conn, ledger_id, feed, after, limit, is_anew=is_anew)
     if not log:
         return None
     async with conn.transaction():
@@ -80,9 +84,10 @@ async def run_singly(
 
 
 async def _read(
-    conn: Connection, ledger_id: int, feed: Feed, after: Position, limit: int
+    conn: Connection, ledger_id: int, feed: Feed, after: Position, limit: int, *, is_anew: bool
 ) -> Sequence[Stored]:
-    log = await read_log(conn, ledger_id, after=after, wanted=feed.wanted(), limit=limit)
+    read = read_true_log if is_anew else read_log
+    log = await read(conn, ledger_id, after=after, wanted=feed.wanted(), limit=limit)
     for expected, stored in enumerate(log, start=after + 1):
         if stored.position != expected:
             raise GapInLog(expected=expected, found=stored.position)

@@ -110,6 +110,7 @@ async def advance(
     Events that cannot be applied are parked for the new rows.
 
     Raises:
+        PayloadChanged: an event is not what was recorded; nothing is applied.
         CheckpointMoved: another process has done so, or the rebuild is over.
         Exception: what is no event's fault.
     """
@@ -118,9 +119,10 @@ async def advance(
         return None
     build = accounts.built(feed)
     try:
-        return await run_batch(conn, ledger_id, build, after=after, limit=limit)
+        return await run_batch(conn, ledger_id, build, after=after, limit=limit, is_anew=True)
     except Poisoned:
-        return await run_singly(conn, ledger_id, build, after=after, limit=min(limit, MAX_SINGLY))
+        fewer = min(limit, MAX_SINGLY)
+        return await run_singly(conn, ledger_id, build, after=after, limit=fewer, is_anew=True)
 
 
 async def make_readable(conn: Connection, feed: Feed) -> None:

@@ -15,9 +15,10 @@ from ledger.projections.isolation import Blocked, Outcome, apply_singly, tell
 from ledger.projections.parking import park
 from ledger.projections.projection import Feed
 from ledger.store.codec import UnknownSchemaVersion
-from ledger.store.excerpts import read_log_of, streams_between
+from ledger.store.excerpts import streams_between
 from ledger.store.pool import Connection
 from ledger.store.streams import Stored
+from ledger.store.true_log import read_true_log_of
 
 AT_ONCE: Final = 200
 MOST_STREAMS: Final = 20_000
@@ -100,6 +101,7 @@ async def replay(
 
     Raises:
         UseRebuild: see ``streams_in``.
+        PayloadChanged: one of the events is not what was recorded.
         UnknownSchemaVersion: a newer release wrote one of the events.
     """
     await read_checkpoint(conn, ledger_id, feed)  # which nobody may have begun yet
@@ -109,7 +111,7 @@ async def replay(
     done = Replay()
     for start in range(0, len(streams), AT_ONCE):
         some = streams[start : start + AT_ONCE]
-        events = await read_log_of(conn, ledger_id, some, upto=at.position, wanted=feed.wanted())
+        events = await read_true_log_of(conn, ledger_id, some, upto=at.position, wanted=feed.wanted())
         done = _sum(done, await refolding.of(some, events, skip_failed=asked.skip_failed))
         told(done.sequences, len(streams))
     return done
