@@ -16,6 +16,7 @@ from ledger.cli import checks_of_database, checks_of_folder, serve
 from ledger.cli.checks import Finding, Verdict
 from ledger.cli.checks_of_database import Rights, check_database
 from ledger.cli.checks_of_folder import check_folder
+from ledger.cli.checks_of_projections import judge
 from ledger.cli.database import Database as Logins
 from ledger.cli.doctor import doctor
 from ledger.domain.ids import PersonId, StreamName
@@ -24,12 +25,18 @@ from ledger.identity.factor_check import FACTOR_PURPOSE
 from ledger.identity.identity import Identity
 from ledger.identity.keys import Keyring
 from ledger.personal import keys
+from ledger.projections.batch import run_singly
+from ledger.projections.checkpoints import read_checkpoint
+from ledger.projections.health import State
+from ledger.projections.views.decisions import DECISIONS
 from ledger.settings import Settings
 from ledger.store.ledger import Ledger
 from ledger.store.snapshot_sample import SnapshotSample
 from ledger.store.snapshots import fingerprint_of
 from ledger.webhooks.webhooks import Webhooks
 from tests.builders import NOW
+from tests.projections.scenes import SUBMIT, happen, moves
+from tests.projections.test_reports import report
 from tests.support.databases import Cluster, Database
 from tests.webhooks.house import registered
 
@@ -67,6 +74,7 @@ def test_a_sound_installation_is_healthy(installed: Database, capsys: pytest.Cap
         "webhooks",
         "sealed text",
         "snapshots",
+        "read models",
         "clock",
         "owner's login",
         "notary key",
@@ -75,6 +83,62 @@ def test_a_sound_installation_is_healthy(installed: Database, capsys: pytest.Cap
     ]
     assert doctor() == 0
     assert capsys.readouterr().out.count("✓ ") == len(checks)
+
+
+def test_read_models_that_lack_much_make_the_doctor_red_also_without_a_service(
+    installed: Database, capsys: pytest.CaptureFixture[str]
+):
+    asyncio.run(submitted_in_vain(installed, 10))
+    capsys.readouterr()
+
+    assert doctor(json=True) == 1
+
+    (found,) = (one for one in json.loads(capsys.readouterr().out)["findings"] if one["verdict"] != "good")
+    assert found["check"] == "read models"
+    assert found["seen"].startswith("decisions is critical: 10 events cannot be applied, 10 parked, for ")
+    assert "docs/operations/projections.md" in found["advice"]
+
+
+async def submitted_in_vain(database: Database, count: int) -> None:
+    """Submit items that the view of decisions cannot take; no service runs."""
+    async with await Ledger.open(database.service_url) as ledger:
+        await ledger.pool.execute(
+            "alter table views.decisions_v2 add constraint broken check (false) not valid"
+        )
+        await happen(ledger, moves(*((SUBMIT, which) for which in range(count))))
+        async with ledger.pool.acquire() as conn:
+            at = await read_checkpoint(conn, ledger.ledger_id, DECISIONS)
+            await run_singly(conn, ledger.ledger_id, DECISIONS, after=at.position, limit=500)
+
+
+@pytest.mark.parametrize(
+    ("facts", "verdict", "seen"),
+    [
+        ({}, Verdict.GOOD, "nothing is parked in any of 2"),
+        (
+            {"active_failures": 1, "parked": 3},
+            Verdict.WARNING,
+            "queue is degraded: 1 event cannot be applied",
+        ),
+        ({"state": State.FAILING, "error": "GapInLog"}, Verdict.BAD, "queue is offline: failing (GapInLog)"),
+        ({"is_alive": False}, Verdict.BAD, "queue is offline: nobody feeds it"),
+        ({"is_alive": False, "checkpoint_at": None}, Verdict.GOOD, "nothing is parked in any of 1"),
+        ({"paused_at": NOW}, Verdict.WARNING, "queue is healthy: paused"),
+    ],
+)
+def test_read_models_beside_a_service_are_judged_by_their_health(
+    facts: dict[str, object], verdict: Verdict, seen: str
+):
+    found = judge([report(checkpoint_at=NOW, name="sessions"), report(**{"checkpoint_at": NOW, **facts})])
+
+    assert found.verdict is verdict
+    assert found.seen.startswith(seen)
+
+
+def test_read_models_that_are_behind_while_nobody_feeds_them_are_worth_a_look():
+    found = judge([report(checkpoint_at=NOW, is_alive=False)])
+
+    assert (found.verdict, found.seen) == (Verdict.WARNING, "up to 2 events behind, and nobody feeds them")
 
 
 def test_nothing_is_there_before_the_first_start(

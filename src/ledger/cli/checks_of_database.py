@@ -1,10 +1,11 @@
-"""What the doctor looks at in the database: version, shape, rights, what it holds, clock."""
+"""What the doctor looks at in the database: version, shape, rights, what it holds, read models, clock."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ledger.cli.checks import Finding, Verdict, bad, good, warning
+from ledger.cli.checks_of_projections import check_projections
 from ledger.cli.database import OWNER_VARIABLE, SERVICE_VARIABLE, Database
 from ledger.identity.factor_check import count_unreadable
 from ledger.personal import keys as subject_keys
@@ -44,6 +45,7 @@ async def check_database(database: Database, *, secret_keys: Sequence[str]) -> A
             yield await _webhooks(conn, secret_keys)
             yield await _subject_keys(conn, secret_keys)
             yield _judge_snapshots(await sample_snapshots(conn, LEDGER_ID))
+            yield await check_projections(conn, LEDGER_ID)
         yield await _clock(conn)
     finally:
         await conn.close()

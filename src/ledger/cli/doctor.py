@@ -32,7 +32,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def doctor(*, json: Annotated[bool, Parameter(negative="", help="As JSON, for programs.")] = False) -> int:
-    """Check settings, folder, disk, database, migrations, rights, keys, snapshots, sealing and clock, also beside a service.
+    """Check settings, folder, disk, database, migrations, rights, keys, snapshots, read models, sealing and clock, also beside a service.
 
     It changes nothing: an embedded PostgreSQL that does not run is started for the time of the check, unless it
     has never been started before.

@@ -116,12 +116,16 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         """
         if self.paused_at is None and (not self.is_alive or self.state in STANDING_STILL):
             return HealthStatus.OFFLINE
+        is_stuck = self.state is State.RETRYING and self.lag_seconds > STUCK_AFTER
+        return worst([self.status_by_failures(), HealthStatus.DEGRADED if is_stuck else HealthStatus.HEALTHY])
+
+    def status_by_failures(self) -> HealthStatus:
+        """Say how bad it is by active culprits alone, whether anybody feeds it or not."""
         if self.active_failures >= OFFLINE_FROM:
             return HealthStatus.OFFLINE
         if self.active_failures >= CRITICAL_FROM:
             return HealthStatus.CRITICAL
-        is_stuck = self.state is State.RETRYING and self.lag_seconds > STUCK_AFTER
-        return HealthStatus.DEGRADED if self.active_failures or is_stuck else HealthStatus.HEALTHY
+        return HealthStatus.DEGRADED if self.active_failures else HealthStatus.HEALTHY
 
 
 async def report(conn: Connection, ledger_id: int, feeds: Sequence[Feed] = ALL) -> tuple[Report, ...]:
