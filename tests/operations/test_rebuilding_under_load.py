@@ -52,7 +52,7 @@ class Readers:
                 )
                 async with conn.transaction():  # a transaction cannot be helped by preparing anew
                     await queue.page(conn, LEDGER_ID, now=NOW, limit=1, after=None)
-                    await decisions.find(conn, LEDGER_ID, StreamName("decision-nobodys"))
+                    await decisions.find(conn, LEDGER_ID, [StreamName("decision-nobodys")])
         except Exception as failure:  # noqa: BLE001 - whatever it is, it must not be
             self.failures.append(failure)
         else:

@@ -104,7 +104,7 @@ async def test_decisions_stand_as_their_streams_say(
     async with views_undone(ledger) as conn:
         await apply(conn, history, cuts_of(data, len(history.events)), [decisions.DECISIONS])
         for stream, events in history.decisions.items():
-            row = (await decisions.find(conn, LEDGER_ID, stream)).row
+            row = (await decisions.find(conn, LEDGER_ID, [stream]))[stream].row
             if not events:
                 assert row is None
                 continue
