@@ -13,7 +13,7 @@ from ledger.domain.operations.decide import AlreadyPaused, BadRange, ReasonMissi
 from ledger.projections import failures as records
 from ledger.projections.catalog import ALL
 from ledger.projections.reports import ProjectionNotFound
-from ledger.projections.retries import FailureNotFound
+from ledger.projections.retries import FailureNotFound, FailureResolved
 from ledger.store.ledger import Ledger
 from tests.projections.given import service
 from tests.projections.scenes import ONE, THREE_ITEMS, clean_rows, counted, happen, rows
@@ -22,6 +22,19 @@ from tests.support.databases import Database
 BREAK = f"alter table views.decisions_v2 add constraint broken check (stream <> '{ONE}')"
 BREAK_LATER = f"alter table views.decisions_v2 add constraint later check (stream <> '{ONE}' or version < 2)"
 MEND = "alter table views.decisions_v2 drop constraint broken"
+# A second failure, of an id behind the first, which is resolved by itself as soon as that is.
+OVERTAKE = """
+insert into views.failures
+select (jsonb_populate_record(f, '{"failure_id": "ffffffff-ffff-7fff-bfff-ffffffffffff", "sequence": "other"}')).*
+from views.failures f;
+create function views.overtake() returns trigger language plpgsql as $$ begin
+    update views.failures set state = 'resolved', resolution = 'auto_retry', resolved_at = now(), next_retry_at = null
+    where state <> 'resolved';
+    return null;
+end $$;
+create trigger overtake after update on views.failures
+    for each statement when (pg_trigger_depth() = 0) execute function views.overtake();
+"""
 
 
 @pytest.fixture
@@ -104,6 +117,8 @@ def test_failures_are_listed_and_shown_with_event_and_traceback(
     assert "CheckViolationError" in listed
     assert projections.show(failure) == 0
     shown = capsys.readouterr().out
+    assert "\N{REPLACEMENT CHARACTER}" not in shown
+    assert f"\n{'':<18} DETAIL:  Failing row" in shown
     assert "analysis-0" in shown, "the event"
     assert 'violates check constraint "broken"' in shown
     assert "decisions.py" in shown, "the traceback"
@@ -117,6 +132,7 @@ def test_a_repair_is_rehearsed_and_then_done(broken: Database, capsys: pytest.Ca
     said = capsys.readouterr()
     assert "The event at 1 would fail: CheckViolationError" in said.out
     assert ").." not in said.out
+    assert "\n  DETAIL:  Failing row" in said.out
     assert said.err == ""  # nothing was parked, so nothing says so
 
     in_database(broken, MEND)
@@ -145,6 +161,36 @@ def test_a_retry_that_only_moves_the_fault_on_says_what_is_left(
     said = capsys.readouterr()
     assert "Applied" in said.out
     assert "Still parked: 1." in said.err
+
+
+@pytest.mark.parametrize("way", ["said", "json"])
+def test_what_is_resolved_meanwhile_is_passed_over_and_counted(
+    broken: Database, capsys: pytest.CaptureFixture[str], way: str
+) -> None:
+    in_database(broken, MEND)
+    in_database(broken, OVERTAKE)
+    capsys.readouterr()
+
+    assert mending.retry(all=True, json=way == "json") == 0
+
+    said = capsys.readouterr()
+    told = "Resolved meanwhile, by the service's own try or by somebody else, and passed over: 1.\n"
+    if way == "json":
+        assert (len(json.loads(said.out)), said.err) == (1, told)
+    else:
+        first, rest = said.out.split("\n", 1)
+        assert first.endswith(" decisions: Applied, with what waited behind it.")
+        assert rest == told
+
+
+def test_one_that_was_named_and_is_resolved_is_refused(
+    broken: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failure = the_failure(capsys)
+    in_database(broken, MEND)
+    assert mending.retry(failure) == 0
+    with pytest.raises(FailureResolved):
+        mending.retry(failure)
 
 
 @pytest.mark.parametrize("which", ["sequence", "all"])

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from ledger.cli.numbers import counted
 from ledger.cli.refusals import printable
 from ledger.verifier.report import Attested, Checked, Finding, Report
 from ledger.verifier.verdict import Verdict
@@ -51,7 +52,9 @@ def print_evidence(report: Report, *, as_json: bool) -> None:
     for line in (*_found(report), *(f"  missing: {what}" for what in report.missing)):
         print(line)
     if report.last and report.verdict in {Verdict.VERIFIED, Verdict.INCOMPLETE}:
-        print(f"  a decision from position {report.first} to {report.last}; {report.payloads} events in all")
+        print(
+            f"  a decision from position {report.first} to {report.last}; {counted(report.payloads, 'event')} in all"
+        )
         for line in () if report.attested is None else _attested(report.attested):
             print(line)
         print(OF_EVIDENCE)
@@ -101,21 +104,23 @@ def _verified(report: Report) -> Iterator[str]:
     if report.attested is not None:
         yield from _attested(report.attested)
     if report.last:
-        yield f"  events {report.first} to {report.last}, in {report.streams} streams; {report.payloads} payloads"
+        yield f"  events {report.first} to {report.last}, in {counted(report.streams, 'stream')}; {counted(report.payloads, 'payload')}"
     if report.streams_joined:
-        yield f"  {report.streams_joined} streams began before: their first event here was taken as it is"
+        yield f"  {counted(report.streams_joined, 'stream')} began before: the first event here of each was taken as it is"
     if report.since is not None:
-        yield f"  it goes on from the earlier checkpoint, of {report.since} events"
+        yield f"  it goes on from the earlier checkpoint, of {counted(report.since, 'event')}"
     for stamp in report.stamps:
-        yield f"  its first {stamp.size} events existed at {moment(stamp.seconds)}: an authority stamped them"
+        first = counted(stamp.size, "event")
+        yield f"  its first {first} existed at {moment(stamp.seconds)}: an authority stamped that"
     if report.stamps_unread:
-        yield f"  {report.stamps_unread} time stamps were not looked at: --tsa names no authority"
+        unread = counted(report.stamps_unread, "time stamp")
+        yield f"  not looked at, as --tsa names no authority: {unread}"
     if report.unsealed_from is not None:
         yield f"  events from {report.unsealed_from} on are not sealed yet: nothing but their chain was looked at"
     told = report.disclosed
     if told is not None:
-        yield f"  {told.names} names as the log commits to them; {told.names_erased} erased, as it says"
-        yield f"  {told.opened} sealed values opened; {told.unopened} without a key"
+        yield f"  {counted(told.names, 'name')} as committed to by the log; {told.names_erased} erased, as it says"
+        yield f"  {counted(told.opened, 'sealed value')} opened; {told.unopened} without a key"
 
 
 def _checked(entry: Checked, position: int) -> Iterator[str]:
@@ -133,7 +138,7 @@ def _checked(entry: Checked, position: int) -> Iterator[str]:
 
 
 def _attested(by: Attested) -> Iterator[str]:
-    yield f"  {printable(by.origin)} with {by.size} events, root {by.root}"
+    yield f"  {printable(by.origin)} with {counted(by.size, 'event')}, root {by.root}"
     yield f"  signed by the log's key {by.log_key}; quorum of witnesses: {printable(by.quorum)}"
     for name, seen in sorted(by.cosigned.items()):
         yield f"  seen by witness {printable(name)} at {moment(seen)}"

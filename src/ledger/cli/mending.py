@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Final, TypeAlias
 from uuid import UUID
 
+import msgspec
 from cyclopts import Parameter
 
 from ledger.api.mending_wire import (
@@ -19,6 +20,7 @@ from ledger.api.mending_wire import (
 )
 from ledger.cli.operating import by_operator, overseeing
 from ledger.cli.progress import Bar
+from ledger.cli.refusals import printable_lines
 from ledger.cli.tables import print_changes, print_json
 from ledger.domain.errors import Invalid
 from ledger.domain.ids import FailureId
@@ -30,6 +32,7 @@ from ledger.projections import failures as records
 from ledger.projections.catalog import ALL
 from ledger.projections.failures import Failure, Resolution
 from ledger.projections.reports import named
+from ledger.projections.retries import FailureResolved
 from ledger.store.ledger import Ledger
 from ledger.store.pool import reading
 
@@ -41,6 +44,14 @@ Why: TypeAlias = Annotated[str, Parameter(help="Why; it is kept in the ledger.")
 
 DONE, STILL_BROKEN = 0, 2
 RESOLVED: Final = frozenset({"resolved", "would_resolve"})
+
+
+class Tried(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of those that were chosen; ``overtaken`` were resolved meanwhile, ``left`` are parked afterwards."""
+
+    answers: list[Resolved]
+    overtaken: int
+    left: int
 
 
 class SayWhich(Invalid):
@@ -61,15 +72,17 @@ def retry(
 ) -> int:
     """Try FAILURE again, with what waits behind it.
 
+    Of several, those that the service's own try or somebody else has resolved meanwhile are passed over and counted.
+
     Exit codes: 0 nothing of it is left parked, 2 something is.
     """
     if sum((failure is not None, sequence is not None, all)) != 1:
         raise SayWhich
-    answers, left = asyncio.run(_retry(failure, sequence, reason=reason, dry_run=dry_run))
-    told = _tell(answers, json=json, is_single=failure is not None)
-    if left and told == DONE:
-        print(f"Still parked: {left}. 'ledger projections failures' lists them.", file=sys.stderr)
-    return STILL_BROKEN if left else told
+    tried = asyncio.run(_retry(failure, sequence, reason=reason, dry_run=dry_run))
+    told = _tell(tried.answers, json=json, is_single=failure is not None, overtaken=tried.overtaken)
+    if tried.left and told == DONE:
+        print(f"Still parked: {tried.left}. 'ledger projections failures' lists them.", file=sys.stderr)
+    return STILL_BROKEN if tried.left else told
 
 
 def skip(failure: UUID, *, reason: Why, dry_run: DryRun = False, json: Json = False) -> int:
@@ -129,15 +142,21 @@ def _give_up(failure: UUID, way: Resolution, *, reason: str, dry_run: bool, json
     return _tell([asyncio.run(_mend_one(wish, dry_run=dry_run))], json=json, is_single=True)
 
 
-def _tell(answers: Sequence[Resolved], *, json: bool, is_single: bool) -> int:
+def _tell(answers: Sequence[Resolved], *, json: bool, is_single: bool, overtaken: int = 0) -> int:
     if json:
         print_json(answers[0] if is_single else answers)
     else:
         for answer in answers:
-            print(f"{answer.failure_id} {answer.projection_name}: {answer.message.rstrip('.')}.")
+            told = printable_lines(answer.message.rstrip("."), indent=2)
+            print(f"{answer.failure_id} {answer.projection_name}: {told}.")
             print_changes(answer.rows_changed, answer.changes)
-        if not answers:
+        if not answers and not overtaken:
             print("Nothing is parked.")
+    if overtaken:
+        seen = (
+            f"Resolved meanwhile, by the service's own try or by somebody else, and passed over: {overtaken}."
+        )
+        print(seen, file=sys.stderr if json else sys.stdout)
     return DONE if all(answer.status in RESOLVED for answer in answers) else STILL_BROKEN
 
 
@@ -164,25 +183,29 @@ async def _mend(ledger: Ledger, wish: Wish, *, dry_run: bool) -> Resolved:
     return resolved(await mending.mend(ledger, wish, _operator()))
 
 
-async def _retry(
-    failure: UUID | None, sequence: str | None, *, reason: str, dry_run: bool
-) -> tuple[list[Resolved], int]:
-    """Try again what was chosen; also how many culprits there are afterwards in the same sequences."""
+async def _retry(failure: UUID | None, sequence: str | None, *, reason: str, dry_run: bool) -> Tried:
+    """Try again what was chosen, and look what is parked afterwards in the same sequences."""
     async with overseeing() as ledger:
         before = await _active(ledger)
         chosen = {one.failure_id for one in before if sequence in (None, one.sequence)}
         if failure is not None:
             chosen = {FailureId(failure)}
         answers: list[Resolved] = []
+        overtaken = 0
         with Bar("Retrying") as bar:
             for one in sorted(chosen):
                 wish = Wish(failure=one, way=Resolution.MANUAL_REPLAY, reason=reason)
-                answers.append(await _mend(ledger, wish, dry_run=dry_run))
-                bar.to(len(answers), len(chosen))
-        if dry_run:
-            return answers, 0
+                try:
+                    answers.append(await _mend(ledger, wish, dry_run=dry_run))
+                except FailureResolved:
+                    if failure is not None:
+                        raise
+                    overtaken += 1
+                bar.to(len(answers) + overtaken, len(chosen))
         touched = {(one.projection, one.sequence) for one in before if one.failure_id in chosen}
-        return answers, sum((one.projection, one.sequence) in touched for one in await _active(ledger))
+        after = () if dry_run else await _active(ledger)
+        left = sum((one.projection, one.sequence) in touched for one in after)
+        return Tried(answers=answers, overtaken=overtaken, left=left)
 
 
 async def _active(ledger: Ledger) -> list[Failure]:

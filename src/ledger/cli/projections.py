@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from ledger.api.projection_wire import FailureState, ProjectionState, failure_of, state_of, status_of
 from ledger.cli.operating import overseeing
-from ledger.cli.refusals import printable
+from ledger.cli.refusals import printable, printable_lines
 from ledger.cli.tables import age, print_json, print_table
 from ledger.domain.ids import FailureId
 from ledger.projections import failures as records
@@ -24,6 +24,7 @@ from ledger.store.streams import Stored
 Json: TypeAlias = Annotated[bool, Parameter(negative="", help="As JSON, for programs.")]
 
 ALL_WELL, NOT_WELL = 0, 2
+LABEL: Final = 18
 SHOWN: Final = (
     "failure",
     "projection",
@@ -95,7 +96,8 @@ def show(failure: UUID, *, json: Json = False) -> int:
         print_json(Shown(failure=failure_of(found), traceback=found.traceback, event=event))
         return 0
     for label, value in msgspec.to_builtins(failure_of(found)).items():
-        print(f"{label.replace('_', ' '):<18} {'-' if value is None else printable(str(value))}")
+        told = "-" if value is None else printable_lines(str(value), indent=LABEL + 1)
+        print(f"{label.replace('_', ' '):<{LABEL}} {told}")
     print(f"\nThe event, as it is stored:\n  {printable((stored.payload or b'').decode())}")
     print("\nThe error:")
     for line in found.traceback.splitlines():

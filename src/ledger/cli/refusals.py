@@ -31,6 +31,11 @@ def _fact(name: str, fact: object) -> list[str]:
     return [f"  {label}: {fact}"]
 
 
+def printable_lines(text: str, indent: int) -> str:
+    """Make text of others harmless to a terminal line by line, the second and all later ones indented."""
+    return f"\n{'':<{indent}}".join(printable(line) for line in text.splitlines())
+
+
 def printable(text: str) -> str:
     """Make text of others harmless to a terminal: no escape sequences, one line."""
     return "".join(

@@ -250,7 +250,8 @@ class _Beside:
             self._payloads.finish()
         if self._absent_count:
             named = ", ".join(map(str, self._absent))
-            self._report.lacks(f"payloads of {self._absent_count} events, of positions {named} first")
+            events = "1 event" if self._absent_count == 1 else f"{self._absent_count} events"
+            self._report.lacks(f"payloads of {events}, of positions {named} first")
         if self._disclosed is None:
             return
         self._disclosed.finish()
