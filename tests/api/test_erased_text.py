@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Self
 
 import pytest_asyncio
@@ -15,6 +16,7 @@ from ledger.identity.identity import Identity
 from ledger.personal.opening import opened_json
 from ledger.projections.catalog import ALL
 from ledger.projections.verifying import verify
+from ledger.sealing.patrol import Patrol
 from ledger.store.envelope import open_envelope
 from ledger.store.ledger import Ledger
 from ledger.store.streams import load_streams, read_stream
@@ -23,6 +25,7 @@ from tests.support.databases import Cluster
 from tests.support.desk import Desk
 from tests.support.http import ADMIN, Api, cheap_passwords, serving, submission
 from tests.support.sealed import Office, attach, corners_with, payload
+from tests.support.sealing import sealed_in
 
 pytestmark = together
 
@@ -331,3 +334,15 @@ async def test_what_a_policy_does_not_mark_asks_for_no_key(office: Office) -> No
     assert plain.seen
     assert of_keys(plain.seen) == 0
     assert of_keys(marked.seen) == 3
+
+
+async def test_what_is_erased_is_nothing_that_the_patrol_finds(office: Office, tmp_path: Path) -> None:
+    await office.submit("patrolled", payload(SECRET, subject="patrolled"))
+    await sealed_in(office.ledger, tmp_path)
+    await erase(office, "patrolled")
+    await sealed_in(office.ledger, tmp_path)
+    patrol = Patrol(office.ledger, begin=0)
+    while not await patrol.look():
+        pass
+    assert patrol.position > 0
+    assert patrol.findings == ()

@@ -22,13 +22,16 @@ from prometheus_client.samples import Sample
 
 from ledger.projections import standby_gauges
 from ledger.projections.standby import Standby
+from ledger.sealing import gauges as sealing_gauges
 from ledger.sealing import witness_gauges
 from ledger.sealing.notes import Verifier
+from ledger.sealing.patrol import Patrol
 from ledger.sealing.witnesses import Cosigned, Witness, Witnessed, WitnessStanding
 from ledger.webhooks import gauges
 from ledger.webhooks.sending import Outcome
 from tests.api.answers import decide, log_in, submit, together
 from tests.support.http import Api
+from tests.support.sealing import sealed_in
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 DEPLOY: Final = ROOT / "deploy"
@@ -57,6 +60,7 @@ async def told(shared: Api) -> AsyncIterator[set[str]]:
     await log_in(shared, "sam", "not the password")
     _ask_witnesses()
     standby_gauges.measure(Standby(shared.ledger, shared.ledger.pool))
+    sealing_gauges.measure_patrol(Patrol(shared.ledger))
     gauges.count_attempt(Outcome(status=204, error=None))
     yield {sample.name for sample in await _samples(shared.client)}
     reader.shutdown()
@@ -129,6 +133,21 @@ async def test_readiness_the_queue_and_the_pool_are_told(shared: Api) -> None:
     assert await _value(shared, "ledger_append_queued") == 0
     assert await _value(shared, "ledger_append_queue_limit") == shared.ledger.appender.max_queue
     assert 1 <= connections <= await _value(shared, "ledger_pool_connections_limit")
+
+
+@pytest.mark.usefixtures("told")
+async def test_what_the_patrol_finds_is_told_and_degrades_a_service_that_stays_ready(
+    shared: Api, tmp_path: Path
+) -> None:
+    sealed = await sealed_in(shared.ledger, tmp_path)
+    await shared.ledger.pool.execute("delete from work.notary_tiles where level = 0")
+    shared.services.notary.patrol = Patrol(shared.ledger, begin=0)
+    await shared.services.notary.patrol.look()
+    ready = await shared.client.get("/health/ready")
+
+    assert (ready.status_code, ready.json()["degraded"]) == (200, ["tampered"])
+    assert await _value(shared, "ledger_sealing_patrol_findings") == 1
+    assert await _value(shared, "ledger_sealing_patrol_position") == sealed.size
 
 
 @pytest.mark.usefixtures("told")

@@ -105,6 +105,7 @@ async def test_a_service_seals_unless_it_only_serves_or_is_told_not_to(
         assert services.notary.origin.startswith("ledger.invalid/")
 
     assert ("sealing" in running) is seals
+    assert ("patrol" in running) is seals
 
 
 async def test_a_command_seals_nothing(database: Database, settings: Settings):

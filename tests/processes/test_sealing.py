@@ -1,5 +1,6 @@
 """Sealing by a real service: the key it shows, what it seals, what a halt looks like from outside."""
 
+import asyncio
 import json
 import re
 import time
@@ -7,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.service import HANG_GUARD, Service, ledger, service
+from tests.api.answers import as_owner
+from tests.support.databases import Database
+from tests.support.service import HANG_GUARD, Service, ledger, on_database, service
 
 pytestmark = [pytest.mark.processes, pytest.mark.long]
 
@@ -70,4 +73,27 @@ def test_where_it_is_switched_off_nothing_is_sealed(data_dir: Path):
         assert "Notary key" not in running.output.text()
         running.register("sam", "analyst")
         assert metric(running, "ledger_notary_lag_events") > 0
+        assert running.stop() == 0
+
+
+def test_the_patrol_of_a_running_service_finds_an_old_event_that_was_changed(
+    database: Database, tmp_path: Path
+):
+    change = "update ledger.events set salt = sha256(salt || 'x') where position = 1"
+    keep = (
+        "create table public.kept as select salt from ledger.events where position = 1;"
+        "alter table ledger.events drop constraint events_salt_length"
+    )
+    put_back = "update ledger.events set salt = (select salt from public.kept) where position = 1"
+    with service(settings=on_database(database, tmp_path)) as running:
+        until(running, "ledger_notary_lag_events", 0)
+        asyncio.run(as_owner(database, keep))
+        asyncio.run(as_owner(database, change))
+        until(running, "ledger_sealing_patrol_findings", 1)
+        with running.client() as client:
+            ready = client.get("/health/ready")
+        assert (ready.status_code, ready.json()["degraded"]) == (200, ["tampered"])
+        assert "payload-differs" in running.output.until("sealing.patrol.tampered")
+        asyncio.run(as_owner(database, put_back))
+        until(running, "ledger_sealing_patrol_findings", 0)
         assert running.stop() == 0

@@ -72,6 +72,8 @@ async def metrics_text(request: HttpRequest) -> Response[bytes]:
     await _measure_webhooks(services)
     await _measure_timers(services)
     await _measure_notary(services)
+    if services.notary.patrol is not None:
+        sealing_gauges.measure_patrol(services.notary.patrol)
     await _measure_witnesses(services)
     return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 

@@ -221,6 +221,8 @@ def _tasks(
         yield "standby", services.standby.run_forever
     if services.notary.sealer is not None:
         yield "sealing", services.notary.sealer.run_forever
+        if services.notary.patrol is not None:
+            yield "patrol", services.notary.patrol.run_forever
         yield "retention", lambda: retention.run_forever(services.ledger, services.clock)
         yield from _attesting(services, settings)
     if services.runner is not None:

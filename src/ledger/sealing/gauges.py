@@ -5,6 +5,7 @@ from datetime import datetime
 from opentelemetry import metrics
 
 from ledger.sealing.notary import Status
+from ledger.sealing.patrol import Patrol
 
 _meter = metrics.get_meter("ledger.notary")
 _size = _meter.create_gauge("ledger_notary_sealed_size", description="Events under the last checkpoint")
@@ -15,6 +16,12 @@ _age = _meter.create_gauge(
 _halted = _meter.create_gauge(
     "ledger_notary_halted", description="1 while it seals nothing until somebody looks"
 )
+_patrol_position = _meter.create_gauge(
+    "ledger_sealing_patrol_position", description="The last sealed event that this process compared again"
+)
+_patrol_findings = _meter.create_gauge(
+    "ledger_sealing_patrol_findings", description="Events that it found are not what was sealed"
+)
 
 
 def measure(status: Status, now: datetime) -> None:
@@ -24,3 +31,9 @@ def measure(status: Status, now: datetime) -> None:
     _lag.set(status.lag)
     _age.set(0.0 if since is None else max(0.0, (now - since).total_seconds()))
     _halted.set(0 if status.halt is None else 1)
+
+
+def measure_patrol(patrol: Patrol) -> None:
+    """Set what a process knows that walks over the log."""
+    _patrol_position.set(patrol.position)
+    _patrol_findings.set(len(patrol.findings))

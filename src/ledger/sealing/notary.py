@@ -9,6 +9,7 @@ import structlog
 
 from ledger.domain.errors import Unavailable
 from ledger.sealing.partners import forked
+from ledger.sealing.patrol import Patrol
 from ledger.sealing.rows import SEALED_CHANNEL, Sealed, last_checkpoint
 from ledger.sealing.sealer import Sealer
 from ledger.sealing.standing import Halt, Standing, read_standing
@@ -53,6 +54,7 @@ class Notary:
         self.sealed = Bell()
         self.origin = origin
         self.sealer = sealer
+        self.patrol = None if sealer is None else Patrol(ledger)
         self.halt: Halt | None = None
         """Why nothing is sealed, as it was last heard of; ``None``: all is well, as far as is known."""
         self.forked = frozenset[str]()
