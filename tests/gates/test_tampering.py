@@ -131,6 +131,32 @@ async def test_a_changed_byte_of_a_payload_is_located(superuser: DirectConnectio
     assert place(report) == ("payload-differs", VICTIM, await stream_at(superuser, VICTIM))
 
 
+async def test_all_payloads_that_were_changed_are_counted_and_the_first_are_named(
+    superuser: DirectConnection, scene: Scene
+):
+    await superuser.execute("update ledger.events set payload = payload || ' ' where position >= $1", VICTIM)
+
+    report = await verified(superuser, scene)
+
+    assert report.verdict is Verdict.TAMPERED
+    assert place(report) == ("payload-differs", VICTIM, await stream_at(superuser, VICTIM))
+    assert report.payloads_wrong == ALL - VICTIM + 1
+    assert [one.facts["position"] for one in report.found] == list(range(VICTIM, ALL + 1))[:20]
+    assert (report.last, report.payloads) == (ALL, VICTIM - 1)
+
+
+async def test_an_entry_behind_a_changed_payload_is_found_too(superuser: DirectConnection, scene: Scene):
+    await superuser.execute(
+        "update ledger.events set payload = payload || ' ' where position = $1", VICTIM - 1
+    )
+    await rewrite(superuser, VICTIM, back_dated)
+
+    report = await verified(superuser, scene)
+
+    assert report.verdict is Verdict.TAMPERED
+    assert [one.code for one in report.found] == ["payload-differs", "entry-differs"]
+
+
 async def test_a_back_dated_envelope_is_located(superuser: DirectConnection, scene: Scene):
     await rewrite(superuser, VICTIM, back_dated)
 

@@ -105,6 +105,8 @@ def _verified(report: Report) -> Iterator[str]:
         yield from _attested(report.attested)
     if report.last:
         yield f"  events {report.first} to {report.last}, in {counted(report.streams, 'stream')}; {counted(report.payloads, 'payload')}"
+    if report.payloads_wrong:
+        yield f"  not as sealed: {counted(report.payloads_wrong, 'payload')}, of which up to 20 are named"
     if report.streams_joined:
         yield f"  {counted(report.streams_joined, 'stream')} began before: the first event here of each was taken as it is"
     if report.since is not None:

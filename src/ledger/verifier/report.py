@@ -61,7 +61,8 @@ class Report(msgspec.Struct, kw_only=True):
     """What was verified, as far as it went.
 
     ``found`` holds what is wrong, the first first; ``missing`` what was not there to be verified. ``first`` and ``last``
-    are positions, 0: no event was verified.
+    are positions, 0: no event was verified. ``payloads_wrong`` counts those of a database that are not what was sealed; the
+    first of them are in ``found``.
     """
 
     verdict: Verdict = Verdict.VERIFIED
@@ -77,6 +78,7 @@ class Report(msgspec.Struct, kw_only=True):
     streams: int = 0
     streams_joined: int = 0
     payloads: int = 0
+    payloads_wrong: int = 0
     unsealed_from: int | None = None
     disclosed: Counted | None = None
     checked: Checked | None = None
