@@ -75,6 +75,6 @@ TINY: Final = Scale(
     rebuilt=20,
     waiting=40,
     http_rounds=1,
-    http_load_seconds=0.1,
+    http_load_seconds=1.0,
     waiters=20,
 )
