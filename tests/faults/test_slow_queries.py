@@ -15,34 +15,35 @@ from tests.support.traffic import Traffic
 
 pytestmark = [pytest.mark.processes, pytest.mark.long]
 
-LOCK = "lock table views.decisions_v2 in access exclusive mode"
+DECISIONS = "views.decisions_v2"
+QUEUE = "views.queue_v2"
 CROWD = 30
 
 
 @asynccontextmanager
-async def locked(server: Outside) -> AsyncIterator[None]:
-    """What every reader of a decision needs is locked, as by somebody who alters the table."""
+async def locked(server: Outside, table: str) -> AsyncIterator[None]:
+    """What its readers need is locked, as by somebody who alters the table."""
     conn = await asyncpg.connect(server.owner_url)
     try:
         async with conn.transaction():
-            await conn.execute(LOCK)
+            await conn.execute(f"lock table {table} in access exclusive mode")
             yield
     finally:
         await conn.close()
 
 
 async def a_crowd(running: Service, token: str) -> list[httpx2.Response]:
-    """Many who all ask for one decision at once."""
+    """Many who all ask for the queue, which each does by a connection of their own."""
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx2.AsyncClient(
         base_url=running.url, headers=headers, timeout=HANG_GUARD, trust_env=False
     ) as client:
-        return await asyncio.gather(*(client.get("/api/decisions/FIRST") for _ in range(CROWD)))
+        return await asyncio.gather(*(client.get("/api/decisions/pending") for _ in range(CROWD)))
 
 
 def test_queries_take_seconds(load: Traffic, server: Outside, record: Callable[[Row], None]) -> None:
     async def lock_for_a_while() -> None:
-        async with locked(server):
+        async with locked(server, DECISIONS):
             await asyncio.sleep(4)
 
     with load.trouble() as trouble:
@@ -57,7 +58,7 @@ def test_the_pool_is_exhausted(
 ) -> None:
     async def crowd_before_a_lock() -> list[httpx2.Response]:
         token = await asyncio.to_thread(running.login)
-        async with locked(server):
+        async with locked(server, QUEUE):
             return await a_crowd(running, token)
 
     with load.trouble() as trouble:
