@@ -28,6 +28,7 @@ from ledger.projections.catalog import ALL
 from ledger.projections.checkpoints import look
 from ledger.store.ledger import Ledger
 from ledger.store.pool import LOST, Connection, Pool, close_pool, open_pool, reading
+from ledger.store.together import Together
 
 log = structlog.get_logger()
 
@@ -109,8 +110,7 @@ class Standby:
         self._names = [feed.name for feed in ALL]
         self._versions = [feed.version for feed in ALL]
         self._level_at = time.monotonic()
-        self._asked: asyncio.Task[Reach] | None = None
-        self._asking: asyncio.Task[Reach] | None = None
+        self._asked = Together[None, Reach](self._ask)
 
     @classmethod
     async def open(cls, ledger: Ledger, url: str, *, max_size: int) -> Self:
@@ -241,26 +241,14 @@ class Standby:
         return Reach(first["head"], {row["projection"]: row["position"] for row in rows})
 
     async def _wanted(self) -> Reach:
-        """Ask the primary how far it has come by now; whoever asks while a question is under way waits for the next."""
-        if self._asked is None:
-            self._asked = asyncio.create_task(self._ask(self._asking), name="standby-wanted")
-            self._asked.add_done_callback(_retrieved)
-        return await asyncio.shield(self._asked)
+        """Ask the primary how far it has come by now, together with all who ask meanwhile."""
+        return (await self._asked.find([None]))[None]
 
-    async def _ask(self, before: "asyncio.Task[Reach] | None") -> Reach:
-        if before is not None:
-            await asyncio.wait([before])
-        self._asking, self._asked = self._asked, None  # what is asked from here on may already be out of date
+    async def _ask(self, _: Sequence[None]) -> dict[None, Reach]:
         try:
             async with asyncio.timeout(LOOK_SECONDS), reading(self._ledger.pool) as conn:
                 sights = await look(conn, self._ledger.ledger_id, ALL)
         except (*LOST, asyncpg.PostgresError) as lost:
             raise Unavailable from lost
         heads = [sight.head for sight in sights.values()]
-        return Reach(max(heads), {name: sight.checkpoint.position for name, sight in sights.items()})
-
-
-def _retrieved(task: "asyncio.Task[Reach]") -> None:
-    """Have its error told by those who wait for it, and by nobody else."""
-    if not task.cancelled():
-        task.exception()
+        return {None: Reach(max(heads), {name: sight.checkpoint.position for name, sight in sights.items()})}
