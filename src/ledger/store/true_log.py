@@ -12,39 +12,17 @@ import asyncpg
 
 from ledger.domain.errors import Corrupt
 from ledger.domain.ids import Position
+from ledger.store.excerpts import READ_LOG_OF
 from ledger.store.pool import Connection
-from ledger.store.streams import MAX_LOG_BYTES, Stored, stored_in
+from ledger.store.streams import MAX_LOG_BYTES, READ_LOG, Stored, stored_in
 
-# As READ_LOG, with what a wanted payload is held against.
-# $1 ledger, $2 after this position, $3 types whose payload is wanted, $4 at most this many positions,
-# $5 none behind this many bytes
-READ_TRUE_LOG: Final = """
-select position, stream, version, type, schema_version, event_id, recorded_at, actor, command_id, correlation_id,
-       leaf_hash, payload, salt, envelope
-from (
-    select *, sum(octet_length(payload)) over (
-        order by position rows between unbounded preceding and 1 preceding) as bytes_before
-    from (
-        select position, stream, version, type, schema_version, event_id, recorded_at, actor, command_id,
-               correlation_id, leaf_hash, case when type = any($3) then payload end as payload,
-               case when type = any($3) then salt end as salt, case when type = any($3) then envelope end as envelope
-        from ledger.events
-        where ledger_id = $1 and position > $2
-        order by position
-        limit $4
-    ) page
-) sized
-where coalesce(bytes_before, 0) < $5
-order by position
-"""
-# $1 ledger, $2 streams, $3 up to this position, $4 wanted types
-READ_TRUE_LOG_OF: Final = """
-select position, stream, version, type, schema_version, event_id, recorded_at, actor, command_id, leaf_hash,
-       payload, salt, envelope
-from ledger.events
-where ledger_id = $1 and stream = any($2) and position <= $3 and type = any($4)
-order by position
-"""
+# As those, with what a wanted payload is held against.
+READ_TRUE_LOG: Final = READ_LOG.replace(" payload\nfrom (", " payload, salt, envelope\nfrom (").replace(
+    "then payload end as payload",
+    "then payload end as payload, case when type = any($3) then salt end as salt,"
+    " case when type = any($3) then envelope end as envelope",
+)
+READ_TRUE_LOG_OF: Final = READ_LOG_OF.replace(" payload\nfrom", " payload, salt, envelope\nfrom")
 
 
 class PayloadChanged(Corrupt):
