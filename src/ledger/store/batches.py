@@ -120,7 +120,6 @@ def _of_each_event(appends: Sequence[SealedAppend]) -> tuple[str, ...]:
     owners = [sealed for sealed in appends for _ in sealed.events]
     items = [item for sealed in appends for item in sealed.events]
     events = [item.event for item in items]
-    origins = [sealed.append.provenance for sealed in owners]
     return (
         _texts([sealed.append.stream for sealed in owners]),
         _literal([item.version for item in items]),
@@ -129,6 +128,13 @@ def _of_each_event(appends: Sequence[SealedAppend]) -> tuple[str, ...]:
         _literal([event.schema_version for event in events]),
         _literal([event.event_id for event in events]),
         _literal([sealed.recorded_at for sealed in owners]),
+        *_origins(owners),
+    )
+
+
+def _origins(owners: Sequence[SealedAppend]) -> tuple[str, ...]:
+    origins = [sealed.append.provenance for sealed in owners]
+    return (
         _texts([origin.actor for origin in origins]),
         _literal([origin.command_id for origin in origins]),
         _literal([origin.causation_id for origin in origins]),
@@ -148,17 +154,13 @@ def _bytes_of(appends: Sequence[SealedAppend]) -> tuple[str, bytes]:
 
 def _appends(batch: Sequence[SealedAppend]) -> tuple[str, ...]:
     appends = [sealed.append for sealed in batch]
-    origins = [append.provenance for append in appends]
     return (
         _texts([append.stream for append in appends]),
         _literal([append.expected for append in appends]),
         _hex([append.prev for append in appends]),
         _literal([len(append.events) for append in appends]),
         _literal([sealed.recorded_at for sealed in batch]),
-        _texts([origin.actor for origin in origins]),
-        _literal([origin.command_id for origin in origins]),
-        _literal([origin.causation_id for origin in origins]),
-        _texts([origin.correlation_id for origin in origins]),
+        *_origins(batch),
         _literal([append.events[0].event_id for append in appends]),
     )
 
