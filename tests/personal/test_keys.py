@@ -150,14 +150,6 @@ async def test_a_key_that_is_not_the_one_it_is_called_opens_nothing(
     assert await opened_text(identity, token) == "erased"
 
 
-async def test_all_keys_are_given_page_by_page(ledger: Ledger, identity: Identity) -> None:
-    made = {await key_of(identity, ledger.data_subject(str(number))) for number in range(5)}
-
-    async with ledger.pool.acquire() as conn:
-        pages = keys.all_keys(conn, ledger.ledger_id, identity.subject_keys, at_once=2)
-        assert {kept.key async for kept in pages} == made
-
-
 async def test_what_has_no_token_asks_for_nothing(ledger: Ledger, identity: Identity) -> None:
     await ledger.pool.close()
 

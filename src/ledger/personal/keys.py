@@ -5,7 +5,7 @@ for every process at the same moment. A subject may have several keys (two submi
 key was lost): each names itself, and all of them go together.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -43,13 +43,6 @@ for update
 # $1 ledger, $2 key ids
 NAMED: Final = """
 select key_id, subject, wrapped, kek_id from work.subject_keys where ledger_id = $1 and key_id = any($2)
-"""
-# $1 ledger, $2 behind this key id, $3 at most this many
-PAGE: Final = """
-select key_id, subject, wrapped, kek_id from work.subject_keys
-where ledger_id = $1 and key_id > $2
-order by key_id
-limit $3
 """
 # $1 ledger, $2 key id, $3 subject, $4 wrapped, $5 under which key, $6 now
 KEEP: Final = """
@@ -142,25 +135,6 @@ async def kept_keys(ledger: Ledger, keyring: Keyring, ids: Collection[SubjectKey
         return ()
     async with reading(ledger.pool) as conn:
         rows = await conn.fetch(NAMED, ledger.ledger_id, list(ids))
-    return tuple(_kept(row, keyring) for row in rows)
-
-
-async def all_keys(
-    conn: Connection, ledger_id: int, keyring: Keyring, *, at_once: int = 500
-) -> AsyncIterator[KeptKey]:
-    """Give every key there is, at constant memory."""
-    after = ""
-    while page := await keys_after(conn, ledger_id, keyring, after, at_once=at_once):
-        for kept in page:
-            yield kept
-        after = page[-1].key_id
-
-
-async def keys_after(
-    conn: Connection, ledger_id: int, keyring: Keyring, key_id: str, *, at_once: int = 500
-) -> tuple[KeptKey, ...]:
-    """Give the next keys behind this key id, for those who let go of the connection between pages."""
-    rows = await conn.fetch(PAGE, ledger_id, key_id, at_once)
     return tuple(_kept(row, keyring) for row in rows)
 
 
