@@ -34,9 +34,9 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     ``limiter`` and ``rates`` how often somebody may ask, ``uploads`` the files that arrive,
     ``readings`` adds up who reads the history, ``file_places`` counts files of it that are being written,
     ``max_claims`` how many items one person may hold (``None``: any number), ``seal_wait_seconds`` how long a command
-    waits until it is sealed where that is asked for; ``tlog_public`` opens the log's entries and proofs to everybody.
-    ``max_claims`` how many items one person may hold (``None``: any number), ``watch`` the witnesses that are asked,
-    ``standby`` answers what only reads (``None``: there is none), ``metrics_apart`` keeps the metrics off the service's port, ``metrics_digest`` is that of the token they are given for.
+    waits until it is sealed where that is asked for; ``tlog_public`` opens the log's entries and proofs to everybody,
+    ``watch`` names the witnesses that are asked, ``standby`` answers what only reads (``None``: there is none),
+    ``metrics_apart`` keeps the metrics off the service's port, ``metrics_digest`` is that of the token they are given for.
     """
 
     ledger: Ledger
