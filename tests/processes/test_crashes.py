@@ -10,13 +10,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from ledger.store import local_postgres
 from ledger.store.postgres_folder import site_of
 from tests.support.items import a_file_of
 from tests.support.service import HANG_GUARD, Output, Service, command, service
+from tests.support.traffic import submissions_in
 
 pytestmark = [pytest.mark.processes, pytest.mark.long]
 
@@ -44,16 +44,7 @@ def submitted_in(running: Service, token: str) -> int:
 async def _in_the_log(data_dir: Path) -> tuple[int, int]:
     server = await local_postgres.attach(data_dir)
     assert server is not None
-    conn = await asyncpg.connect(server.owner_url)
-    try:
-        row = await conn.fetchrow(
-            "select count(*) as events, count(distinct stream) as streams from ledger.events"
-            " where type = 'decision-submitted'"
-        )
-    finally:
-        await conn.close()
-    assert row is not None
-    return row["events"], row["streams"]
+    return await submissions_in(server.owner_url)
 
 
 def all_there_once(data_dir: Path) -> bool:

@@ -260,10 +260,11 @@ def found_once(load: Traffic) -> None:
 
 def in_the_log(owner_url: str) -> tuple[int, int]:
     """Count submissions, and their streams."""
-    return asyncio.run(_in_the_log(owner_url))
+    return asyncio.run(submissions_in(owner_url))
 
 
-async def _in_the_log(owner_url: str) -> tuple[int, int]:
+async def submissions_in(owner_url: str) -> tuple[int, int]:
+    """As ``in_the_log``, where a loop runs."""
     conn = await asyncpg.connect(owner_url)
     try:
         row = await conn.fetchrow(
