@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 from uuid_utils.compat import uuid4
 
+from benchmarks.machine import cpu_seconds
 from ledger.domain.event import Event
 from ledger.domain.ids import SessionId
 from ledger.store.appends import Append
@@ -40,6 +41,13 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
 
     def rate(self) -> float:
         return self.acknowledged / self.seconds
+
+
+async def costing(pid: int, load: Awaitable[Sample]) -> tuple[Sample, float]:
+    """Wait for a load on a process; what came of it, and the microseconds of that process for each acknowledged."""
+    before = cpu_seconds(pid)
+    sample = await load
+    return sample, (cpu_seconds(pid) - before) / sample.acknowledged * 1e6
 
 
 class Texts:

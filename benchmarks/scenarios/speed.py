@@ -10,7 +10,6 @@ from typing import Final, TypeAlias
 import asyncpg
 import msgspec
 
-from benchmarks import machine
 from benchmarks.lines import Answer, Lines, opened, request
 from benchmarks.peers import nothing
 from benchmarks.peers.programs import running
@@ -21,7 +20,7 @@ from benchmarks.scenarios.http import submission
 from benchmarks.server import Database, Server
 from benchmarks.service import serving
 from benchmarks.subject import LostOrDoubled, NotAvailable
-from benchmarks.workload import Sample, closed_loop, open_loop
+from benchmarks.workload import Sample, closed_loop, costing, open_loop
 
 CONNECTIONS: Final = 64
 POOL: Final = 8
@@ -101,10 +100,9 @@ async def measure(server: Server, scale: Scale, progress: Progress) -> Part:
 
 
 async def _round(asked: Asked, seconds: float) -> None:
-    before = machine.cpu_seconds(asked.pid)
-    sample = await _closed(asked, seconds)
+    sample, micros = await costing(asked.pid, _closed(asked, seconds))
     asked.rates.append(sample.rate())
-    asked.micros.append((machine.cpu_seconds(asked.pid) - before) / sample.acknowledged * 1e6)
+    asked.micros.append(micros)
 
 
 async def _closed(asked: Asked, seconds: float) -> Sample:

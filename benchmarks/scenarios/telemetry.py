@@ -1,6 +1,5 @@
 """What telemetry costs: a service with all of it on, beside the same with all of it off."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from statistics import median
@@ -9,15 +8,15 @@ from typing import Final
 
 import msgspec
 
-from benchmarks import machine
 from benchmarks.lines import opened
+from benchmarks.posts import receiving
 from benchmarks.progress import Progress
 from benchmarks.result import Bar, Part, Table, per_second, ratio
 from benchmarks.scale import Scale
 from benchmarks.scenarios.speed import CONNECTIONS, WARM_UP, Visit
 from benchmarks.server import Server
 from benchmarks.service import serving
-from benchmarks.workload import Sample, closed_loop
+from benchmarks.workload import Sample, closed_loop, costing
 
 RATIO: Final = "0.01"
 ON: Final = "all of it, traces at 1 %"
@@ -25,7 +24,6 @@ UNLOGGED: Final = "as that, without the log"
 OFF: Final = "none of it"
 NO_LOG: Final = MappingProxyType({"LEDGER_LOG_LEVEL": "critical"})
 ROUND_SHARE: Final = 2
-TAKEN: Final = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 
 
 class Measured(msgspec.Struct, kw_only=True):
@@ -40,27 +38,18 @@ class Collector:
     """Takes what is sent to it, and looks at nothing but its length."""
 
     def __init__(self) -> None:
-        self.url = ""
         self.batches = self.bytes = 0
 
-    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).lower()
-                length = int(head.partition(b"content-length: ")[2].split(b"\r", 1)[0])
-                await reader.readexactly(length)
-                self.batches, self.bytes = self.batches + 1, self.bytes + length
-                writer.write(TAKEN)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
+    def take(self, body: bytes) -> None:
+        self.batches, self.bytes = self.batches + 1, self.bytes + len(body)
 
 
 async def measure(server: Server, scale: Scale, progress: Progress) -> Part:
     """Submit to each in turn, round by round, with every connection."""
     async with AsyncExitStack() as stack:
-        collector = await stack.enter_async_context(_collecting())
-        on = {"LEDGER_OTLP_ENDPOINT": collector.url, "LEDGER_TRACE_SAMPLE_RATIO": RATIO}
+        collector = Collector()
+        url = await stack.enter_async_context(receiving(collector.take))
+        on = {"LEDGER_OTLP_ENDPOINT": url, "LEDGER_TRACE_SAMPLE_RATIO": RATIO}
         variants: dict[str, Mapping[str, str]] = {
             OFF: {"OTEL_SDK_DISABLED": "true", **NO_LOG},
             ON: on,
@@ -81,10 +70,9 @@ async def measure(server: Server, scale: Scale, progress: Progress) -> Part:
 
 
 async def _round(one: Measured, seconds: float) -> None:
-    before = machine.cpu_seconds(one.visit.pid)
-    sample = await _submissions(one.visit, seconds)
+    sample, micros = await costing(one.visit.pid, _submissions(one.visit, seconds))
     one.rates.append(sample.rate())
-    one.micros.append((machine.cpu_seconds(one.visit.pid) - before) / sample.acknowledged * 1e6)
+    one.micros.append(micros)
 
 
 async def _submissions(visit: Visit, seconds: float) -> Sample:
@@ -100,17 +88,6 @@ async def _serving(server: Server, settings: Mapping[str, str]) -> AsyncIterator
         async with serving(database, folder, settings) as service:
             visit = Visit(url=service.url, pid=service.pid, token=await service.login())
             yield Measured(visit=visit)
-
-
-@asynccontextmanager
-async def _collecting() -> AsyncIterator[Collector]:
-    collector = Collector()
-    server = await asyncio.start_server(collector.take, "127.0.0.1", 0)
-    collector.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    try:
-        yield collector
-    finally:
-        server.close()
 
 
 def _part(measured: Mapping[str, Measured], collector: Collector) -> Part:

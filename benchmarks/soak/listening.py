@@ -2,9 +2,8 @@
 
 import asyncio
 import json
-from asyncio import StreamReader, StreamWriter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 from benchmarks.service import Service
@@ -55,30 +54,7 @@ class Receiver:
     def __init__(self) -> None:
         self.names: set[str] = set()
         self.count = 0
-        self.url = ""
 
-    async def serve(self, reader: StreamReader, writer: StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-                size = int(head.partition("content-length: ")[2].partition("\r\n")[0])
-                self._take(json.loads(await reader.readexactly(size)))
-                writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
-                await writer.drain()
-        writer.close()
-
-    def _take(self, message: dict[str, dict[str, str]]) -> None:
+    def take(self, body: bytes) -> None:
         self.count += 1
-        self.names.add(message["data"]["analysis_id"])
-
-
-@asynccontextmanager
-async def receiving() -> AsyncIterator[Receiver]:
-    """A receiver on a free port of this machine."""
-    receiver = Receiver()
-    server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0)
-    receiver.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
-    try:
-        yield receiver
-    finally:
-        server.close()
+        self.names.add(json.loads(body)["data"]["analysis_id"])

@@ -31,13 +31,17 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What locust is to do: ``rounds`` a second of all desks together, ``None``: as many as they can."""
+    """What locust is to do: ``rounds`` a second of all desks together, ``None``: as many as they can.
+
+    Everything that is submitted is the ``item`` with a name and a priority of its own.
+    """
 
     desks: tuple[Desk, ...]
     password: str
     prefix: str
     rounds: float | None
     outcome: str
+    item: dict[str, object]
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):

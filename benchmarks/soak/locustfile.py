@@ -263,17 +263,4 @@ def _end(environment: Environment, **_: object) -> None:
 
 
 def item(name: str) -> dict[str, object]:
-    return {
-        "analysis_id": name,
-        "incident_id": "INC-2041",
-        "threat_level": "APT",
-        "source_ip": "203.0.113.17",
-        "attributed_actor": "Quiet Heron",
-        "confidence": 89.5,
-        "iocs": ["203.0.113.17", "cdn-update.example.net"],
-        "ttps": ["T1071.001", "T1105"],
-        "recommended_actions": ["Block the address", "Quarantine the build host"],
-        "forensic_summary": "Beacon every 61 seconds from a build host to a domain registered yesterday.",
-        "priority": PRIORITIES[len(name) % len(PRIORITIES)],
-        "created_at": "2026-03-01T08:30:00Z",
-    }
+    return {**PLAN["item"], "analysis_id": name, "priority": PRIORITIES[len(name) % len(PRIORITIES)]}

@@ -11,12 +11,14 @@ import asyncpg
 import msgspec
 
 from benchmarks import machine
+from benchmarks.posts import receiving
 from benchmarks.progress import Progress
+from benchmarks.scenarios.http import submission
 from benchmarks.server import Database, Server
 from benchmarks.service import Service, serving
 from benchmarks.soak import account, people
 from benchmarks.soak.account import Acknowledged
-from benchmarks.soak.listening import Follower, receiving
+from benchmarks.soak.listening import Follower, Receiver
 from benchmarks.soak.load import Desk, Outcome, Plan, run_load, sustained
 from benchmarks.soak.people import Administrator, Engine
 from benchmarks.soak.verdict import BOUNDS, SHARE, WARM_UP, Soak
@@ -47,16 +49,16 @@ def production() -> dict[str, str]:
 
 async def soak(server: Server, wanted: Wanted, progress: Progress) -> Soak:
     """Measure the peak, keep up a share of it for so long, and draw up the account."""
-    began = time.monotonic()
+    began, receiver = time.monotonic(), Receiver()
     async with (
         server.ledger() as database,
         serving(database, server.folder, production()) as service,
-        receiving() as receiver,
+        receiving(receiver.take) as hook,
     ):
         progress.say(f"soak: registering {2 * wanted.desks} accounts")
         administrator = Administrator(service)
         desks = await people.seat(service, await administrator.headers(), wanted.desks)
-        await people.ask_for_webhooks(service, await administrator.headers(), receiver.url)
+        await people.ask_for_webhooks(service, await administrator.headers(), hook)
         engine = Engine(desks[0].key)
         followers = Follower(service, administrator.headers), Follower(service, engine.headers)
         work = Work(server=server, database=database, service=service, desks=desks)
@@ -112,6 +114,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
             prefix=prefix,
             rounds=rounds,
             outcome=str(folder / f"{prefix}.json"),
+            item=submission(""),
         )
         return await run_load(self.service.url, plan, seconds, folder)
 
