@@ -125,7 +125,7 @@ audit: $(DEV) ## look for known weaknesses in the pinned packages
 ##@ Measure
 
 .PHONY: bench
-bench: $(BENCH) ## measure the store beside its peers, about ten minutes (look quickly with ARGS=--quick)
+bench: $(BENCH) ## measure the store beside its peers, a quarter of an hour or more (look quickly with ARGS=--quick)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: soak
