@@ -51,6 +51,8 @@ def show(console: Console, report: Report) -> None:
             _print(console, table)
         for note in part.notes:
             console.print(f"  {note}", highlight=False, style="dim")
+        if part.broken:
+            console.print(f"  {part.name} broke: {part.broken}", highlight=False, style="bold red")
     if report.bars():
         _print(console, _bars(report))
     console.print(f"Took {report.seconds:.0f} seconds ({report.mode}).", highlight=False)
@@ -70,6 +72,8 @@ def markdown(report: Report, chart: str | None) -> str:
             pieces += [f"{table.title}.\n", _lines(table.columns, table.rows)]
         if part.notes:
             pieces.append("\n".join(f"- {note}" for note in part.notes) + "\n")
+        if part.broken:
+            pieces.append("**Not measured: this scenario broke.** The run that wrote this page says why.\n")
     return "\n".join(pieces)
 
 

@@ -43,13 +43,17 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """The outcome of one scenario; ``figures`` have dotted names and plain numbers."""
+    """The outcome of one scenario; ``figures`` have dotted names and plain numbers.
+
+    ``broken`` says what stopped it before it had measured; None means that it ended.
+    """
 
     name: str
     tables: tuple[Table, ...]
     figures: dict[str, float]
     bars: tuple[Bar, ...] = ()
     notes: tuple[str, ...] = ()
+    broken: str | None = None
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

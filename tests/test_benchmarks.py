@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks import chart, machine, render
-from benchmarks.__main__ import SCENARIOS
+from benchmarks.__main__ import SCENARIOS, part_of
 from benchmarks.peers.message_db import MessageDb
 from benchmarks.progress import Progress
 from benchmarks.result import Bar, Part, Report, ratio
@@ -121,6 +121,22 @@ async def test_throughput_runs_and_names_a_peer_that_is_not_there(server: Server
     must_report(part)
     assert any("message-db: not measured" in note for note in part.notes)
     assert throughput.MESSAGES not in [row[0] for row in part.tables[0].rows]
+
+
+async def test_a_scenario_that_breaks_loses_its_own_figures_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    async def breaks() -> Part:
+        raise NotAvailable("the disk is full")
+
+    async def ends() -> Part:
+        return Part(name="latency", tables=(), figures={"latency.p99": 1.0})
+
+    parts = (await part_of("reading", breaks()), await part_of("latency", ends()))
+    page = render.markdown(Report(mode="full", machine=MACHINE, parts=parts, seconds=1), None)
+
+    assert parts[0].broken == "NotAvailable: the disk is full"
+    assert parts[1].figures == {"latency.p99": 1.0}
+    assert page.count("this scenario broke") == 1
+    assert "the disk is full" in capsys.readouterr().err
 
 
 def must_report(part: Part) -> None:

@@ -5,7 +5,6 @@ import os
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -76,18 +75,17 @@ async def test_many_cores_do_not_hash_as_many_at_once(monkeypatch: pytest.Monkey
     assert len(set(threading.enumerate()) - before) <= 8
 
 
-def niceness_of_threads() -> dict[str, int]:
-    threads = [path.name for path in Path("/proc/self/task").iterdir()]
-    return {thread: os.getpriority(os.PRIO_PROCESS, int(thread)) for thread in threads}
+def niceness_of(threads: set[threading.Thread]) -> list[int]:
+    return [os.getpriority(os.PRIO_PROCESS, thread.native_id) for thread in threads if thread.native_id]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems rank processes, not threads")
 async def test_hashes_are_computed_behind_everything_else() -> None:
-    before = niceness_of_threads()
+    before = set(threading.enumerate())
+    own = niceness_of({threading.current_thread()})
     passwords = Passwords(memory_kib=64, passes=1)
-    await passwords.hash("correct horse battery")
-    after = niceness_of_threads()
 
-    own = os.getpriority(os.PRIO_PROCESS, 0)
-    assert [after[thread] for thread in after.keys() - before.keys()] == [own + 5]
-    assert after[str(threading.get_native_id())] == own
+    await passwords.hash("correct horse battery")
+
+    assert niceness_of(set(threading.enumerate()) - before) == [own[0] + 5]
+    assert niceness_of({threading.current_thread()}) == own
