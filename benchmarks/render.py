@@ -85,7 +85,7 @@ def _print(console: Console, table: Table) -> None:
     console.print(f"\n{table.title}", style="bold", highlight=False)
     shown = RichTable(box=box.SIMPLE_HEAD)
     for number, column in enumerate(table.columns):
-        shown.add_column(column, justify="left" if number == 0 else "right", no_wrap=number == 0)
+        shown.add_column(column, justify="left" if number == 0 else "right", no_wrap=number > 0)
     for row in table.rows:
         shown.add_row(*row, style="bold red" if row[-1] == "MISSED" else None)
     console.print(shown)
