@@ -5,10 +5,8 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Self
 
 import pytest_asyncio
-from asyncpg.connection import LoggedQuery
 
 from ledger.domain.decision.personal import ERASED
 from ledger.identity import people
@@ -18,9 +16,9 @@ from ledger.projections.catalog import ALL
 from ledger.projections.verifying import verify
 from ledger.sealing.patrol import Patrol
 from ledger.store.envelope import open_envelope
-from ledger.store.ledger import Ledger
 from ledger.store.streams import load_streams, read_stream
 from tests.api.answers import assert_refused, together
+from tests.support.asking import Statements
 from tests.support.databases import Cluster
 from tests.support.desk import Desk
 from tests.support.http import ADMIN, Api, cheap_passwords, serving, submission
@@ -293,39 +291,14 @@ async def test_text_that_comes_while_somebody_is_erased_is_erased_or_refused(
     assert await corners_with(office.ledger, SECRET) == set()
 
 
-class Statements:
-    """What an application asks the database for, over every connection of its pool."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger, self.seen = ledger, list[str]()
-
-    async def __aenter__(self) -> Self:
-        await self._each("add_query_logger")
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._each("remove_query_logger")
-
-    async def _each(self, act: str) -> None:
-        pool = self._ledger.pool
-        held = [await pool.acquire() for _ in range(pool.get_max_size())]
-        for conn in held:
-            getattr(conn, act)(self._note)
-        for conn in held:
-            await pool.release(conn)
-
-    def _note(self, record: LoggedQuery) -> None:
-        self.seen.append(record.query)
-
-
 async def test_what_a_policy_does_not_mark_asks_for_no_key(office: Office) -> None:
     """A round trip for every submission would be a price that nobody agreed to."""
     desk = office.desk
-    async with Statements(office.ledger) as plain:
+    async with Statements(office.ledger.pool) as plain:
         assert (await desk.post("engine", "submit", submission("plain"))).status_code == 200
         assert (await desk.post("engine", "plain/comment", {"text": "hello"})).status_code == 200
         await office.told("plain")
-    async with Statements(office.ledger) as marked:
+    async with Statements(office.ledger.pool) as marked:
         await office.submit("marked", payload(subject="marked"))
 
     def of_keys(seen: list[str]) -> int:

@@ -20,6 +20,13 @@ select 1, gen_random_uuid(), $1, n, 'decision.submitted', 'x', 'waiting', $2::ti
        $2::timestamptz + n * interval '1 second', $2::timestamptz + n * interval '1 day'
 from generate_series(1, 5000) n
 """
+# $1 when
+DELIVER = "update work.webhook_messages set state = 'delivered', body = null, ended_at = $1"
+# $1 a moment after them
+AGE = """
+update work.webhook_messages set ended_at = $1::timestamptz - interval '1 second'
+where message_id in (select message_id from work.webhook_messages limit 4)
+"""
 MANY = 100
 """Rows of one table that a statement may look at."""
 
@@ -55,7 +62,7 @@ async def most_read(ledger: Ledger, statement: str, *binds: object) -> int:
 async def test_leasing_looks_at_what_is_due(ledger: Ledger, many: UUID, clock: MovingClock) -> None:
     now = clock() + timedelta(seconds=4)
 
-    read = await most_read(ledger, queue.LEASE, 1, now, 32, 4, 5, UUID(int=1), 60.0)
+    read = await most_read(ledger, queue.LEASE, 1, now, 32, 4, 5, UUID(int=1), 60.0, [many], [64], [])
 
     assert 4 <= read <= MANY
 
@@ -66,8 +73,17 @@ async def test_giving_up_looks_at_what_is_over(ledger: Ledger, many: UUID, clock
     assert 4 <= read <= MANY
 
 
-async def test_forgetting_looks_at_what_has_ended(ledger: Ledger, many: UUID, clock: MovingClock) -> None:
-    assert await most_read(ledger, deliveries.FORGET, 1, clock(), clock(), 1_000) <= MANY
+async def test_forgetting_looks_at_what_is_long_over(ledger: Ledger, many: UUID, clock: MovingClock) -> None:
+    async with ledger.pool.acquire() as conn:
+        await conn.execute(DELIVER, clock())
+        await conn.execute("vacuum analyze work.webhook_messages")
+    week_ago = clock() - timedelta(days=7)
+    async with ledger.pool.acquire() as conn:
+        await conn.execute(AGE, week_ago)
+
+    read = await most_read(ledger, deliveries.FORGET, 1, week_ago, clock() - timedelta(days=30), 1_000)
+
+    assert 4 <= read <= MANY
 
 
 async def test_a_list_looks_at_its_page(ledger: Ledger, many: UUID) -> None:

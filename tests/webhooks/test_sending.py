@@ -256,6 +256,7 @@ async def test_a_slow_receiver_holds_nobody_else_up(hooks: Webhooks, receiver: R
 
         await sending.start_due()
         await receiver.count(1)
+        await slow.count(4)
 
         assert slow.busiest == 4
         await sending.stop()

@@ -9,10 +9,10 @@ from uuid import UUID
 import pytest
 
 from ledger.domain.ids import Position
-from ledger.reactions import webhook_sending
 from ledger.reactions.webhook_sending import Courier
-from ledger.webhooks import queue
+from ledger.webhooks import queue, satchel
 from ledger.webhooks.queue import State
+from ledger.webhooks.satchel import Satchel
 from ledger.webhooks.sending import Sender
 from ledger.webhooks.webhooks import Webhooks
 from tests.support.databases import Database
@@ -98,7 +98,7 @@ async def test_receivers_that_hang_hold_up_no_other_one(hooks: Webhooks, receive
     hanging = [await registered(hooks, f"{receiver.url}&hang={number}") for number in range(9)]
     await submitted(hooks, *(f"CASE-{number}" for number in range(4)))
     await followed(hooks)
-    patient = Courier(hooks, Sender(hooks.allowed), in_flight=8, slow_seconds=0.1)
+    patient = Courier(hooks, Sender(hooks.allowed), satchel=Satchel(in_flight=8, slow_seconds=0.1))
     working = asyncio.create_task(patient.run_forever())
     await receiver.count(36)
     healthy = await registered(hooks, receiver.url)
@@ -115,13 +115,13 @@ async def test_receivers_that_hang_hold_up_no_other_one(hooks: Webhooks, receive
 async def test_no_more_than_a_bound_are_on_their_way_however_long_they_take(
     hooks: Webhooks, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook_sending, "MOST_IN_FLIGHT", 6)
+    monkeypatch.setattr(satchel, "MOST_IN_FLIGHT", 6)
     receiver.answers(HANG)
     for _ in range(3):
         await registered(hooks, receiver.url)
     await submitted(hooks, *(f"CASE-{number}" for number in range(4)))
     await followed(hooks)
-    patient = Courier(hooks, Sender(hooks.allowed), in_flight=4, slow_seconds=0.0)
+    patient = Courier(hooks, Sender(hooks.allowed), satchel=Satchel(in_flight=4, slow_seconds=0.0))
 
     assert [await patient.start_due() for _ in range(3)] == [4, 2, 0]
     await patient.stop()

@@ -4,6 +4,7 @@ Any number of processes may do this. A webhook's position moves in the transacti
 only from where it was when the log was read, so that each event is queued once and none is passed over.
 """
 
+import asyncio
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -24,6 +25,8 @@ log = structlog.get_logger()
 
 LOOK_EVERY: Final = 0.5
 """Seconds: how long it waits before it looks for itself, whatever it has heard."""
+GATHER_SECONDS: Final = 0.1
+"""From one look to the next at least: a busy log is read in pages, each of them one transaction, not event by event."""
 
 
 async def run_forever(hooks: Webhooks) -> None:
@@ -36,6 +39,7 @@ async def run_forever(hooks: Webhooks) -> None:
                 hooks.due.ring()
         except LedgerError as failed:
             log.warning("webhooks.not_followed", code=failed.code)
+        await asyncio.sleep(GATHER_SECONDS)
         await appended.wait_past(rings, LOOK_EVERY)
 
 

@@ -4,16 +4,16 @@ import asyncio
 import time
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final
 
-import msgspec
 import structlog
 from opentelemetry.trace import SpanKind
 from uuid_utils.compat import uuid7
 
 from ledger.command_handler import handle
-from ledger.domain.errors import LedgerError, Unavailable
-from ledger.domain.ids import MessageId, WebhookId
+from ledger.domain.errors import LedgerError
+from ledger.domain.ids import WebhookId
 from ledger.domain.webhook.commands import DisableWebhook
 from ledger.domain.webhook.decide import WEBHOOK
 from ledger.identity.identity import SYSTEM, writing
@@ -21,12 +21,14 @@ from ledger.limiting.breaker import BreakerState
 from ledger.personal.opening import opened_json
 from ledger.store.envelope import Provenance
 from ledger.store.ledger import webhook_stream
-from ledger.store.pool import Connection
+from ledger.store.pool import Connection, reading
 from ledger.store.streams import new_command_id
 from ledger.webhooks import gauges, queue, rows, secrets
 from ledger.webhooks.breaker import Change
-from ledger.webhooks.queue import Attempt, Leased, State
+from ledger.webhooks.outcomes import Attempt, Written, write_down
+from ledger.webhooks.queue import Leased, State
 from ledger.webhooks.rows import Standing
+from ledger.webhooks.satchel import Batch, Satchel, Wish
 from ledger.webhooks.secrets import UnreadableSigningSecret
 from ledger.webhooks.sending import GONE, Outcome, Sender
 from ledger.webhooks.signing import signed
@@ -34,22 +36,12 @@ from ledger.webhooks.webhooks import Webhooks
 
 log = structlog.get_logger()
 
+NOTHING_MORE: Final = Wish(limit=0, ahead=queue.NONE_AHEAD)
 LOOK_EVERY: Final = 0.5
 """Seconds: how long it waits before it looks for itself, whatever it has heard."""
+GATHER_SECONDS: Final = 0.1
+"""From one look to the next at least: what arrives or falls due meanwhile costs one transaction, not one each."""
 GIVE_BACK_SECONDS: Final = 3.0
-IN_FLIGHT: Final = 32
-"""How many messages one process sends side by side, not counting those that take long."""
-SLOW_SECONDS: Final = 1.0
-"""An attempt that takes longer gives its place to others: a receiver that hangs holds up nobody but itself."""
-MOST_IN_FLIGHT: Final = 256
-"""How many there may be in all: 64 webhooks that hang."""
-WRITING_AT_ONCE: Final = 2
-"""How many outcomes one process writes down side by side: many may end at one moment, and requests use that pool too."""
-
-
-class _Sending(msgspec.Struct, frozen=True):
-    task: asyncio.Task[None]
-    began: float
 
 
 class Courier:
@@ -60,17 +52,15 @@ class Courier:
         hooks: Webhooks,
         sender: Sender | None = None,
         *,
-        in_flight: int = IN_FLIGHT,
-        slow_seconds: float = SLOW_SECONDS,
+        satchel: Satchel | None = None,
         lease_seconds: float = queue.LEASE_SECONDS,
     ) -> None:
         """Prepare to send through ``sender``, or by connections of its own."""
         self._hooks, self._ledger = hooks, hooks.ledger
         self._sender = sender or Sender(hooks.allowed)
-        self._in_flight, self._slow, self._lease_seconds = in_flight, slow_seconds, lease_seconds
+        self._satchel, self._lease_seconds = satchel or Satchel(), lease_seconds
         self._owner = uuid7()
-        self._sending: dict[MessageId, _Sending] = {}
-        self._writing_turns = asyncio.Semaphore(WRITING_AT_ONCE)
+        self._tasks = set[asyncio.Task[Attempt]]()
 
     async def run_forever(self) -> None:
         """Send what is due, until cancelled; what is on its way then is sent again by whoever comes next."""
@@ -82,97 +72,119 @@ class Courier:
                     await self.start_due()
                 except LedgerError as failed:
                     log.warning("webhooks.not_leased", code=failed.code)
+                await asyncio.sleep(GATHER_SECONDS)
                 await due.wait_past(rings, LOOK_EVERY)
         finally:
             await self.stop()
 
     async def start_due(self) -> int:
-        """Begin to send what is due, as far as there is room; return how many messages that are.
+        """Write down what has ended and begin to send what is due, as far as there is room; return how many were taken.
 
         Raises:
-            DatabaseUnreachable: there is no connection to be had.
+            Unavailable: the database cannot be reached; what has ended is written down the next time.
         """
-        room = self._room()
-        if room <= 0:
-            return 0
-        leased = await queue.lease(
-            self._ledger.pool,
-            self._ledger.ledger_id,
-            self._owner,
-            now=self._hooks.clock(),
-            limit=room,
-            seconds=self._lease_seconds,
-        )
-        for one in leased:
-            if one.message not in self._sending:  # it is, when this process slept through its own lease
-                self._start(one)
+        batch = self._satchel.unwritten()
+        wish = self._satchel.wish(batch)
+        leased = await self._turn(batch, wish)
         return len(leased)
 
+    async def rest(self) -> None:
+        """Wait until everything that was taken has ended."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
     async def settle(self) -> None:
-        """Wait for everything that is on its way."""
-        while self._sending:
-            await asyncio.wait([one.task for one in self._sending.values()])
+        """Wait until everything that was taken has ended, and write down what came of it."""
+        await self.rest()
+        await self._turn(self._satchel.unwritten(), NOTHING_MORE)
 
     async def stop(self) -> None:
-        """Break off what is on its way, and let others have it at once."""
-        sending = [one.task for one in self._sending.values()]
-        for task in sending:
+        """Break off what is on its way, write down what is not, and let others have the rest at once."""
+        self._satchel.close()
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*sending, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._sender.close()
         try:
             async with asyncio.timeout(GIVE_BACK_SECONDS):
-                await queue.give_back(self._ledger.pool, self._ledger.ledger_id, self._owner)
-        except (Unavailable, TimeoutError) as lost:  # the leases run out by themselves
+                await self._turn(self._satchel.unwritten(), NOTHING_MORE)
+                async with reading(self._ledger.pool) as conn:
+                    await queue.give_back(conn, self._ledger.ledger_id, self._owner)
+        except (LedgerError, TimeoutError) as lost:  # the leases run out by themselves
             log.warning("webhooks.leases.not_given_back", error=type(lost).__name__)
 
-    def _room(self) -> int:
-        """Count the places that are free: an attempt that takes long holds none, as long as there are not too many."""
-        young = time.monotonic() - self._slow
-        quick = sum(one.began >= young for one in self._sending.values())
-        return min(self._in_flight - quick, MOST_IN_FLIGHT - len(self._sending))
+    async def _turn(self, batch: Batch, wish: Wish) -> Sequence[Leased]:
+        """Write down and lease, in one transaction, and begin to send; return what was leased."""
+        if not (batch.ended or batch.returned or wish.limit):
+            return ()
+        since, now, ledger_id = time.monotonic(), self._hooks.clock(), self._ledger.ledger_id
+        leased: Sequence[Leased] = ()
+        async with writing(self._ledger.pool) as conn:
+            await queue.plan_anew(conn)
+            written = await write_down(conn, ledger_id, self._owner, batch.ended, now)
+            if batch.returned:
+                await queue.give_back(conn, ledger_id, self._owner, batch.returned)
+            if wish.limit:
+                leased = await queue.lease(
+                    conn,
+                    ledger_id,
+                    self._owner,
+                    now=now,
+                    limit=wish.limit,
+                    ahead=wish.ahead,
+                    without=batch.gone(),
+                    seconds=self._lease_seconds,
+                )
+        self._satchel.written(batch)
+        self._satchel.put(leased, since=since)
+        self._begin()
+        await self._tell(batch, written)
+        return leased
 
-    def _start(self, leased: Leased) -> None:
-        task = asyncio.create_task(self._deliver(leased), name=f"webhook-{leased.message}")
-        self._sending[leased.message] = _Sending(task, time.monotonic())
-        task.add_done_callback(lambda done: self._ended(leased, done))
+    def _begin(self) -> None:
+        """Send what there is room for."""
+        while (leased := self._satchel.begin()) is not None:
+            task = asyncio.create_task(self._deliver(leased), name=f"webhook-{leased.message}")
+            self._tasks.add(task)
+            task.add_done_callback(partial(self._ended, leased))
 
-    def _ended(self, leased: Leased, task: asyncio.Task[None]) -> None:
-        del self._sending[leased.message]
+    def _ended(self, leased: Leased, task: asyncio.Task[Attempt]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            self._satchel.end(leased, None)
+            return
+        fault = task.exception()
+        self._satchel.end(leased, task.result() if fault is None else None)
         self._hooks.due.ring()
-        if not task.cancelled() and (fault := task.exception()) is not None:
+        if fault is not None:
             log.error("webhook.attempt.broken", message=leased.message, exc_info=fault)
+        self._begin()
 
-    async def _deliver(self, leased: Leased) -> None:
-        """Send once and write down what came of it, in the trace of the event that is told."""
+    async def _deliver(self, leased: Leased) -> Attempt:
+        """Send once, in the trace of the event that is told."""
         parent = leased.parent()
         if parent is None:
-            await self._attempt(leased, ())
-            return
+            return await self._attempt(leased, ())
         facts = {"ledger.webhook": str(leased.webhook), "ledger.message": str(leased.message)}
         follow = self._ledger.tracing.following
         with follow(parent, "deliver webhook", kind=SpanKind.CLIENT, facts=facts) as trail:
-            outcome = await self._attempt(leased, (("traceparent", trail.traceparent(parent)),))
-            trail.note("http.response.status_code", outcome.status or 0)
-            if outcome.error is not None:
-                trail.note("error.type", outcome.error)
+            attempt = await self._attempt(leased, (("traceparent", trail.traceparent(parent)),))
+            trail.note("http.response.status_code", attempt.outcome.status or 0)
+            if attempt.outcome.error is not None:
+                trail.note("error.type", attempt.outcome.error)
                 trail.fail()
+        return attempt
 
-    async def _attempt(self, leased: Leased, also: Sequence[tuple[str, str]]) -> Outcome:
+    async def _attempt(self, leased: Leased, also: Sequence[tuple[str, str]]) -> Attempt:
         began_at, begun = self._hooks.clock(), time.monotonic()
         outcome = await self._send(leased, began_at, also)
-        attempt = Attempt(
+        return Attempt(
             leased=leased,
             outcome=outcome,
             began_at=began_at,
             ended_at=self._hooks.clock(),
             milliseconds=int((time.monotonic() - begun) * 1000),
         )
-        try:
-            await self._write_down(attempt)
-        except LedgerError as failed:  # the lease runs out, and it is sent again
-            log.warning("webhook.outcome.not_written", message=leased.message, code=failed.code)
-        return outcome
 
     async def _send(self, leased: Leased, now: datetime, also: Sequence[tuple[str, str]]) -> Outcome:
         try:
@@ -186,23 +198,19 @@ class Courier:
         headers = (*signed(signing, leased.message, at=now, body=body), *also)
         return await self._sender.post(leased.url, headers, body, now=now)
 
-    async def _write_down(self, attempt: Attempt) -> None:
-        leased, outcome = attempt.leased, attempt.outcome
-        async with self._writing_turns, writing(self._ledger.pool) as conn:
-            finished = await queue.finish(conn, self._ledger.ledger_id, attempt)
-        gauges.count_attempt(outcome)
-        if finished is not None and finished.change is not None:
-            _say_change(leased.webhook, finished.change)
-        if finished is not None and finished.state is State.DEAD:
-            gauges.count_given_up(1)
-            log.warning(
-                "webhook.message.given_up",
-                webhook=leased.webhook,
-                message=leased.message,
-                error=outcome.error,
-            )
-        if outcome.status == GONE:
-            await self._disable(leased.webhook)
+    async def _tell(self, batch: Batch, written: Written) -> None:
+        """Count and log what was written down, and disable whoever is gone."""
+        for one in batch.ended:
+            gauges.count_attempt(one.outcome)
+            if written.states.get(one.leased.message) is State.DEAD:
+                _say_given_up(one)
+        for change in written.changes:
+            _say_change(change)
+        for webhook in batch.gone():
+            try:
+                await self._disable(webhook)
+            except LedgerError as failed:  # its messages are tried again, and it says so again
+                log.warning("webhook.not_disabled", webhook=webhook, code=failed.code)
 
     async def _disable(self, webhook: WebhookId) -> None:
         """Record that the receiver says it is gone; the message waits until somebody resumes the webhook."""
@@ -222,15 +230,25 @@ class Courier:
         log.warning("webhook.disabled", webhook=webhook, status=GONE)
 
 
-def _say_change(webhook: WebhookId, change: Change) -> None:
+def _say_given_up(attempt: Attempt) -> None:
+    gauges.count_given_up(1)
+    log.warning(
+        "webhook.message.given_up",
+        webhook=attempt.leased.webhook,
+        message=attempt.leased.message,
+        error=attempt.outcome.error,
+    )
+
+
+def _say_change(change: Change) -> None:
     """Tell that a breaker has opened or closed, once each; by how much longer it rests after every probe is in its row."""
     if change.state is BreakerState.CLOSED:
-        log.info("breaker.closed", breaker=gauges.GUARDS, webhook=webhook)
+        log.info("breaker.closed", breaker=gauges.GUARDS, webhook=change.webhook)
     elif change.is_first():
         log.warning(
             "breaker.opened",
             breaker=gauges.GUARDS,
-            webhook=webhook,
+            webhook=change.webhook,
             failures=change.failures,
             until=change.until,
         )

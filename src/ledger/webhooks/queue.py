@@ -7,11 +7,16 @@ message is sent at least once, and never by two workers at the same time.
 
 Messages of one webhook are sent side by side and so in no particular order. A webhook whose breaker is open is passed
 over, which counts as no attempt; when its rest is over, one message is sent to see whether the receiver is back.
+
+A worker may lease more messages of a webhook than it sends at once, to send them one after the other (ADR 0040), but only
+those of a receiver that takes what it gets, and only where no other worker has some: so no more are on their way than the
+receiver was told. Of two workers who meet at one webhook that is busy the later one stays, and the other keeps away.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 from uuid import UUID, uuid5
 
@@ -21,16 +26,14 @@ import msgspec
 from ledger.domain.ids import MessageId, PersonId, Position, WebhookId
 from ledger.store.pool import Connection, Pool, reading
 from ledger.tracing import Parent, span_id_of
-from ledger.webhooks import breaker
-from ledger.webhooks.breaker import Change
 from ledger.webhooks.rows import Sealed
-from ledger.webhooks.schedule import GIVE_UP_DAYS, OPENING_FAILURES, wait_after
-from ledger.webhooks.sending import Outcome
+from ledger.webhooks.schedule import GIVE_UP_DAYS, OPENING_FAILURES
 
 LEASE_SECONDS: Final = 60.0
 """Three times as long as an attempt may take."""
 AT_ONCE: Final = 4
 """How many messages of one webhook are sent side by side, by all workers together."""
+NONE_AHEAD: Final[Mapping[WebhookId, int]] = MappingProxyType({})
 
 # $1 ledger
 FOLLOWED: Final = """
@@ -54,26 +57,37 @@ on conflict (ledger_id, message_id) do nothing
 """
 # Locking the webhooks makes workers take turns on each: else two would look at once and lease twice as much.
 # What a worker looks at may be older than its turn: the update asks of each message once more whether it is to be had.
+# Whoever has the least on its way comes first, so that many that hang do not go before one that does not.
+# "rival": a later worker has leased some within the last second, and is about to lease more.
 # $1 ledger, $2 now, $3 at most so many in all, $4 and of one webhook, $5 failures at which a breaker is open,
-# $6 lease, $7 seconds it lasts
+# $6 lease, $7 seconds it lasts, $8 webhooks of which more are leased ahead, $9 so many of each, $10 webhooks to pass over
 LEASE: Final = """
 with ready as materialized (
-    select w.webhook_id, w.failures >= $5 as is_resting
+    select w.webhook_id, w.failures, coalesce(a.ahead, 0) as ahead
     from work.webhooks w
+    left join unnest($8::uuid[], $9::integer[]) as a(webhook_id, ahead) on a.webhook_id = w.webhook_id
     where w.ledger_id = $1 and w.state = 'active' and (w.open_until is null or w.open_until <= $2)
+      and w.webhook_id <> all($10::uuid[])
       and exists (
         select from work.webhook_messages m
         where m.ledger_id = $1 and m.webhook_id = w.webhook_id and m.state = 'waiting' and m.due_at <= $2
           and (m.leased_until is null or m.leased_until <= clock_timestamp()))
-    for no key update skip locked
+    for no key update of w skip locked
 ), room as (
-    select r.webhook_id, case when r.is_resting then 1 else $4::integer end - (
-        select count(*) from work.webhook_messages m
+    select r.webhook_id, case
+        when r.failures >= $5 then 1
+        when held.by_rival > 0 then 0
+        when r.failures > 0 or held.by_others > 0 then $4::integer
+        else $4::integer + r.ahead end - held.by_all as places, held.by_all
+    from ready r cross join lateral (
+        select count(*) as by_all, count(*) filter (where m.lease <> $6) as by_others, count(*) filter (
+            where m.lease > $6 and m.leased_until > clock_timestamp() + make_interval(secs => $7 - 1)) as by_rival
+        from work.webhook_messages m
         where m.ledger_id = $1 and m.webhook_id = r.webhook_id and m.lease is not null
-          and m.leased_until > clock_timestamp()) as places
-    from ready r
+          and m.leased_until > clock_timestamp()) held
 ), turns as (
-    select due.message_id, row_number() over (partition by room.webhook_id order by due.due_at) as turn, due.due_at
+    select due.message_id, due.due_at,
+           room.by_all + row_number() over (partition by room.webhook_id order by due.due_at) as turn
     from room cross join lateral (
         select m.message_id, m.due_at from work.webhook_messages m
         where m.ledger_id = $1 and m.webhook_id = room.webhook_id and m.state = 'waiting' and m.due_at <= $2
@@ -96,34 +110,10 @@ returning m.message_id, m.webhook_id, m.topic, m.body, m.attempts, w.url, w.secr
 """
 # A plan that is kept was made of few messages, and would read all of them when there are many.
 PLAN_ANEW: Final = "set local plan_cache_mode = force_custom_plan"
-# What has arrived has arrived, whoever holds the lease by now.
-# $1 ledger, $2 message, $3 now, $4 status
-DELIVERED: Final = """
-update work.webhook_messages
-set state = 'delivered', body = null, attempts = attempts + 1, tried = tried + 1, lease = null, leased_until = null,
-    last_attempt_at = $3, last_status = $4, last_error = null, ended_at = $3
-where ledger_id = $1 and message_id = $2 and state = 'waiting'
-returning tried, state
-"""
-# $1 ledger, $2 message, $3 now, $4 status, $5 error, $6 when it is due again (null: never), $7 lease
-FAILED: Final = """
-update work.webhook_messages
-set state = case when $6::timestamptz is null then 'dead' else 'waiting' end,
-    ended_at = case when $6::timestamptz is null then $3::timestamptz end,
-    due_at = coalesce($6, due_at), attempts = attempts + 1, tried = tried + 1, lease = null, leased_until = null,
-    last_attempt_at = $3, last_status = $4, last_error = $5
-where ledger_id = $1 and message_id = $2 and state = 'waiting' and lease = $7
-returning tried, state
-"""
-# $1 ledger, $2 message, $3 number, $4 began at, $5 milliseconds, $6 status, $7 error
-ATTEMPT: Final = """
-insert into work.webhook_attempts (ledger_id, message_id, number, began_at, milliseconds, status, error)
-values ($1, $2, $3, $4, $5, $6, $7)
-"""
-# $1 ledger, $2 lease
+# $1 ledger, $2 lease, $3 messages (null: all of them)
 GIVE_BACK: Final = """
 update work.webhook_messages set lease = null, leased_until = null
-where ledger_id = $1 and state = 'waiting' and lease = $2
+where ledger_id = $1 and state = 'waiting' and lease = $2 and ($3::uuid[] is null or message_id = any($3))
 """
 
 
@@ -177,23 +167,6 @@ class Leased(msgspec.Struct, frozen=True, kw_only=True):
         return Parent(self.trace_id, span_id_of(self.message)) if self.trace_id else None
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt and what came of it."""
-
-    leased: Leased
-    outcome: Outcome
-    began_at: datetime
-    ended_at: datetime
-    milliseconds: int
-
-
-class Finished(msgspec.Struct, frozen=True, kw_only=True):
-    """What an attempt has changed: the message stands so, and the breaker of its webhook has changed so."""
-
-    state: State
-    change: Change | None
-
-
 def message_id(webhook: WebhookId, cause: Position | UUID) -> MessageId:
     """Name what a webhook is sent about one event, by the event's position or, for a ping, its id."""
     return MessageId(uuid5(webhook, str(cause)))
@@ -239,24 +212,40 @@ async def queue(conn: Connection, ledger_id: int, messages: Sequence[NewMessage]
     )
 
 
+async def plan_anew(conn: Connection) -> None:
+    """Have what follows in the caller's transaction planned by how many messages there are now."""
+    await conn.execute(PLAN_ANEW)
+
+
 async def lease(
-    pool: Pool,
+    conn: Connection,
     ledger_id: int,
     owner: UUID,
     *,
     now: datetime,
     limit: int,
-    at_once: int = AT_ONCE,
+    ahead: Mapping[WebhookId, int] = NONE_AHEAD,
+    without: Collection[WebhookId] = (),
     seconds: float = LEASE_SECONDS,
 ) -> tuple[Leased, ...]:
-    """Take up to ``limit`` messages that are due, ``at_once`` of each webhook; nobody else has them for ``seconds``.
+    """Take up to ``limit`` messages that are due, in the caller's transaction; nobody else has them for ``seconds``.
 
-    Raises:
-        DatabaseUnreachable: the connection is lost, or none is free.
+    Of each webhook four at most, by all workers together, and so many more as it has ``ahead`` if only this worker has
+    some; of those named in ``without`` none.
     """
-    async with reading(pool) as conn, conn.transaction():
-        await conn.execute(PLAN_ANEW)
-        rows = await conn.fetch(LEASE, ledger_id, now, limit, at_once, OPENING_FAILURES, owner, seconds)
+    rows = await conn.fetch(
+        LEASE,
+        ledger_id,
+        now,
+        limit,
+        AT_ONCE,
+        OPENING_FAILURES,
+        owner,
+        seconds,
+        list(ahead),
+        list(ahead.values()),
+        list(without),
+    )
     return tuple(_leased(row, owner) for row in rows)
 
 
@@ -277,37 +266,8 @@ def _leased(row: asyncpg.Record, owner: UUID) -> Leased:
     )
 
 
-async def finish(conn: Connection, ledger_id: int, attempt: Attempt) -> Finished | None:
-    """Write down what came of an attempt, in the caller's transaction; return how message and breaker stand.
-
-    ``None``: somebody else has ended it, or it was removed, and nothing was written.
-    """
-    leased, outcome, now = attempt.leased, attempt.outcome, attempt.ended_at
-    if outcome.is_delivered():
-        row = await conn.fetchrow(DELIVERED, ledger_id, leased.message, now, outcome.status)
-    else:
-        wait = wait_after(leased.attempts + 1, retry_after=outcome.retry_after)
-        due = None if wait is None else now + timedelta(seconds=wait)
-        row = await conn.fetchrow(
-            FAILED, ledger_id, leased.message, now, outcome.status, outcome.error, due, leased.lease
-        )
-    if row is None:
-        return None
-    await conn.execute(
-        ATTEMPT,
-        ledger_id,
-        leased.message,
-        row["tried"],
-        attempt.began_at,
-        attempt.milliseconds,
-        outcome.status,
-        outcome.error,
-    )
-    change = await breaker.tell(conn, ledger_id, leased.webhook, is_delivered=outcome.is_delivered(), now=now)
-    return Finished(state=State(row["state"]), change=change)
-
-
-async def give_back(pool: Pool, ledger_id: int, owner: UUID) -> None:
-    """Let others send at once what this worker has leased and will not send."""
-    async with reading(pool) as conn:
-        await conn.execute(GIVE_BACK, ledger_id, owner)
+async def give_back(
+    conn: Connection, ledger_id: int, owner: UUID, messages: Sequence[MessageId] | None = None
+) -> None:
+    """Let others send at once what this worker has leased and will not send: these, or all (``None``)."""
+    await conn.execute(GIVE_BACK, ledger_id, owner, messages)

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Final
 
@@ -27,9 +28,12 @@ ATTEMPT_SECONDS: Final = 20.0
 """How long all of an attempt may take: a receiver that answers byte by byte waits for itself alone."""
 MOST_READ: Final = 16 * 1024
 KEEP_SECONDS: Final = 5.0
-MOST_CONNECTIONS: Final = 256
+MOST_CONNECTIONS: Final = 352
 """As many as messages may be on their way: one that had to wait for a connection would be held up by a stranger."""
 OK: Final = range(200, 300)
+URLS_KEPT: Final = 256
+"""Parsed ones: a receiver that is told much is told at the same address."""
+AGENT: Final = f"decision-ledger/{version('decision-ledger')}"
 GONE: Final = 410
 
 
@@ -78,7 +82,7 @@ class Sender:
         """Send once and say what came of it, after 20 seconds at most; that it could not be sent is an outcome too."""
         try:
             async with asyncio.timeout(self._attempt):
-                return await self._post(httpx2.URL(url), headers, body, now)
+                return await self._post(_parsed(url), headers, body, now)
         except (TimeoutError, httpcore2.TimeoutException):
             return Outcome(status=None, error="timeout")
         except AddressRefused as refused:
@@ -98,7 +102,7 @@ class Sender:
         wait = {"connect": self._step, "read": self._step, "write": self._step, "pool": self._step}
         common = (
             ("host", url.netloc.decode("ascii")),
-            ("user-agent", f"decision-ledger/{version('decision-ledger')}"),
+            ("user-agent", AGENT),
             ("content-type", "application/json"),
             ("content-length", str(len(body))),
         )
@@ -116,6 +120,11 @@ class Sender:
         """Hang up everywhere."""
         for pool in self._pools.values():
             await pool.aclose()
+
+
+@lru_cache(maxsize=URLS_KEPT)
+def _parsed(url: str) -> httpx2.URL:
+    return httpx2.URL(url)
 
 
 def _outcome(answer: httpcore2.Response, now: datetime) -> Outcome:
