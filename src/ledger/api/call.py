@@ -81,7 +81,7 @@ class Call:
         return await self.json(shape) if await self._request.body() else shape()
 
     async def actor(self) -> Actor:
-        """Say who acts on a projection, by which request."""
+        """Say who acts, by which request."""
         return Actor(principal=self.principal, provenance=await self.provenance(), clock=self.services.clock)
 
     async def handle(

@@ -19,7 +19,6 @@ from ledger.domain.ids import HoldId
 from ledger.domain.subject.decide import SUBJECT, HoldNotFound
 from ledger.domain.subject.events import LegalHoldPlaced, SubjectErased, SubjectEvent, SubjectKind
 from ledger.erasing import acting, finding, rows
-from ledger.erasing.acting import Actor
 from ledger.erasing.rows import Named
 
 MOST_LISTED: Final = 500
@@ -73,7 +72,7 @@ class ErasureController(Controller):
         given = await call.json(wire.ErasureWanted)
         named = await _find(call, kind, subject)
         handled = await acting.request(
-            call.services.identity, named, await _actor(call), basis=given.basis, reason=given.reason
+            call.services.identity, named, await call.actor(), basis=given.basis, reason=given.reason
         )
         return await _changed(call, named.about.kind, "Erasure requested", handled)
 
@@ -135,7 +134,7 @@ class ErasureController(Controller):
         given = await call.json(wire.SubjectReason)
         named = await _find(call, kind, subject)
         handled = await acting.place_hold(
-            call.services.identity, named, await _actor(call), hold=HoldId(uuid4()), reason=given.reason
+            call.services.identity, named, await call.actor(), hold=HoldId(uuid4()), reason=given.reason
         )
         placed = next(one.event for one in handled.events if isinstance(one.event, LegalHoldPlaced))
         body = wire.HoldPlaced(message="Legal hold placed", kind=placed.kind, hold_id=placed.hold)
@@ -150,7 +149,7 @@ class ErasureController(Controller):
         given = await call.json(wire.SubjectReason)
         named = await _find(call, kind, subject)
         handled = await acting.lift_hold(
-            call.services.identity, named, await _actor(call), hold=_hold(hold_id), reason=given.reason
+            call.services.identity, named, await call.actor(), hold=_hold(hold_id), reason=given.reason
         )
         return await _changed(call, named.about.kind, "Legal hold lifted", handled)
 
@@ -160,10 +159,6 @@ async def _find(call: Call, kind: str, subject: str) -> Named:
     is_pointed = kind == SubjectKind.DATA_SUBJECT.value
     name = subject.replace("~1", "/").replace("~0", "~") if is_pointed else subject
     return await finding.find(call.services.ledger, kind, name)
-
-
-async def _actor(call: Call) -> Actor:
-    return Actor(principal=call.principal, provenance=await call.provenance())
 
 
 def _hold(text: str) -> HoldId:

@@ -26,9 +26,9 @@ from ledger.domain.subject.decide import HoldNotFound
 from ledger.domain.subject.events import LegalBasis, LegalHoldPlaced, SubjectKind
 from ledger.domain.subject.state import Erased, Kept, Requested, SubjectState
 from ledger.erasing import acting, finding, rows
-from ledger.erasing.acting import Actor
 from ledger.erasing.rows import Named
 from ledger.identity import people
+from ledger.identity.actor import Actor
 from ledger.store.ledger import Ledger, account_stream
 from ledger.store.streams import read_stream
 

@@ -4,13 +4,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final, assert_never
 
-import msgspec
-
 from ledger.command_handler import Alongside, Facts, Handled, done_before, handle, handle_after, rehearse
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.account.state import Registered
-from ledger.domain.authority import Authority
-from ledger.domain.event import Utc
 from ledger.domain.ids import HoldId, PersonId, StreamName
 from ledger.domain.subject.commands import (
     ApproveErasure,
@@ -26,24 +22,12 @@ from ledger.domain.subject.decide import SUBJECT
 from ledger.domain.subject.events import LegalBasis, Removed, SubjectEvent, SubjectKind
 from ledger.erasing import data_subjects, finding, persons, rows
 from ledger.erasing.rows import Named
+from ledger.identity.actor import Actor
 from ledger.identity.identity import Identity, settled
 from ledger.identity.sessions import Principal, authority, reads_of
 from ledger.store.envelope import Provenance
 from ledger.store.ledger import account_stream, subject_stream
 from ledger.store.pool import Connection
-
-
-class Actor(msgspec.Struct, frozen=True, kw_only=True):
-    """Who does it; no ``principal``: the operator of the machine."""
-
-    principal: Principal | None
-    provenance: Provenance
-
-
-class _Asked(msgspec.Struct, frozen=True, kw_only=True):
-    now: Utc
-    by: Authority | None
-
 
 NOTHING: Final = Removed()
 
@@ -58,15 +42,20 @@ async def request(
     """
     is_kept = await finding.is_kept(identity.ledger, named.about)
 
-    def order(asked: _Asked) -> RequestErasure:
+    def build(facts: Facts) -> RequestErasure:
         return RequestErasure(
-            now=asked.now, by=asked.by, about=named.about, is_kept=is_kept, basis=basis, reason=reason
+            now=facts.now,
+            by=actor.authority(facts),
+            about=named.about,
+            is_kept=is_kept,
+            basis=basis,
+            reason=reason,
         )
 
     async def write_row(conn: Connection) -> None:
         await rows.note_request(conn, identity.ledger.ledger_id, named)
 
-    return await _handle(identity, named, order, actor, write_row)
+    return await _handle(identity, named, build, actor, write_row)
 
 
 async def withdraw(
@@ -79,7 +68,7 @@ async def withdraw(
             now=facts.now, by=authority(facts, principal), about=named.about, reason=reason
         )
 
-    return await _end(identity, named, build, principal, provenance)
+    return await _end(identity, named, build, Actor(principal=principal, provenance=provenance))
 
 
 async def refuse(
@@ -90,7 +79,7 @@ async def refuse(
     def build(facts: Facts) -> RefuseErasure:
         return RefuseErasure(now=facts.now, by=authority(facts, principal), about=named.about, reason=reason)
 
-    return await _end(identity, named, build, principal, provenance)
+    return await _end(identity, named, build, Actor(principal=principal, provenance=provenance))
 
 
 async def approve(
@@ -139,15 +128,20 @@ async def place_hold(
     """Let nothing be erased until this hold is lifted; refusals as ``request``."""
     is_kept = await finding.is_kept(identity.ledger, named.about)
 
-    def order(asked: _Asked) -> PlaceHold:
+    def build(facts: Facts) -> PlaceHold:
         return PlaceHold(
-            now=asked.now, by=asked.by, about=named.about, is_kept=is_kept, hold=hold, reason=reason
+            now=facts.now,
+            by=actor.authority(facts),
+            about=named.about,
+            is_kept=is_kept,
+            hold=hold,
+            reason=reason,
         )
 
     async def write_row(conn: Connection) -> None:
         await rows.note_hold(conn, identity.ledger.ledger_id, named)
 
-    return await _handle(identity, named, order, actor, write_row)
+    return await _handle(identity, named, build, actor, write_row)
 
 
 async def lift_hold(
@@ -155,27 +149,31 @@ async def lift_hold(
 ) -> Handled[SubjectEvent]:
     """Take one hold away; refusals as ``request``."""
 
-    def order(asked: _Asked) -> LiftHold:
-        return LiftHold(now=asked.now, by=asked.by, about=named.about, hold=hold, reason=reason)
+    def build(facts: Facts) -> LiftHold:
+        return LiftHold(now=facts.now, by=actor.authority(facts), about=named.about, hold=hold, reason=reason)
 
     async def write_row(conn: Connection) -> None:
         await rows.note_lift(conn, identity.ledger.ledger_id, named.about.subject)
 
-    return await _handle(identity, named, order, actor, write_row)
+    return await _handle(identity, named, build, actor, write_row)
+
+
+async def _end(
+    identity: Identity, named: Named, build: Callable[[Facts], SubjectCommand], actor: Actor
+) -> Handled[SubjectEvent]:
+    async def write_row(conn: Connection) -> None:
+        await rows.note_end(conn, identity.ledger.ledger_id, named.about.subject)
+
+    return await _handle(identity, named, build, actor, write_row)
 
 
 async def _handle(
     identity: Identity,
     named: Named,
-    order: Callable[[_Asked], SubjectCommand],
+    build: Callable[[Facts], SubjectCommand],
     actor: Actor,
     alongside: Alongside,
 ) -> Handled[SubjectEvent]:
-    principal = actor.principal
-
-    def build(facts: Facts) -> SubjectCommand:
-        return order(_Asked(now=facts.now, by=None if principal is None else authority(facts, principal)))
-
     return await handle(
         identity.ledger,
         SUBJECT,
@@ -183,30 +181,8 @@ async def _handle(
         build,
         clock=identity.clock,
         provenance=actor.provenance,
-        reads=() if principal is None else reads_of(principal),
+        reads=actor.reads(),
         alongside=alongside,
-    )
-
-
-async def _end(
-    identity: Identity,
-    named: Named,
-    build: Callable[[Facts], SubjectCommand],
-    principal: Principal,
-    provenance: Provenance,
-) -> Handled[SubjectEvent]:
-    async def write_row(conn: Connection) -> None:
-        await rows.note_end(conn, identity.ledger.ledger_id, named.about.subject)
-
-    return await handle(
-        identity.ledger,
-        SUBJECT,
-        subject_stream(named.about.subject),
-        build,
-        clock=identity.clock,
-        provenance=provenance,
-        reads=reads_of(principal),
-        alongside=write_row,
     )
 
 

@@ -12,9 +12,8 @@ from ledger.domain.event import Utc
 from ledger.domain.operations.commands import OperationsCommand
 from ledger.domain.operations.decide import OPERATIONS
 from ledger.domain.operations.events import OperationsEvent
-from ledger.identity.sessions import Principal, authority, reads_of
+from ledger.identity import actor
 from ledger.projections.projection import Feed
-from ledger.store.envelope import Provenance
 from ledger.store.ledger import Ledger
 from ledger.store.pool import Connection
 
@@ -49,11 +48,9 @@ def about(asked: Asked) -> About:
     )
 
 
-class Actor(msgspec.Struct, frozen=True, kw_only=True):
-    """Who does it, as HTTP or the command line knows them; no ``principal``: the operator of the machine."""
+class Actor(actor.Actor, frozen=True, kw_only=True):
+    """Who does it, by which clock."""
 
-    principal: Principal | None
-    provenance: Provenance
     clock: Callable[[], datetime]
 
 
@@ -79,7 +76,7 @@ async def act(
         lambda facts: order(_asked(facts, feed, actor)),
         clock=actor.clock,
         provenance=actor.provenance,
-        reads=() if actor.principal is None else reads_of(actor.principal),
+        reads=actor.reads(),
         alongside=alongside,
     )
 
@@ -102,14 +99,14 @@ async def act_and_tell(
         lambda facts, done: account(_asked(facts, feed, actor), done),
         clock=actor.clock,
         provenance=actor.provenance,
-        reads=() if actor.principal is None else reads_of(actor.principal),
+        reads=actor.reads(),
     )
 
 
 def _asked(facts: Facts, feed: Feed, actor: Actor) -> Asked:
     return Asked(
         now=facts.now,
-        by=None if actor.principal is None else authority(facts, actor.principal),
+        by=actor.authority(facts),
         projection=feed.name,
         projection_version=feed.version,
     )
