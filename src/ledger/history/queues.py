@@ -8,11 +8,12 @@ for a million events. It is for auditors, not for screens.
 
 import heapq
 from collections.abc import AsyncIterator, Sequence
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 
 from ledger.domain.decision.decide import DECISION
+from ledger.domain.decision.evolving import Ending
 from ledger.domain.event import Utc, type_name
 from ledger.domain.ids import START, Position, StreamName
 from ledger.history.moments import Moment
@@ -28,10 +29,7 @@ from ledger.store.streams import recorded
 WINDOW: Final = 50_000
 AT_ONCE: Final = 200
 TYPES: Final = tuple(type_name(event_type) for event_type in DECISION.event_types)
-ENDS: Final = (
-    *("decision-resolved", "decision-overridden", "decision-expired"),
-    *("decision-withdrawn", "decision-cancelled", "decision-superseded"),
-)
+ENDS: Final = tuple(type_name(event_type) for event_type in get_args(Ending))
 
 # $1 ledger, $2 submitted behind this position, $3 up to this one, $4 not ended up to this one, $5 the ends
 NOT_ENDED: Final = """

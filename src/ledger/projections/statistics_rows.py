@@ -25,7 +25,7 @@ from ledger.domain.decision.events import (
     Priority,
     VoteCast,
 )
-from ledger.domain.decision.evolving import answer_in
+from ledger.domain.decision.evolving import Ending, answer_in
 from ledger.domain.decision.item import Item, ThreatAnalysis, kind_of
 from ledger.domain.decision.state import Status
 from ledger.domain.event import Utc
@@ -34,20 +34,10 @@ from ledger.domain.terms import Action
 from ledger.projections.projection import must_exist
 from ledger.store.streams import Recorded
 
-CountedEvent: TypeAlias = (
-    DecisionSubmitted
-    | DecisionClaimed
-    | DecisionReprioritised
-    | InformationProvided
-    | VoteCast
-    | DecisionEscalated
-    | DecisionResolved
-    | DecisionOverridden
-    | DecisionExpired
-    | DecisionWithdrawn
-    | DecisionCancelled
-    | DecisionSuperseded
+_Later: TypeAlias = (
+    DecisionClaimed | DecisionReprioritised | InformationProvided | VoteCast | DecisionEscalated | Ending
 )
+CountedEvent: TypeAlias = DecisionSubmitted | _Later
 
 ACTIONS: Final = {action.value: action for action in Action}
 
@@ -142,21 +132,6 @@ def evolve(row: Counted | None, item: Recorded[CountedEvent]) -> Counted:
     return replace(_counted(row, event), acts=(*row.acts, *done))
 
 
-_Later: TypeAlias = (
-    DecisionClaimed
-    | DecisionReprioritised
-    | InformationProvided
-    | VoteCast
-    | DecisionEscalated
-    | DecisionResolved
-    | DecisionOverridden
-    | DecisionExpired
-    | DecisionWithdrawn
-    | DecisionCancelled
-    | DecisionSuperseded
-)
-
-
 def _counted(row: Counted, event: _Later) -> Counted:
     match event:
         case DecisionClaimed():
@@ -174,15 +149,7 @@ def _counted(row: Counted, event: _Later) -> Counted:
             return _ended(row, event)
 
 
-def _ended(
-    row: Counted,
-    event: DecisionResolved
-    | DecisionOverridden
-    | DecisionExpired
-    | DecisionWithdrawn
-    | DecisionCancelled
-    | DecisionSuperseded,
-) -> Counted:
+def _ended(row: Counted, event: Ending) -> Counted:
     ended = replace(row, is_answered=True, status=answer_in(event).status, ended_at=event.at)
     match event:
         case DecisionResolved() | DecisionOverridden():

@@ -262,15 +262,16 @@ def _overridden(case: Case, event: DecisionOverridden) -> Resolved:
     )
 
 
-Answering: TypeAlias = (
+Ending: TypeAlias = (
     DecisionResolved
-    | DecisionEscalated
     | DecisionOverridden
     | DecisionExpired
     | DecisionWithdrawn
     | DecisionCancelled
     | DecisionSuperseded
 )
+"""The events that end a decision: it is off the queue."""
+Answering: TypeAlias = DecisionEscalated | Ending
 """The events that give the submitter an answer; all but an escalation end the decision."""
 
 
