@@ -263,6 +263,33 @@ async def test_a_standby_that_hangs_is_waited_for_no_longer_than_a_look_may_take
 
 
 @together
+async def test_a_read_under_way_on_a_line_that_dies_is_done_on_the_primary(
+    shared: Api, standby: Standby, pair: Pair
+) -> None:
+    async with proxy(pair.standby.service_url) as line:
+        hung = await Standby.open(shared.services.ledger, line.url, max_size=2)
+        await asked(hung)
+
+        async def begin_and_lose(ledger: Ledger) -> bool:
+            async with reading(ledger.source) as conn:
+                if isinstance(ledger.source, Lent):
+                    line.lose()
+                    begun.set()
+                return bool(await conn.fetchval("select pg_is_in_recovery()"))
+
+        begun = asyncio.Event()
+        under_way = asyncio.create_task(hung.read((), begin_and_lose))
+        await begun.wait()
+        async with asyncio.timeout(HANG):
+            await hung.judge()
+            was_on_standby = await under_way
+        await hung.stop()
+
+    assert not was_on_standby
+    assert hung.answers == {Answered.PRIMARY_FAILED: 1}
+
+
+@together
 async def test_what_an_export_may_take_is_read_from_the_standby(
     shared: Api, admin: dict[str, str], standby: Standby
 ) -> None:

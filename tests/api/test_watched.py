@@ -27,6 +27,7 @@ from ledger.sealing import witness_gauges
 from ledger.sealing.notes import Verifier
 from ledger.sealing.patrol import Patrol
 from ledger.sealing.witnesses import Cosigned, Witness, Witnessed, WitnessStanding
+from ledger.store.pool import Lines
 from ledger.webhooks import gauges
 from ledger.webhooks.sending import Outcome
 from tests.api.answers import decide, log_in, submit, together
@@ -59,7 +60,7 @@ async def told(shared: Api) -> AsyncIterator[set[str]]:
     await decide(shared, await shared.newcomer("sam"), "WATCHED")
     await log_in(shared, "sam", "not the password")
     _ask_witnesses()
-    standby_gauges.measure(Standby(shared.ledger, shared.ledger.pool))
+    standby_gauges.measure(Standby(shared.ledger, shared.ledger.pool, Lines()))
     sealing_gauges.measure_patrol(Patrol(shared.ledger))
     gauges.count_attempt(Outcome(status=204, error=None))
     yield {sample.name for sample in await _samples(shared.client)}

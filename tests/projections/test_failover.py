@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
+import msgspec
 import pytest
 
 from ledger.projections.health import State
@@ -16,6 +17,7 @@ from tests.projections.given import HANG, Service, service, until
 from tests.projections.scenes import THREE_ITEMS, happen
 from tests.support.chaos import Chaos
 from tests.support.databases import Cluster, Database
+from tests.support.proxy import proxy
 
 
 @pytest.fixture
@@ -136,6 +138,25 @@ async def _many(ledger: Ledger) -> int:
     for _ in range(60):
         head = max(head, await ends(ledger, 5))
     return head
+
+
+async def test_a_line_that_dies_without_a_word_holds_no_view_up_for_long(
+    database: Database, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even a rollback comes back on it: all its connections are cut once the listener has heard nothing."""
+    monkeypatch.setattr("ledger.store.signals.PROBE_EVERY", 0.1)
+    monkeypatch.setattr("ledger.store.signals.PROBE_TIMEOUT", 0.5)
+    monkeypatch.setattr("ledger.projections.follower.BATCH_TIMEOUT", 0.3)
+    await make_table(ledger)
+    async with proxy(database.service_url) as line:
+        through = msgspec.structs.replace(database, service_url=line.url)
+        async with service(through, [Counting().projection]) as working:
+            await working.level(await ends(ledger, 3), "counting")
+            line.lose()
+
+            await working.level(await ends(ledger, 3), "counting")
+
+    assert await seen(ledger) == list(range(1, 7))
 
 
 @asynccontextmanager

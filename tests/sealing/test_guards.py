@@ -12,7 +12,9 @@ from ledger.sealing import kept
 from ledger.sealing.guard import FileGuard, Guard, GuardUnreachable
 from ledger.sealing.guard_elsewhere import DatabaseGuard
 from tests.support.databases import Cluster
+from tests.support.proxy import proxy
 
+HANG = 20.0
 FIRST, SECOND, THIRD = "one\n", "two\n", "three\n"
 
 
@@ -70,6 +72,25 @@ async def test_logs_of_several_names_share_a_database(postgres: Cluster) -> None
         assert await one.read() == FIRST
         await one.close()
         await other.close()
+
+
+async def test_a_line_that_dies_without_a_word_is_given_up(
+    postgres: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.sealing.guard_elsewhere.ASK_SECONDS", 0.5)
+    async with (
+        postgres.fresh(template="template1") as database,
+        proxy(database.owner_url) as line,
+        asyncio.timeout(HANG),
+    ):
+        guard = DatabaseGuard(line.url, "log.example/one")
+        assert await guard.swap(None, FIRST)
+        line.lose()
+
+        with pytest.raises(GuardUnreachable):
+            await guard.read()
+        assert await guard.read() == FIRST
+        await guard.close()
 
 
 async def test_a_lost_connection_is_opened_again(postgres: Cluster) -> None:

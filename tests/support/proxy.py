@@ -24,7 +24,7 @@ class _Line:
 
     def __init__(self, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
         self.client, self.server = client, server
-        self.is_held = False
+        self.is_held = self.is_lost = False
         self.answers = 0
 
     def cut(self) -> None:
@@ -61,6 +61,11 @@ class Proxy:
     def block(self) -> None:
         """Let nothing through in either direction, and nobody know."""
         self._passes.clear()
+
+    def lose(self) -> None:
+        """Let nothing through ever again on the lines there are, and nobody know; new ones are good."""
+        for line in self._lines:
+            line.is_lost = True
 
     def heal(self) -> None:
         """Be a good line again; what was held back by ``block`` arrives now."""
@@ -126,8 +131,9 @@ class Proxy:
                 line.is_held = True
                 self.held.set()
             await self._passes.wait()
-            line.server.write(chunk)
-            await line.server.drain()
+            if not line.is_lost:
+                line.server.write(chunk)
+                await line.server.drain()
         line.cut()
 
     async def _answer(self, answers: asyncio.StreamReader, line: _Line) -> None:
@@ -139,7 +145,7 @@ class Proxy:
                 line.client.write(chunk[: len(chunk) // 2])
                 await line.client.drain()
                 break
-            if not line.is_held:
+            if not (line.is_held or line.is_lost):
                 line.client.write(chunk)
                 await line.client.drain()
         line.cut()

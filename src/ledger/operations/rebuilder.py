@@ -18,7 +18,7 @@ from ledger.projections.catalog import ALL
 from ledger.projections.projection import Feed
 from ledger.projections.rebuilds import Task
 from ledger.store.ledger import Ledger
-from ledger.store.pool import LOST, Pool, open_pool, reading
+from ledger.store.pool import LOST, Pool, reading
 
 log = structlog.get_logger()
 
@@ -60,7 +60,7 @@ class Rebuilder:
             task = await rebuilds.claim(conn, self._ledger.ledger_id, self._owner, feeds)
         if task is None:
             return False
-        pool = await open_pool(self._ledger.url, min_size=0, max_size=CONNECTIONS)
+        pool = await self._ledger.connections_apart(most=CONNECTIONS)
         try:
             await self._work_while_claimed(pool, task)
         finally:

@@ -15,7 +15,7 @@ from ledger.projections.health import ProjectionHealth, State
 from ledger.projections.progress import Progress
 from ledger.projections.projection import Feed
 from ledger.store.ledger import Ledger
-from ledger.store.pool import LOST, Pool, open_pool
+from ledger.store.pool import LOST, Pool
 
 log = structlog.get_logger()
 
@@ -64,7 +64,7 @@ class Runner:
         one_each = (
             len(self._followers) + 1
         )  # or the election waits for whoever hangs, and every lease is lost
-        pool = await open_pool(self._ledger.url, min_size=0, max_size=one_each)
+        pool = await self._ledger.connections_apart(most=one_each)
         try:
             self._loops = {
                 name: asyncio.create_task(

@@ -27,7 +27,7 @@ from ledger.domain.ids import Position
 from ledger.projections.catalog import ALL
 from ledger.projections.checkpoints import look
 from ledger.store.ledger import Ledger
-from ledger.store.pool import LOST, Connection, Pool, close_pool, open_pool, reading
+from ledger.store.pool import LOST, Connection, Lines, Pool, close_pool, open_pool, reading
 from ledger.store.together import Together
 
 log = structlog.get_logger()
@@ -102,11 +102,11 @@ class _Odd(Exception):
 class Standby:
     """A standby of a ledger, asked while it follows; use ``open``, have ``run_forever`` run, and ``stop`` it."""
 
-    def __init__(self, ledger: Ledger, pool: Pool) -> None:
+    def __init__(self, ledger: Ledger, pool: Pool, lines: Lines) -> None:
         """Take what ``open`` has prepared."""
         self.answers: Counter[Answered] = Counter()
         self.away: Away | None = Away.NOT_SEEN_YET
-        self._ledger, self._pool = ledger, pool
+        self._ledger, self._pool, self._lines = ledger, pool, lines
         self._names = [feed.name for feed in ALL]
         self._versions = [feed.version for feed in ALL]
         self._level_at = time.monotonic()
@@ -115,7 +115,9 @@ class Standby:
     @classmethod
     async def open(cls, ledger: Ledger, url: str, *, max_size: int) -> Self:
         """Prepare up to ``max_size`` connections to the standby of ``ledger``; none is opened yet."""
-        return cls(ledger, await open_pool(url, min_size=0, max_size=max_size, is_read_only=True))
+        lines = Lines()
+        pool = await open_pool(url, min_size=0, max_size=max_size, is_read_only=True, lines=lines)
+        return cls(ledger, pool, lines)
 
     async def stop(self) -> None:
         """Close the connections."""
@@ -197,6 +199,8 @@ class Standby:
     def _leave(self, away: Away, **facts: str) -> None:
         if self.away is not away:
             log.warning("standby.away", reason=away.value, **facts)
+            if away is Away.UNREACHABLE:  # who waits for an answer on a dead line is served by the primary
+                self._lines.give_up()
         self.away = away
 
     def _return(self) -> None:

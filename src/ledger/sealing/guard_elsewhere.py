@@ -10,6 +10,9 @@ from ledger.domain.errors import Unavailable
 from ledger.sealing.guard import GuardUnreachable
 from ledger.store.pool import LOST, DirectConnection, connect
 
+ASK_SECONDS: Final = 10.0
+"""On a dead line nobody says that nothing will come."""
+
 # no binds
 MAKE: Final = """
 create table if not exists ledger_notary_state (
@@ -72,9 +75,10 @@ class DatabaseGuard:
         """Run one statement on a connection that is kept; a lost one is replaced the next time."""
         async with self._turn:
             try:
-                if self._conn is None or self._conn.is_closed():
-                    self._conn = await _opened(self._url)
-                return await self._conn.fetchval(statement, *binds)
+                async with asyncio.timeout(ASK_SECONDS):
+                    if self._conn is None or self._conn.is_closed():
+                        self._conn = await _opened(self._url)
+                    return await self._conn.fetchval(statement, *binds)
             except (*LOST, asyncpg.PostgresError, Unavailable) as lost:
                 if self._conn is not None:
                     self._conn.terminate()

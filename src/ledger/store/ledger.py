@@ -86,6 +86,7 @@ class Ledger:
         self.turns = Turns()
         self.tracing = Tracing()  # records nothing, unless whoever opened it says otherwise
         self.signals = Signals(url)
+        self._lines = lines
         self.signals.when_dead(lines.give_up)
         self.signals.when_dead(self.appender.give_up)
         self.appended = Bell()
@@ -198,6 +199,14 @@ class Ledger:
         """Read the last position; 0 when the ledger is empty."""
         async with reading(self.source) as conn:
             return Position(await conn.fetchval(HEAD, self.ledger_id))
+
+    async def connections_apart(self, *, most: int) -> Pool:
+        """Open a pool for work that no request waits for; on a dead line its connections are cut with all others.
+
+        Raises:
+            DatabaseUnreachable: nothing answers there, or it refuses this login.
+        """
+        return await open_pool(self.url, min_size=0, max_size=most, lines=self._lines)
 
     async def server_facts(self) -> ServerFacts:
         """Ask the server about itself."""
