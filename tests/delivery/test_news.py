@@ -11,6 +11,7 @@ from ledger.store.ledger import Ledger
 from ledger.store.pool import DatabaseUnreachable
 from tests.builders import submitted
 from tests.store.test_appender import kill_others
+from tests.store.test_signals import until_connected
 from tests.support.databases import Database
 from tests.support.recorded import happened
 
@@ -60,6 +61,36 @@ async def test_news_go_on_from_where_a_log_ends_that_went_back_though_nobody_cou
         assert position == kept + 1
         await until_told(news, position, ledger.decision_stream(DecisionId("new")))
         assert pages.count(0) == 2, "those who wait are to look for themselves: at the beginning, and now"
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+
+async def test_news_go_on_from_where_a_log_ends_that_went_back_and_has_grown_past_where_it_was(
+    ledger: Ledger, database: Database
+) -> None:
+    """Its length says nothing."""
+    news, pages = News(ledger), list[int]()
+    news.on(lambda notices: pages.append(len(notices)))
+    following = asyncio.create_task(news.run_forever())
+    try:
+        await until_connected(ledger)
+        kept = await submit(ledger, "kept")
+        lost = [await submit(ledger, f"lost-{number}") for number in range(3)]
+        await until_told(news, lost[-1], ledger.decision_stream(DecisionId("lost-2")))
+        owner = await asyncpg.connect(database.owner_url)
+        await owner.execute("delete from ledger.events where position > $1", kept)
+        await owner.close()
+        new = [await submit(ledger, f"new-{number}") for number in range(5)]
+        await kill_others(database)
+        async with asyncio.timeout(HANG):
+            while pages.count(0) < 2:
+                await asyncio.sleep(0.02)
+
+        told = [one.stream for one in (await news.after(kept)).notices]
+
+        assert new[0] == lost[0]
+        assert told == [ledger.decision_stream(DecisionId(f"new-{number}")) for number in range(5)]
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)

@@ -80,7 +80,8 @@ class News:
         self._ledger, self._max_streams, self._hold = ledger, max_streams, held
         self._held: list[Notice] = []
         self._floor = self._position = START
-        self._has_begun = self._may_have_gone_back = False
+        self._has_begun = self._has_listened = False
+        self._begins_anew = True
         self._ears: set[Ear] = set()
         self._heard: list[Heard] = []
         self._catching_up = asyncio.Semaphore(MAX_CATCHING_UP)
@@ -152,12 +153,8 @@ class News:
                 await self._ledger.appended.wait_past(rings, POLL_EVERY)
 
     async def _look(self) -> bool:
-        if not self._has_begun:
-            self._floor = self._position = await self._ledger.head()
-            self._has_begun = True
-            self._tell(())
-        elif self._may_have_gone_back:
-            await self._look_back()
+        if self._begins_anew:
+            await self._begin()
         page = await read_notices(self._ledger, after=self._position)
         self._held += page.notices
         self._forget()
@@ -167,22 +164,26 @@ class News:
         return page.is_last
 
     def _heard_of(self, payload: str | None) -> None:
-        """Take note that notifications were missed: another server may answer now."""
-        self._may_have_gone_back = self._may_have_gone_back or payload is None
+        """Begin anew when notifications were missed: a standby may have taken over that had not received all.
 
-    async def _look_back(self) -> None:
-        """Begin again where the log ends before what was read of it: a standby took over that had not received all."""
-        self._may_have_gone_back = False
+        Its log may have grown past where the other one was by then, so that its length says nothing.
+        """
+        if payload is None:
+            self._begins_anew = self._begins_anew or self._has_listened
+            self._has_listened = True
+
+    async def _begin(self) -> None:
+        """Follow from where the log ends, and have everybody look for themselves at what came before."""
+        self._begins_anew = False
         try:
             head = await self._ledger.head()
         except Unavailable:
-            self._may_have_gone_back = True
+            self._begins_anew = True
             raise
-        if head < self._position:
-            log.warning("delivery.news.log_went_back", head=head, position=self._position)
-            self._held.clear()
-            self._floor = self._position = head
-            self._tell(())
+        self._held.clear()
+        self._floor = self._position = head
+        self._has_begun = True
+        self._tell(())
 
     def _forget(self) -> None:
         """Drop the oldest, many at a time."""
