@@ -203,6 +203,14 @@ def test_only_what_has_switched_is_rolled_back(given):
     given.when(roll_back()).then_refused(NothingToRollBack, projection="queue")
 
 
+@pytest.mark.parametrize("ended", [rebuild_cancelled(), rebuild_failed(rebuild=ROLLBACK)])
+def test_a_rollback_that_came_to_nothing_may_be_tried_again(ended):
+    given = Given(OPERATIONS, *ROLLING_BACK.events, ended)
+
+    assert given.state == SWITCHED.state
+    given.when(roll_back()).then(rollback_started())
+
+
 @pytest.mark.parametrize("given", [BUILDING, RESETTING, ROLLING_BACK])
 def test_nothing_is_rolled_back_while_a_rebuild_is_under_way(given):
     given.when(roll_back()).then_refused(RebuildUnderWay, projection="queue")
@@ -215,7 +223,7 @@ def test_nothing_is_rolled_back_while_a_rebuild_is_under_way(given):
         (BUILDING, Running(rebuild=UnderWay(rebuild=REBUILD, by=ADA))),
         (SWITCHED, Running(rebuild=Switched(rebuild=REBUILD))),
         (CANCELLED, Running(rebuild=NoRebuild())),
-        (ROLLING_BACK, Running(rebuild=UnderWay(rebuild=ROLLBACK, by=ADA))),
+        (ROLLING_BACK, Running(rebuild=UnderWay(rebuild=ROLLBACK, by=ADA, undoes=REBUILD))),
         (ROLLED_BACK, Running(rebuild=Switched(rebuild=ROLLBACK))),
         (
             Given(OPERATIONS, rebuild_started(by=None), paused()),

@@ -19,9 +19,10 @@ from ledger.operations.rebuilding import KeptRowsLackEvents, ask, cancel
 from ledger.projections.accounts import built
 from ledger.projections.accounts import exchange as accounts_exchanged
 from ledger.projections.checkpoints import lock, read_checkpoint
-from ledger.projections.rebuilds import Kind, RebuildState
+from ledger.projections.rebuild import begin
+from ledger.projections.rebuilds import Kind, RebuildState, failures_in
 from ledger.projections.views.queue import QUEUE
-from ledger.store.ledger import Ledger
+from ledger.store.ledger import LEDGER_ID, Ledger
 from tests.operations.rebuilt import history, progress_of, submissions, the_operator, work
 from tests.projections.counting import stored_as
 from tests.projections.given import QUEUE_COLUMNS, bring_level, rows_of
@@ -149,6 +150,57 @@ async def test_what_was_switched_is_rolled_back_level_with_the_log(ledger: Ledge
     await ask(ledger, QUEUE, the_operator(), Kind.ROLLBACK)
     await work(ledger, QUEUE)
     assert set(rebuilt) < set(await rows(ledger))
+
+
+async def test_a_rollback_that_fails_keeps_its_rows_for_another_one(ledger: Ledger) -> None:
+    by_hand, broken = await switched(ledger), Chaos(QUEUE)
+    await submissions(ledger, 2, start=101)
+    await bring_level(ledger, QUEUE)
+    last = await ledger.head()
+    broken.fail_on(last)
+    await ask(ledger, broken, the_operator(), Kind.ROLLBACK)
+    assert await Rebuilder(ledger, [broken]).work_once()
+
+    failed = await progress_of(ledger, QUEUE)
+    async with ledger.pool.acquire() as conn:
+        (failure,) = await failures_in(conn, LEDGER_ID, QUEUE, failed)
+    assert (failed.state, failure.position) == (RebuildState.FAILED, last)
+
+    await ask(ledger, QUEUE, the_operator(), Kind.ROLLBACK, accept_failures=True)
+    assert (await work(ledger, QUEUE)).state is RebuildState.SWITCHED
+    assert set(by_hand) < set(await rows(ledger))
+    (waiting,) = await ledger.pool.fetch(
+        "select position from views.failures where projection = 'queue' and state = 'retrying'"
+    )
+    assert waiting["position"] == last
+
+
+@pytest.mark.parametrize("has_begun", [False, True])
+async def test_a_rollback_that_is_cancelled_keeps_its_rows_for_another_one(
+    ledger: Ledger, *, has_begun: bool
+) -> None:
+    by_hand = await switched(ledger)
+    await ask(ledger, QUEUE, the_operator(), Kind.ROLLBACK)
+    if has_begun:
+        async with ledger.pool.acquire() as conn, conn.transaction():
+            await begin(conn, LEDGER_ID, QUEUE, Kind.ROLLBACK)
+    await cancel(ledger, QUEUE, the_operator())
+
+    await ask(ledger, QUEUE, the_operator(), Kind.ROLLBACK)
+
+    assert (await work(ledger, QUEUE)).state is RebuildState.SWITCHED
+    assert await rows(ledger) == by_hand
+
+
+async def switched(ledger: Ledger) -> list[tuple[object, ...]]:
+    """Rebuild rows that somebody had changed by hand; return these."""
+    streams = await submissions(ledger, 5)
+    await bring_level(ledger, QUEUE)
+    await ledger.pool.execute("update views.queue_v2 set priority = 'low' where stream = $1", streams[1])
+    by_hand = await rows(ledger)
+    await ask(ledger, QUEUE, the_operator(), Kind.REBUILD)
+    assert (await work(ledger, QUEUE)).state is RebuildState.SWITCHED
+    return by_hand
 
 
 async def test_nothing_is_rolled_back_before_anything_was_switched(ledger: Ledger) -> None:

@@ -89,7 +89,7 @@ class RebuildController(Controller):
         feed, ledger = named(name), Call(request).services.ledger
         async with reading(ledger.pool) as conn:
             found = await rebuilds.find(conn, ledger.ledger_id, feed)
-            failures = await rebuilds.failures_in(conn, ledger.ledger_id, feed)
+            failures = await rebuilds.failures_in(conn, ledger.ledger_id, feed, found)
         if found is None:
             raise rebuilding.NeverRebuilt(projection=name)
         return json_response(wire.progress_of(name, found, failures))

@@ -154,7 +154,7 @@ async def _show(name: str) -> RebuildState:
 async def _progress(ledger: Ledger, feed: Feed) -> RebuildState:
     async with reading(ledger.pool) as conn:
         found = await rebuilds.find(conn, ledger.ledger_id, feed)
-        failures = await rebuilds.failures_in(conn, ledger.ledger_id, feed)
+        failures = await rebuilds.failures_in(conn, ledger.ledger_id, feed, found)
     if found is None:
         raise rebuilding.NeverRebuilt(projection=feed.name)
     return progress_of(feed.name, found, failures)

@@ -20,7 +20,7 @@ from ledger.operations.acting import Actor, Asked, act
 from ledger.projections import rebuilds
 from ledger.projections.accounts import kept
 from ledger.projections.projection import Feed
-from ledger.projections.rebuild import throw_away
+from ledger.projections.rebuild import leave_off
 from ledger.projections.rebuilds import Kind, RebuildState
 from ledger.store.ledger import Ledger
 from ledger.store.pool import Connection
@@ -79,7 +79,7 @@ async def ask(
 
 
 async def _require_whole_rows(conn: Connection, ledger: Ledger, feed: Feed) -> None:
-    """Refuse while nothing has been touched: a rollback that fails on its way leaves nothing to roll back to."""
+    """Refuse at once what would fail on its way."""
     parked = await conn.fetchval(KEPT_PARKED, ledger.ledger_id, kept(feed).name, feed.version)
     if parked:
         raise KeptRowsLackEvents(projection=feed.name, parked=parked)
@@ -95,7 +95,7 @@ WISHES: dict[Kind, type[StartRebuild | ResetProjection | RollBackRebuild]] = {
 async def cancel(ledger: Ledger, feed: Feed, actor: Actor, *, reason: str = "") -> Handled[OperationsEvent]:
     """Stop the rebuild that is under way and throw away what was built; the rows that serve go on serving.
 
-    A rollback that is cancelled leaves nothing to roll back to.
+    The rows of a rollback are kept, and may come back another time.
 
     Raises:
         NoRebuildUnderWay: there is none.
@@ -105,7 +105,7 @@ async def cancel(ledger: Ledger, feed: Feed, actor: Actor, *, reason: str = "") 
     async def stop_it(conn: Connection) -> None:
         found = await rebuilds.find(conn, ledger.ledger_id, feed)
         if found is not None and not found.is_over():
-            await throw_away(conn, ledger.ledger_id, feed, with_failures=True)
+            await leave_off(conn, ledger.ledger_id, feed, found.kind, with_failures=True)
             await rebuilds.end(conn, ledger.ledger_id, found.rebuild, RebuildState.CANCELLED)
 
     def order(asked: Asked) -> OperationsCommand:

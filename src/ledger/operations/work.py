@@ -25,9 +25,9 @@ from ledger.projections.rebuild import (
     begin,
     compare_level,
     exchange,
+    leave_off,
     make_readable,
     stand,
-    throw_away,
 )
 from ledger.projections.rebuilds import Kind, RebuildState, Task
 from ledger.store.envelope import Provenance
@@ -180,7 +180,7 @@ class Work:
         ledger_id, task = self._ledger.ledger_id, self._task
 
         async def end_it(conn: Connection) -> None:
-            await throw_away(conn, ledger_id, self._feed, with_failures=False)
+            await leave_off(conn, ledger_id, self._feed, task.kind, with_failures=False)
             await rebuilds.end(conn, ledger_id, task.rebuild, RebuildState.FAILED, error=reason)
 
         def order(asked: Asked) -> FailRebuild:

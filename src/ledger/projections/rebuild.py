@@ -202,9 +202,25 @@ async def _catch_up(conn: Connection, ledger_id: int, feed: Feed, upto: Position
     return build
 
 
-async def throw_away(conn: Connection, ledger_id: int, feed: Feed, *, with_failures: bool) -> None:
-    """Drop what was built, in the caller's transaction; its failures stay to be looked at, or go too."""
+async def leave_off(conn: Connection, ledger_id: int, feed: Feed, kind: Kind, *, with_failures: bool) -> None:
+    """End without an exchange, in the caller's transaction: what was built goes, rows that were kept are kept again.
+
+    Failures of what was built stay to be looked at, or go too.
+    """
     await conn.execute(ALONE)
+    if kind is Kind.ROLLBACK:
+        await _put_back(conn, ledger_id, feed)
+    else:
+        await _throw_away(conn, ledger_id, feed, with_failures=with_failures)
+
+
+async def _put_back(conn: Connection, ledger_id: int, feed: Feed) -> None:
+    """Keep the rows as far as they have come; a rollback that nobody has begun has not touched them."""
+    await accounts.rename(conn, ledger_id, accounts.built(feed), accounts.kept(feed))
+    await tables.move(conn, feed, origin=tables.BUILD, to=tables.OLD)
+
+
+async def _throw_away(conn: Connection, ledger_id: int, feed: Feed, *, with_failures: bool) -> None:
     await accounts.forget(
         conn, ledger_id, accounts.built(feed)
     )  # first: a batch locks its checkpoint, then rows

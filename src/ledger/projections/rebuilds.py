@@ -10,7 +10,7 @@ import msgspec
 
 from ledger.domain.event import Utc
 from ledger.domain.ids import Position, RebuildId
-from ledger.projections.accounts import built
+from ledger.projections.accounts import built, kept
 from ledger.projections.comparing import Comparison
 from ledger.projections.failures import Failure, list_of
 from ledger.projections.projection import Feed
@@ -148,6 +148,10 @@ class RebuildProgress(msgspec.Struct, frozen=True, kw_only=True):
         """Say whether it has ended, in whatever way."""
         return self.ended_at is not None
 
+    def is_kept_again(self) -> bool:
+        """Say whether its rows are kept for another try: those of a rollback that came to nothing."""
+        return self.kind is Kind.ROLLBACK and self.state in {RebuildState.CANCELLED, RebuildState.FAILED}
+
 
 async def ask(
     conn: Connection, ledger_id: int, feed: Feed, rebuild: RebuildId, kind: Kind, *, accept_failures: bool
@@ -241,9 +245,12 @@ async def find(conn: Connection, ledger_id: int, feed: Feed) -> RebuildProgress 
     )
 
 
-async def failures_in(conn: Connection, ledger_id: int, feed: Feed) -> tuple[Failure, ...]:
+async def failures_in(
+    conn: Connection, ledger_id: int, feed: Feed, found: RebuildProgress | None
+) -> tuple[Failure, ...]:
     """List the first events that could not be applied to rows that are built, or were and never served."""
-    return await list_of(conn, ledger_id, built(feed), limit=TOLD)
+    is_kept_again = found is not None and found.is_kept_again()
+    return await list_of(conn, ledger_id, kept(feed) if is_kept_again else built(feed), limit=TOLD)
 
 
 def _comparison(row: asyncpg.Record) -> Comparison | None:

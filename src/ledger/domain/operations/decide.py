@@ -306,5 +306,6 @@ OPERATIONS: Final = Decider[OperationsCommand, OperationsState, OperationsEvent]
     initial=Running(),
     decide=decide,
     evolve=evolve,
+    version=2,
 )
 """The Operations aggregate, as a value."""

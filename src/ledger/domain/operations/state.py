@@ -60,10 +60,14 @@ class NoRebuild(msgspec.Struct, frozen=True, tag="none"):
 
 
 class UnderWay(msgspec.Struct, frozen=True, kw_only=True, tag="under-way"):
-    """The projection is being made anew; ``by`` asked for it (``None``: the operator of the machine)."""
+    """The projection is being made anew; ``by`` asked for it (``None``: the operator of the machine).
+
+    ``undoes`` is the rebuild that a rollback takes back: its rows stay kept until it has (``None``: it is no rollback).
+    """
 
     rebuild: RebuildId
     by: PersonId | None
+    undoes: RebuildId | None = None
 
 
 class Switched(msgspec.Struct, frozen=True, kw_only=True, tag="switched"):
@@ -100,10 +104,18 @@ def evolve(state: OperationsState, event: OperationsEvent) -> OperationsState:
         case RangeReplayed() | FailureRetried() | FailureSkipped() | FailureFixed():
             return state
         case ProjectionReset() | RebuildStarted() | RollbackStarted():
-            return replace(state, rebuild=UnderWay(rebuild=event.rebuild, by=event.by))
+            undoes = event.of if isinstance(event, RollbackStarted) else None
+            return replace(state, rebuild=UnderWay(rebuild=event.rebuild, by=event.by, undoes=undoes))
         case RebuildSwitched():
             return replace(state, rebuild=Switched(rebuild=event.rebuild))
         case RebuildCancelled() | RebuildFailed():
-            return replace(state, rebuild=NoRebuild())
+            return replace(state, rebuild=_before(state.rebuild))
         case _:
             assert_never(event)
+
+
+def _before(rebuild: Rebuild) -> Rebuild:
+    """Say what is left of a rebuild that came to nothing: a rollback puts the kept rows back."""
+    if isinstance(rebuild, UnderWay) and rebuild.undoes is not None:
+        return Switched(rebuild=rebuild.undoes)
+    return NoRebuild()
