@@ -1,5 +1,6 @@
 """What cannot be applied is parked with its sequence: in order, on the record, and without harm to anything else."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 
 import asyncpg
@@ -11,12 +12,13 @@ from ledger.projections import failures
 from ledger.projections.batch import run_batch, run_singly
 from ledger.projections.checkpoints import Checkpoint, Paused, read_checkpoint, set_paused
 from ledger.projections.failures import Failure, FailureState, Resolution
+from ledger.projections.faults import Category
 from ledger.projections.health import State
 from ledger.projections.retries import retry_due
 from ledger.projections.views.decisions import DECISIONS
 from ledger.projections.views.queue import QUEUE
 from ledger.store.ledger import LEDGER_ID, Ledger
-from tests.projections.counting import stored_as
+from tests.projections.counting import Counting, ends, make_table, seen, stored_as
 from tests.projections.given import Service, service, until
 from tests.projections.scenes import (
     CLAIM,
@@ -316,6 +318,31 @@ async def test_a_batch_that_takes_too_long_is_cut_smaller(
 
     assert await failures_of(ledger, chaos) == ()
     assert await rows(ledger) == await clean_rows(ledger)
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_an_event_that_takes_too_long_even_alone_is_parked_and_others_go_on(
+    database: Database, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.projections.follower.BATCH_TIMEOUT", 0.4)
+    monkeypatch.setattr("ledger.projections.follower.TRANSIENT_WAITS", (0.0,))
+    monkeypatch.setattr("ledger.projections.isolation.BE_QUICK", "set local statement_timeout = '100ms'")
+    counting = Counting()
+    counting.trouble = lambda conn, positions: conn.execute("select pg_sleep($1)", 5.0 * (3 in positions))
+    await make_table(ledger)
+    await ends(ledger, 5)
+
+    async with service(database, [counting.projection]) as running:
+        await running.level(Position(5), "counting")
+        async with ledger.pool.acquire() as conn:
+            while not (found := await failures.list_of(conn, LEDGER_ID, counting.projection)) or (
+                found[0].state is not FailureState.WAITING
+            ):
+                await asyncio.sleep(0.02)
+
+    (failure,) = found
+    assert (failure.position, failure.category, failure.attempts) == (3, Category.TRANSIENT, 6)
+    assert await seen(ledger) == [1, 2, 4, 5]
 
 
 ACCOUNTS = """

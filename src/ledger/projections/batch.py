@@ -8,7 +8,7 @@ from ledger.domain.errors import Corrupt
 from ledger.domain.ids import Position
 from ledger.projections.checkpoints import Checkpoint, CheckpointMoved, Paused, Step, lock, move
 from ledger.projections.faults import is_transient
-from ledger.projections.isolation import Outcome, apply_singly, park_outcome
+from ledger.projections.isolation import Outcome, apply_singly, be_quick, park_outcome
 from ledger.projections.parking import held_among
 from ledger.projections.projection import Feed
 from ledger.store.codec import UnknownSchemaVersion
@@ -74,6 +74,7 @@ async def run_singly(
         return None
     async with conn.transaction():
         portion = await _portion(conn, ledger_id, feed, log, await _begin(conn, ledger_id, feed, after))
+        await be_quick(conn)
         outcome = await apply_singly(conn, ledger_id, feed, portion.wanted, portion.held)
         if outcome.stopped_at is not None:
             portion = _before(portion, outcome.stopped_at)

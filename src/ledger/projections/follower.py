@@ -99,15 +99,16 @@ class Follower:
 
     async def _step(self, conn: Connection, after: Position) -> bool:
         ledger_id, began = self._ledger.ledger_id, time.time_ns()
-        if after < self._singly_until:
-            step = await run_singly(conn, ledger_id, self.feed, after=after, limit=MAX_SINGLY)
+        if after < self._singly_until or self._limit == 1:  # alone, what takes too long is found and parked
+            fewer = min(self._limit, MAX_SINGLY)
+            step = await run_singly(conn, ledger_id, self.feed, after=after, limit=fewer)
         else:
             try:
                 step = await run_batch(conn, ledger_id, self.feed, after=after, limit=self._limit)
             except Poisoned:
                 self._singly_until = Position(after + self._limit)
                 return False
-            self._limit = min(MAX_BATCH, self._limit * 2)
+        self._limit = min(MAX_BATCH, self._limit * 2)
         if step is None:
             self._singly_until = START
             return True

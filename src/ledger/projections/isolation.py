@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
 
+import asyncpg
 import msgspec
 import structlog
 
@@ -22,6 +23,9 @@ from ledger.store.pool import Connection
 from ledger.store.streams import Stored
 
 log = structlog.get_logger()
+
+# More than a lock is waited for, which is nobody's fault, and half of what a loop gives a transaction.
+BE_QUICK: Final = "set local statement_timeout = '15s'"
 
 
 class Blocked(msgspec.Struct, frozen=True):
@@ -74,8 +78,13 @@ async def apply_singly(
     return Outcome(applied=applied, parked=tuple(parked), culprits=tuple(culprits), stopped_at=stopped_at)
 
 
+async def be_quick(conn: Connection) -> None:
+    """Let no statement of the caller's transaction take longer than what a single event needs by far."""
+    await conn.execute(BE_QUICK)
+
+
 async def attempt(conn: Connection, ledger_id: int, feed: Feed, stored: Stored) -> Blocked | None:
-    """Apply one event in a savepoint; ``None``: it went well.
+    """Apply one event in a savepoint; ``None``: it went well. One that takes too long though it is alone is at fault.
 
     Raises:
         Exception: what is no event's fault, such as a lost connection.
@@ -84,7 +93,7 @@ async def attempt(conn: Connection, ledger_id: int, feed: Feed, stored: Stored) 
         async with conn.transaction():
             await feed.feed(conn, ledger_id, [stored])
     except Exception as error:
-        if stops_all(error):
+        if stops_all(error) and not isinstance(error, asyncpg.QueryCanceledError):
             raise
         return Blocked(stored, fault_of(error))
     return None

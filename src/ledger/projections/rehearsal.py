@@ -9,7 +9,7 @@ from ledger.domain.ids import StreamName
 from ledger.projections.isolation import rehearsing
 from ledger.projections.projection import Feed
 from ledger.store.ledger import Ledger
-from ledger.store.pool import Connection
+from ledger.store.pool import Connection, reading
 
 T = TypeVar("T")
 
@@ -48,9 +48,10 @@ async def rehearse(
     """Carry out ``effect`` on the rows of some streams, look what it did, and undo it.
 
     Raises:
+        DatabaseUnreachable: the connection is lost, or what is looked at is locked for too long.
         Exception: whatever ``effect`` raises.
     """
-    async with ledger.pool.acquire() as conn:
+    async with reading(ledger.pool) as conn:
         transaction = conn.transaction()
         await transaction.start()
         try:

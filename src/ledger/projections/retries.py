@@ -10,7 +10,7 @@ from ledger.domain.operations.decide import ProjectionState
 from ledger.projections import failures
 from ledger.projections.checkpoints import Paused, lock, reckon
 from ledger.projections.failures import UNASKED, Ending, Failure, FailureState
-from ledger.projections.isolation import Blocked, attempt, tell
+from ledger.projections.isolation import Blocked, attempt, be_quick, tell
 from ledger.projections.parking import release, skip, waiting_in
 from ledger.projections.projection import Feed
 from ledger.store.excerpts import read_positions
@@ -58,6 +58,7 @@ async def retry_due(conn: Connection, ledger_id: int, feed: Feed) -> Retried | N
         due = await failures.next_due(conn, ledger_id, feed)
         if due is None:
             return None
+        await be_quick(conn)
         return await _drain(conn, ledger_id, feed, due, UNASKED)
 
 
