@@ -1,13 +1,14 @@
 """A command is carried out once, on fresh facts, or refused with a reason; then nothing is left behind."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
-from ledger.command_handler import Build, Facts, Handled, handle
+from ledger.command_handler import Build, Facts, Handled, handle, handle_after
 from ledger.domain.errors import KeyReused, OutcomeUnknown, PreconditionFailed
 from ledger.domain.ids import PersonId, SessionId, StreamName, Version
 from ledger.domain.session.commands import EndSession, OpenSession, SessionCommand
@@ -61,6 +62,19 @@ class Desk:
 
     async def open(self, provenance: Provenance | None = None, **how: object) -> Handled[SessionEvent]:
         return await self._handle(lambda facts: opening(self.session, facts.now), provenance, **how)
+
+    async def open_after(
+        self, effect: Callable[[Connection], Awaitable[None]], provenance: Provenance
+    ) -> Handled[SessionEvent]:
+        return await handle_after(
+            self.ledger,
+            SESSION,
+            self.stream,
+            effect,
+            lambda facts, _done: opening(self.session, facts.now),
+            clock=self.clock,
+            provenance=provenance,
+        )
 
     async def end(self, provenance: Provenance | None = None, **how: object) -> Handled[SessionEvent]:
         return await self._handle(
@@ -323,6 +337,46 @@ async def test_a_duplicate_rolls_its_rows_back(desk: Desk, database: Database) -
 
     assert handled.version == 1
     assert await desk.ledger.pool.fetchval("select to_regclass('work.mine')") is None
+
+
+async def test_what_its_own_twin_elsewhere_makes_refuse_is_answered_as_that_was(
+    desk: Desk, database: Database
+) -> None:
+    """Sent with one key to two processes at the same moment, the later one meets the rows of the earlier."""
+    key, first = with_key("k"), list[Handled[SessionEvent]]()
+    async with await Ledger.open(database.service_url) as elsewhere:
+
+        async def refuse_what_is_written(_conn: Connection) -> None:
+            first.append(await desk.open(key, at=elsewhere))
+            raise SessionAlreadyOpened
+
+        handled = await desk.open(key, alongside=refuse_what_is_written)
+
+    assert [handled] == first
+
+
+async def test_an_effect_that_its_own_twin_elsewhere_makes_refuse_is_answered_as_that_was(
+    desk: Desk, database: Database
+) -> None:
+    key, first = with_key("k"), list[Handled[SessionEvent]]()
+    async with await Ledger.open(database.service_url) as elsewhere:
+
+        async def refuse_what_is_done(_conn: Connection) -> None:
+            first.append(await desk.open(key, at=elsewhere))
+            raise SessionAlreadyOpened
+
+        handled = await desk.open_after(refuse_what_is_done, key)
+
+    assert [handled] == first
+
+
+async def test_an_effect_that_refuses_what_nobody_has_done_is_refused(desk: Desk) -> None:
+    async def refuse(_conn: Connection) -> None:
+        raise SessionAlreadyOpened
+
+    with pytest.raises(SessionAlreadyOpened):
+        await desk.open_after(refuse, with_key("k"))
+    assert await head_of(desk.ledger) == 0
 
 
 async def test_opening_twice_is_refused(desk: Desk) -> None:

@@ -11,13 +11,21 @@ import asyncpg
 import msgspec
 
 from ledger.domain.decider import Decider, fold
-from ledger.domain.errors import KeyReused, OutcomeUnknown, PreconditionFailed, VersionConflict
+from ledger.domain.errors import (
+    KeyReused,
+    LedgerError,
+    OutcomeUnknown,
+    Overloaded,
+    PreconditionFailed,
+    Unavailable,
+    VersionConflict,
+)
 from ledger.domain.event import Event
 from ledger.domain.ids import NO_EVENTS, Position, StreamName, Version
 from ledger.store.appends import Append, Appended, Landed
 from ledger.store.envelope import Provenance, open_envelope
 from ledger.store.gauges import Command
-from ledger.store.landing import RunAgain, land, landed_in, one_transaction
+from ledger.store.landing import RunAgain, as_recorded, land, landed_in, one_transaction
 from ledger.store.lately import is_short
 from ledger.store.ledger import Ledger
 from ledger.store.pool import Connection
@@ -171,6 +179,8 @@ async def handle(
                 if attempt == MAX_ATTEMPTS:
                     raise _final(unsettled) from unsettled.__cause__
                 await asyncio.sleep(CONFLICT_WAIT * attempt * random.random())  # noqa: S311 - spreads retries
+            except LedgerError as refusal:
+                return await _done_or(refusal, ledger, decider, provenance, recognise)
             else:
                 handled = await outcome(
                     ledger, decider, drafted, events, landed, provenance=provenance, recognise=recognise
@@ -243,9 +253,31 @@ async def handle_after(
                 if attempt == MAX_ATTEMPTS:
                     raise _final(unsettled) from unsettled.__cause__
                 await asyncio.sleep(CONFLICT_WAIT * attempt * random.random())  # noqa: S311 - spreads retries
+            except LedgerError as refusal:
+                return await _done_or(refusal, ledger, decider, provenance)
             else:
                 return await outcome(ledger, decider, drafted, events, landed, provenance=provenance)
     raise AssertionError  # the loop above returns or raises
+
+
+async def _done_or(
+    refusal: LedgerError,
+    ledger: Ledger,
+    decider: Decider[C, S, E],
+    provenance: Provenance,
+    recognise: Recognise | None = None,
+) -> Handled[E]:
+    """Answer a refused command by what it did: sent to two processes at once, the later one meets rows of the earlier.
+
+    Raises:
+        LedgerError: the refusal; it has done nothing.
+    """
+    is_refused = not isinstance(refusal, Overloaded | Unavailable)
+    asks = is_refused and provenance.is_keyed
+    done = await done_before(ledger, decider, provenance, recognise) if asks else None
+    if done is None:
+        raise refusal
+    return done
 
 
 def _final(unsettled: VersionConflict | RunAgain) -> Exception:
@@ -346,26 +378,12 @@ async def outcome(
     """
     if isinstance(landed, Appended):
         return _handled(
-            tuple(_as_recorded(drafted, landed, number, event) for number, event in enumerate(events))
+            tuple(as_recorded(drafted, landed, number, event) for number, event in enumerate(events))
         )
     done = await done_before(ledger, decider, provenance, recognise)
     if done is None:
         raise OutcomeUnknown
     return done
-
-
-def _as_recorded(drafted: Append, landed: Appended, number: int, event: E) -> Recorded[E]:
-    return Recorded(
-        position=Position(landed.first_position + number),
-        stream=drafted.stream,
-        version=Version(drafted.expected + number + 1),
-        event_id=drafted.events[number].event_id,
-        command_id=drafted.provenance.command_id,
-        recorded_at=landed.recorded_at,
-        actor=drafted.provenance.actor,
-        leaf=landed.leaves[number],
-        event=event,
-    )
 
 
 def _handled(events: tuple[Recorded[E], ...]) -> Handled[E]:

@@ -2,13 +2,18 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import asyncpg
 
+from ledger.domain.event import Event
+from ledger.domain.ids import Position, Version
 from ledger.store.appends import Append, Appended, Duplicate, Landed
 from ledger.store.ledger import Ledger
 from ledger.store.pool import LOST, UNSETTLED, Connection, borrowed
-from ledger.store.streams import append, append_in
+from ledger.store.streams import Recorded, append, append_in
+
+E = TypeVar("E", bound=Event)
 
 
 class RunAgain(Exception):
@@ -53,3 +58,18 @@ async def landed_in(conn: Connection, ledger: Ledger, drafted: Append) -> Append
     if isinstance(landed, Duplicate):
         raise RunAgain
     return landed
+
+
+def as_recorded(drafted: Append, landed: Appended, number: int, event: E) -> Recorded[E]:
+    """Say what an event of a draft that has landed is, as it is read from the log."""
+    return Recorded(
+        position=Position(landed.first_position + number),
+        stream=drafted.stream,
+        version=Version(drafted.expected + number + 1),
+        event_id=drafted.events[number].event_id,
+        command_id=drafted.provenance.command_id,
+        recorded_at=landed.recorded_at,
+        actor=drafted.provenance.actor,
+        leaf=landed.leaves[number],
+        event=event,
+    )
