@@ -22,7 +22,7 @@ from ledger.store.appends import (
 from ledger.store.batches import APPEND_TOGETHER, pack, send_batch
 from ledger.store.envelope import Provenance, leaf_hash, open_envelope
 from ledger.store.ledger import Ledger
-from ledger.store.streams import Stream, append, draft, new_command_id, read_stream
+from ledger.store.streams import Stream, append, append_in, draft, new_command_id, read_stream
 from tests.support.databases import Database
 from tests.support.events import an_event, by_somebody, new_stream, with_key
 
@@ -337,3 +337,39 @@ async def _rows_read(owner: asyncpg.Connection) -> int:
         "select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) from pg_stat_user_tables "
         "where schemaname = 'ledger' and relname = 'events'"
     )
+
+
+async def test_who_falls_asleep_between_append_and_commit_keeps_the_others_waiting_for_seconds_alone(
+    ledger: Ledger,
+) -> None:
+    asked = "show idle_in_transaction_session_timeout"
+    async with ledger.pool.acquire() as conn:
+        async with conn.transaction():
+            await append_in(conn, ledger.ledger_id, draft(new_stream(), [an_event()], by_somebody()))
+            assert await conn.fetchval(asked) == "5s"
+        assert await conn.fetchval(asked) == "1min"
+
+
+async def test_a_database_of_a_stricter_isolation_takes_what_waited_for_another_append(
+    database: Database,
+) -> None:
+    """Else it would see the log as it was before it waited, and collide with what came meanwhile."""
+    owner = await asyncpg.connect(database.owner_url)
+    await owner.execute(
+        f"alter database {database.name} set default_transaction_isolation = 'repeatable read'"
+    )
+    async with await Ledger.open(database.service_url) as strict, strict.pool.acquire() as conn:
+        async with conn.transaction():
+            await append_in(conn, strict.ledger_id, draft(new_stream(), [an_event()], by_somebody()))
+            behind = asyncio.create_task(append(strict, draft(new_stream(), [an_event()], by_somebody())))
+            async with asyncio.timeout(HANG):
+                while not await owner.fetchval(WAITS):
+                    await asyncio.sleep(0.01)
+        landed = await behind
+    await owner.close()
+
+    assert isinstance(landed, Appended)
+    assert landed.first_position == 2
+
+
+WAITS = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%append_one%'"

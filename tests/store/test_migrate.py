@@ -19,7 +19,7 @@ from ledger.store.migrate import (
     migrate,
     pending,
 )
-from ledger.store.pool import DatabaseUnreachable, connect
+from ledger.store.pool import SESSION_SETTINGS, DatabaseUnreachable, connect
 from tests.support.databases import Cluster, Database
 
 
@@ -50,6 +50,19 @@ async def test_migrators_at_once_take_turns(postgres: Cluster) -> None:
         runs = await asyncio.gather(*(migrate(empty.owner_url, empty.service_url) for _ in range(4)))
 
         assert sorted(map(len, runs)) == [0, 0, 0, len(all_migrations())]
+
+
+async def test_a_migration_takes_the_time_it_takes_and_whoever_comes_meanwhile_waits(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a service may wait for a statement, or for a lock, is too short for the index of a large table."""
+    monkeypatch.setitem(SESSION_SETTINGS, "statement_timeout", "200ms")
+    monkeypatch.setitem(SESSION_SETTINGS, "lock_timeout", "100ms")
+    files = [*all_migrations(), a_migration("select pg_sleep(0.5)")]
+
+    runs = await asyncio.gather(*(migrate(database.owner_url, database.service_url, files) for _ in range(2)))
+
+    assert sorted(map(len, runs)) == [0, 1]
 
 
 async def test_no_two_files_have_one_number() -> None:

@@ -23,7 +23,11 @@ APPEND_ONE: Final = """
 select append, status, first_position, version, stream from ledger.append_one(
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 """
-
+# Everybody's appends wait behind the caller's commit: whoever falls asleep before it must not keep them for long.
+# $1 to $17 as in APPEND_ONE
+APPEND_IN: Final = APPEND_ONE.replace(
+    "select ", "select set_config('idle_in_transaction_session_timeout', '5s', true), "
+)
 
 _conflicts = Counter(
     "ledger_append_conflicts",
@@ -147,12 +151,12 @@ def stamp(append: Append, ledger_id: int) -> SealedAppend:
 
 
 async def send_one(
-    conn: Connection, ledger_id: int, sealed: SealedAppend
+    conn: Connection, ledger_id: int, sealed: SealedAppend, *, statement: str = APPEND_ONE
 ) -> Landed | VersionConflict | Corrupt:
-    """Send a single append; in the caller's transaction if there is one."""
+    """Send a single append, which commits by itself, or by ``APPEND_IN`` in the caller's transaction."""
     append, events = sealed.append, sealed.events
     row = await conn.fetchrow(
-        APPEND_ONE,
+        statement,
         ledger_id,
         append.stream,
         append.expected,

@@ -12,7 +12,7 @@ from typing import Final, Literal
 import msgspec
 
 from ledger.domain.errors import LedgerError, Unavailable
-from ledger.store.pool import Connection, DirectConnection, connect
+from ledger.store.pool import SESSION_SETTINGS, Connection, DirectConnection, connect
 
 Runner = Literal["owner", "service"]
 
@@ -21,6 +21,11 @@ OLDEST_SERVER: Final = 150000
 ALL_MIGRATIONS_LOCK: Final = 0x1ED6E4
 """The advisory lock that migrators of one database take turns by; never taken while serving."""
 
+# Large tables take their time, and so may whoever migrates at this moment; a table that is in use is not waited for
+# longer than a service waits, because everybody else would queue behind the migration.
+TAKE_TIME: Final = "set statement_timeout = 0"
+WAIT_FOR_TURN: Final = "set lock_timeout = 0"
+WAIT_NO_LONGER: Final = f"set lock_timeout = '{SESSION_SETTINGS['lock_timeout']}'"
 # $1 the lock's key
 LOCK: Final = "select pg_advisory_lock($1)"
 BOOTSTRAP: Final = """
@@ -160,7 +165,11 @@ async def _migrate(
     owner: DirectConnection, service: DirectConnection, migrations: Sequence[Migration]
 ) -> tuple[str, ...]:
     await check_server(owner)
+    for conn in (owner, service):
+        await conn.execute(TAKE_TIME)
+    await owner.execute(WAIT_FOR_TURN)
     await owner.execute(LOCK, ALL_MIGRATIONS_LOCK)
+    await owner.execute(WAIT_NO_LONGER)
     await owner.execute(BOOTSTRAP)
     todo = await pending(owner, migrations)
     for migration in todo:

@@ -28,7 +28,10 @@ SESSION_SETTINGS: Final = {
     "statement_timeout": "30s",
     "lock_timeout": "10s",
     "idle_in_transaction_session_timeout": "60s",
-    "synchronous_commit": "on",  # whatever the database's own default is: success means flushed
+    "tcp_keepalives_idle": "60",  # lines that are quiet for longer are dropped by what lies between, without a word
+    # Whatever the database's own defaults are: success means flushed, and who waited for a lock sees what came before.
+    "synchronous_commit": "on",
+    "default_transaction_isolation": "read committed",
 }
 READ_ONLY: Final = {**SESSION_SETTINGS, "default_transaction_read_only": "on"}
 

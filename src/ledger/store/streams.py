@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 from ledger.domain.errors import Corrupt, VersionConflict
 from ledger.domain.event import Event, type_name
 from ledger.domain.ids import NO_EVENTS, START, CommandId, EventId, Position, StreamName, Version
-from ledger.store.appends import Append, Appended, Landed, NewEvent, send_one, stamp
+from ledger.store.appends import APPEND_IN, Append, Appended, Landed, NewEvent, send_one, stamp
 from ledger.store.codec import decode, encode
 from ledger.store.envelope import NO_LEAF, Provenance
 from ledger.store.ledger import Ledger
@@ -351,14 +351,14 @@ async def append(ledger: Ledger, drafted: Append) -> Landed:
 async def append_in(conn: Connection, ledger_id: int, drafted: Append) -> Landed:
     """Append in the caller's transaction; all of its events or none.
 
-    The ledger's head stays locked until that transaction ends: append last, then commit. When anything fails,
-    the caller rolls back and runs its whole unit of work again.
+    The ledger's head stays locked until that transaction ends: append last, then commit, which must follow within 5
+    seconds. When anything fails, the caller rolls back and runs its whole unit of work again.
 
     Raises:
         VersionConflict: another writer got there first, on the stream or on one it read.
     """
     with _appending(drafted) as span:
-        landed = await send_one(conn, ledger_id, stamp(drafted, ledger_id))
+        landed = await send_one(conn, ledger_id, stamp(drafted, ledger_id), statement=APPEND_IN)
         if isinstance(landed, VersionConflict | Corrupt):
             raise landed
         span.has_landed = isinstance(landed, Appended)
