@@ -82,6 +82,8 @@ async def begin(
 async def _known(ledger: Ledger, lately: Lately, names: Sequence[StreamName]) -> dict[StreamName, Stream]:
     known = lately.all_of(names)
     if known is None:
+        times_cleared = lately.times_cleared
         known = await load_streams(ledger, names)
-        lately.note(known.values())
+        if lately.times_cleared == times_cleared:
+            lately.note(known.values())
     return known

@@ -27,6 +27,27 @@ async def test_a_task_that_crashes_is_begun_again(monkeypatch: pytest.MonkeyPatc
     assert attempts == 3
 
 
+async def test_a_task_that_ends_as_if_somebody_had_cancelled_it_is_begun_again(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(guarding, "AGAIN_SECONDS", 0.0)
+    attempts, well = 0, asyncio.Event()
+
+    async def wait_for_what_is_cancelled() -> None:
+        nonlocal attempts
+        attempts += 1
+        awaited = asyncio.get_running_loop().create_future()
+        if attempts == 1:
+            awaited.cancel()
+        else:
+            well.set()
+        await awaited
+
+    async with going_on("cancelled-once", wait_for_what_is_cancelled), asyncio.timeout(30):
+        await well.wait()
+    assert attempts == 2
+
+
 async def test_it_ends_with_the_block():
     ended = asyncio.Event()
 

@@ -47,6 +47,23 @@ async def test_a_moving_window_tells_when_its_oldest_hit_falls_out(seconds: Seco
     assert not await limiter.enter(TEN, "sam")
 
 
+async def test_a_clock_that_is_put_back_keeps_nobody_waiting_for_longer_than_a_window(
+    seconds: Seconds,
+) -> None:
+    limiter = Limiter(clock=seconds)
+    for _ in range(10):
+        await limiter.enter(TEN, "sam")
+        await limiter.count(TEN, "sam")
+    seconds.now -= 86_400
+
+    assert await limiter.seconds_to_entry(TEN, "sam") == 900
+    assert await limiter.count(TEN, "sam") is None
+    seconds.now += 900
+
+    assert await limiter.enter(TEN, "sam")
+    assert await limiter.count(TEN, "sam") is not None
+
+
 @given(st.lists(st.floats(0, 600), min_size=1, max_size=60))
 @settings(deadline=None)
 def test_no_stretch_of_the_window_ever_holds_more_than_allowed(pauses: list[float]) -> None:

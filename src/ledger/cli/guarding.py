@@ -65,5 +65,6 @@ async def _forever(name: str, begin: Callable[[], Coroutine[None, None, None]]) 
         finally:
             attempt.cancel()
             await asyncio.gather(attempt, return_exceptions=True)
-        log.error("service.task.crashed", task=name, exc_info=attempt.exception())
+        failure = None if attempt.cancelled() else attempt.exception()
+        log.error("service.task.crashed", task=name, exc_info=failure)
         await asyncio.sleep(AGAIN_SECONDS)

@@ -51,6 +51,7 @@ class Windows(Storage, MovingWindowSupport):
         count = self._counts.get(key)
         if count is None or count.ends_at <= now:
             count = self._counts[key] = _Count(0, now + expiry)
+        count.ends_at = min(count.ends_at, now + expiry)  # the clock may have been put back
         count.number += amount
         return count.number
 
@@ -68,20 +69,17 @@ class Windows(Storage, MovingWindowSupport):
     async def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Enter ``amount`` hits unless there would be more than ``limit`` in the last ``expiry`` seconds."""
         now = self._now()
-        entries = self._entries.get(key) or _Entries(deque(), now)
-        _forget(entries.moments, now - expiry)
-        if len(entries.moments) + amount > limit:
+        moments = self._inside(key, now, expiry)
+        if len(moments) + amount > limit:
             return False
-        entries.moments.extend([now] * amount)
-        entries.ends_at = now + expiry
-        self._entries[key] = entries
+        moments.extend([now] * amount)
+        self._entries[key] = _Entries(moments, now + expiry)
         return True
 
     async def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
         """Give the moment of the oldest hit in the window (now, where there is none), and how many there are."""
         now = self._clock()
-        entries = self._entries.get(key)
-        inside = [] if entries is None else [moment for moment in entries.moments if moment > now - expiry]
+        inside = self._inside(key, now, expiry)
         return (inside[0], min(limit, len(inside))) if inside else (now, 0)
 
     async def check(self) -> bool:
@@ -100,15 +98,21 @@ class Windows(Storage, MovingWindowSupport):
         self._counts.pop(key, None)
         self._entries.pop(key, None)
 
+    def _inside(self, key: str, now: float, expiry: int) -> deque[float]:
+        """Give the hits in the window; what lies ahead, because the clock was put back, counts as of now."""
+        entries = self._entries.get(key)
+        if entries is None:
+            return deque()
+        if entries.moments and entries.moments[-1] > now:
+            entries.moments = deque(min(moment, now) for moment in entries.moments)
+        while entries.moments and entries.moments[0] <= now - expiry:
+            entries.moments.popleft()
+        return entries.moments
+
     def _now(self) -> float:
         now = self._clock()
-        if now - self._swept_at >= SWEEP_SECONDS:
+        if abs(now - self._swept_at) >= SWEEP_SECONDS:
             self._swept_at = now
             self._counts = {key: one for key, one in self._counts.items() if one.ends_at > now}
             self._entries = {key: one for key, one in self._entries.items() if one.ends_at > now}
         return now
-
-
-def _forget(moments: deque[float], until: float) -> None:
-    while moments and moments[0] <= until:
-        moments.popleft()

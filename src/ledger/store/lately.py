@@ -25,6 +25,8 @@ class Lately:
 
     def __init__(self, is_followed: Callable[[], bool]) -> None:
         """Begin with none; give some only while the log ``is_followed``, so that it is known to have gone on."""
+        self.times_cleared = 0
+        """Whoever reads while this grows may have read of another log, and notes nothing."""
         self._is_followed = is_followed
         self._held: OrderedDict[StreamName, Stream] = OrderedDict()
 
@@ -51,4 +53,5 @@ class Lately:
 
     def clear(self) -> None:
         """Forget all: another log may be read from now on."""
+        self.times_cleared += 1
         self._held.clear()
