@@ -29,6 +29,7 @@ from ledger.api.history import HistoryController
 from ledger.api.history_then import PastController
 from ledger.api.keys import KeyController
 from ledger.api.kinds import KindController
+from ledger.api.logging_in import LoginController
 from ledger.api.metrics import metrics_text
 from ledger.api.notary import notary_status
 from ledger.api.openapi import describe
@@ -51,6 +52,7 @@ from ledger.api.workflow import WorkflowController
 from ledger.domain.errors import LedgerError
 
 ROUTES: Final[Sequence[ControllerRouterHandler]] = (
+    LoginController,
     AccountController,
     DirectoryController,
     FactorController,

@@ -5,14 +5,13 @@ from typing import Annotated, Final
 from urllib.parse import urlencode
 
 import msgspec
-from litestar import Controller, Response, get, post
-from litestar.params import FromPath, QueryParameter
+from litestar import Controller, Response, get
+from litestar.params import QueryParameter
 
-from ledger.api.account_wire import Message
 from ledger.api.call import STALE, Call, json_response, staleness
-from ledger.api.directory_wire import GroupShown, NewGroups, NewLead, UserShown
+from ledger.api.directory_wire import GroupShown, UserShown
 from ledger.api.types import HttpRequest
-from ledger.identity import administering, user_list
+from ledger.identity import user_list
 from ledger.identity.user_list import ListedUser
 
 FEEDS: Final = ("directory",)
@@ -42,44 +41,6 @@ class DirectoryController(Controller):
         page = await user_list.groups(call.services.identity, after=cursor, limit=limit)
         shown = [GroupShown(group=one.name, members=one.members) for one in page.groups]
         return _page(call, "groups", shown, _query(limit, page.more_after))
-
-    @post(
-        "/users/{username:str}/groups",
-        status_code=200,
-        opt={"body": NewGroups, "answer": Message, "keyed": True},
-    )
-    async def change_groups(self, request: HttpRequest, username: FromPath[str]) -> Response[bytes]:
-        """Put an analyst or administrator into these groups and no others; sessions go on."""
-        call = Call(request)
-        given = await call.json(NewGroups)
-        handled = await administering.change_groups(
-            call.services.identity,
-            username,
-            groups=given.groups,
-            reason=given.reason,
-            by=call.principal,
-            provenance=await call.provenance(),
-        )
-        return await call.answer(Message(message="Groups changed"), handled=handled, feeds=FEEDS)
-
-    @post(
-        "/users/{username:str}/lead",
-        status_code=200,
-        opt={"body": NewLead, "answer": Message, "keyed": True},
-    )
-    async def change_lead(self, request: HttpRequest, username: FromPath[str]) -> Response[bytes]:
-        """Let an analyst lead others, or lead nobody any more; sessions go on."""
-        call = Call(request)
-        given = await call.json(NewLead)
-        handled = await administering.change_lead(
-            call.services.identity,
-            username,
-            is_lead=given.lead,
-            reason=given.reason,
-            by=call.principal,
-            provenance=await call.provenance(),
-        )
-        return await call.answer(Message(message="Lead changed"), handled=handled, feeds=FEEDS)
 
 
 def _query(limit: int, more_after: str | None) -> str | None:

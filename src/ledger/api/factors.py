@@ -61,7 +61,7 @@ class FactorController(Controller):
     async def disable_second_factor(self, request: HttpRequest) -> Response[bytes]:
         """Give one's own second factor up; needs a fresh one. The body may be left out."""
         call = Call(request)
-        given = await call.json(MayHaveReason) if await request.body() else MayHaveReason()
+        given = await call.json_if_any(MayHaveReason)
         handled = await factor_changes.disable(
             call.services.identity,
             call.principal.person,
