@@ -114,8 +114,7 @@ async def _portion(
 
 
 async def _apply_at_once(conn: Connection, ledger_id: int, feed: Feed, portion: _Portion) -> Outcome:
-    behind = [stored for stored in portion.wanted if feed.sequence(stored) in portion.held]
-    free = [stored for stored in portion.wanted if feed.sequence(stored) not in portion.held]
+    behind, free = _parted(feed, portion)
     try:
         for stored in behind:
             feed.check(stored)
@@ -125,6 +124,15 @@ async def _apply_at_once(conn: Connection, ledger_id: int, feed: Feed, portion: 
             raise
         raise Poisoned from error
     return Outcome(applied=applied, parked=tuple(behind))
+
+
+def _parted(feed: Feed, portion: _Portion) -> tuple[Sequence[Stored], Sequence[Stored]]:
+    """Part what has to wait behind what is parked from what need not."""
+    if not portion.held:
+        return (), portion.wanted
+    behind = [stored for stored in portion.wanted if feed.sequence(stored) in portion.held]
+    free = [stored for stored in portion.wanted if feed.sequence(stored) not in portion.held]
+    return behind, free
 
 
 def _before(portion: _Portion, position: Position) -> _Portion:

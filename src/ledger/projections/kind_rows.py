@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from ledger.domain.ids import StreamName, Version
 from ledger.domain.kind.events import KindEvent, KindRegistered, KindRetired, KindRevised
-from ledger.projections.projection import fold_rows, must_exist, streams_of
+from ledger.projections.projection import fold_rows, load_rows, must_exist
 from ledger.store.pool import Connection
 from ledger.store.streams import Recorded
 
@@ -71,7 +71,7 @@ async def page(conn: Connection, ledger_id: int, *, after: str, limit: int) -> t
 
 async def apply(conn: Connection, ledger_id: int, batch: Sequence[Recorded[KindEvent]]) -> None:
     """Register, revise and retire what the batch says."""
-    loaded = await conn.fetch(LOAD, ledger_id, streams_of(batch))
+    loaded = await load_rows(conn, LOAD, ledger_id, batch)
     before = {StreamName(row["stream"]): _row(row) for row in loaded}
     rows = [row for row in fold_rows(before, batch, _evolve).values() if row is not None]
     await conn.execute(

@@ -11,7 +11,7 @@ from ledger.domain.ids import PersonId, StreamName, Version
 from ledger.domain.policy.events import PolicyDrafted, PolicyEvent, PolicyPublished, PolicyRetired
 from ledger.domain.policy.state import ByDefault, PolicyState, evolve
 from ledger.domain.terms import BUILT_IN_KIND
-from ledger.projections.projection import fold_rows, must_exist, streams_of
+from ledger.projections.projection import fold_rows, load_rows, must_exist
 from ledger.store.pool import Connection
 from ledger.store.streams import Recorded
 
@@ -89,7 +89,7 @@ async def page(
 
 async def apply(conn: Connection, ledger_id: int, batch: Sequence[Recorded[PolicyEvent]]) -> None:
     """Bring the policies of the batch's kinds up to date."""
-    loaded = await conn.fetch(LOAD, ledger_id, streams_of(batch))
+    loaded = await load_rows(conn, LOAD, ledger_id, batch)
     before = {StreamName(row["stream"]): _row(row) for row in loaded}
     rows = [row for row in fold_rows(before, batch, _evolve).values() if row is not None]
     publications = [row.publication for row in rows]

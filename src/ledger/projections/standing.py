@@ -1,7 +1,5 @@
 """How a decision stands while it is open, as the views of decisions keep it: its level and who holds it."""
 
-from collections.abc import Sequence
-
 import asyncpg
 import msgspec
 from msgspec.structs import replace
@@ -85,13 +83,9 @@ def standing_of(row: asyncpg.Record) -> Standing:
     return Standing(level=row["level"], hold=hold)
 
 
-def standing_columns(standings: Sequence[Standing]) -> tuple[list[object], ...]:
-    """Give level, lease, holder, fencing token and end of lease, a column each."""
-    holds = [standing.hold for standing in standings]
-    return (
-        [standing.level for standing in standings],
-        [hold and hold.lease_id for hold in holds],
-        [hold and hold.holder for hold in holds],
-        [hold and hold.fencing_token for hold in holds],
-        [hold and hold.expires_at for hold in holds],
-    )
+def standing_values(standing: Standing) -> tuple[object, ...]:
+    """Give level, lease, holder, fencing token and end of lease."""
+    hold = standing.hold
+    if hold is None:
+        return (standing.level, None, None, None, None)
+    return (standing.level, hold.lease_id, hold.holder, hold.fencing_token, hold.expires_at)

@@ -21,8 +21,8 @@ from ledger.projections.decision_row import (
     Vote,
     evolve,
 )
-from ledger.projections.projection import Projection, fold_rows, must_hit, streams_of
-from ledger.projections.standing import standing_columns, standing_of
+from ledger.projections.projection import Projection, add_rows, columns_of, fold_rows, load_rows, must_hit
+from ledger.projections.standing import standing_of, standing_values
 from ledger.store.ledger import Ledger
 from ledger.store.pool import Connection, DatabaseUnreachable, reading
 from ledger.store.streams import Recorded, read_stream, recorded
@@ -51,41 +51,21 @@ cross join lateral (
     limit 1
 ) found
 """
-# $1 ledger; arrays, a decision each: $2 stream, $3 submission, $4 priority, $5 subject digest, $6 deadline
-# at, $7 target at, $8 level, $9 lease id, $10 holder, $11 fencing token, $12 expires at, $13 groups, $14
-# assigned to, $15 votes, $16 question, $17 is resolved, $18 status, $19 approved actions, $20 notes, $21
-# decided by, $22 decided at, $23 escalation reason, $24 changes, $25 default outcome, $26 successor, $27
-# approved digest, $28 override, $29 redeemed at, $30 outcome, $31 evidence, $32 comments, $33 version
-# (between commas: approved actions; JSON: groups, votes, question, changes, override, outcome, evidence), $34
-# analysis id, $35 kind, $36 kind version, $37 asked priority, $38 created at, $39 submitted by, $40 on behalf
-# of, $41 submitted at, $42 information seconds
-OPEN: Final = """
-insert into decisions_v2 (
-    ledger_id, stream, submission, priority, subject_digest, deadline_at, target_at, level, lease_id, holder,
-    fencing_token, expires_at, groups, assigned_to, votes, question, is_resolved, status, approved_actions,
-    notes, decided_by, decided_at, escalation_reason, changes, default_outcome, successor, approved_digest,
-    override, redeemed_at, outcome, evidence, comments, version, analysis_id, kind, kind_version,
-    asked_priority, created_at, submitted_by, on_behalf_of, submitted_at, information_seconds)
-select $1, o.stream, o.submission, o.priority, o.subject_digest, o.deadline_at, o.target_at, o.level, o.lease_id,
-       o.holder, o.fencing_token, o.expires_at, o.groups, o.assigned_to, o.votes, o.question, o.is_resolved,
-       o.status, string_to_array(o.approved_actions, ','), o.notes, o.decided_by, o.decided_at,
-       o.escalation_reason, o.changes, o.default_outcome, o.successor, o.approved_digest, o.override,
-       o.redeemed_at, o.outcome, o.evidence, o.comments, o.version, o.analysis_id, o.kind, o.kind_version,
-       o.asked_priority, o.created_at, o.submitted_by, o.on_behalf_of, o.submitted_at, o.information_seconds
-from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::integer[],
-            $9::uuid[], $10::uuid[], $11::integer[], $12::timestamptz[], $13::text[], $14::uuid[], $15::text[],
-            $16::text[], $17::boolean[], $18::text[], $19::text[], $20::text[], $21::uuid[], $22::timestamptz[],
-            $23::text[], $24::text[], $25::text[], $26::text[], $27::text[], $28::text[], $29::timestamptz[],
-            $30::text[], $31::text[], $32::integer[], $33::integer[], $34::text[], $35::text[], $36::integer[],
-            $37::text[], $38::timestamptz[], $39::uuid[], $40::uuid[], $41::timestamptz[], $42::integer[])
-    as o(stream, submission, priority, subject_digest, deadline_at, target_at, level, lease_id, holder,
-         fencing_token, expires_at, groups, assigned_to, votes, question, is_resolved, status, approved_actions,
-         notes, decided_by, decided_at, escalation_reason, changes, default_outcome, successor, approved_digest,
-         override, redeemed_at, outcome, evidence, comments, version, analysis_id, kind, kind_version,
-         asked_priority, created_at, submitted_by, on_behalf_of, submitted_at, information_seconds)
+# In the order of _moving and _lasting.
+OPENED: Final = """
+ledger_id, stream, submission, priority, subject_digest, deadline_at, target_at, level, lease_id, holder,
+fencing_token, expires_at, groups, assigned_to, votes, question, is_resolved, status, approved_actions, notes,
+decided_by, decided_at, escalation_reason, changes, default_outcome, successor, approved_digest, override,
+redeemed_at, outcome, evidence, comments, version, analysis_id, kind, kind_version, asked_priority,
+created_at, submitted_by, on_behalf_of, submitted_at, information_seconds
 """
 # "any" says once more what the join says: a plan made while the table is empty would else read all of it.
-# $1 ledger; arrays, a decision each: $2 to $33 as in OPEN; submission is null where it stays as it is
+# $1 ledger; arrays, a decision each: $2 stream, $3 submission (null where it stays as it is), $4 priority, $5 subject
+# digest, $6 deadline at, $7 target at, $8 level, $9 lease id, $10 holder, $11 fencing token, $12 expires at, $13 groups,
+# $14 assigned to, $15 votes, $16 question, $17 is resolved, $18 status, $19 approved actions, $20 notes, $21 decided by,
+# $22 decided at, $23 escalation reason, $24 changes, $25 default outcome, $26 successor, $27 approved digest, $28
+# override, $29 redeemed at, $30 outcome, $31 evidence, $32 comments, $33 version (between commas: approved actions; JSON:
+# groups, votes, question, changes, override, outcome, evidence)
 MOVE: Final = """
 update decisions_v2 as d
 set submission = coalesce(m.submission, d.submission), priority = m.priority, subject_digest = m.subject_digest,
@@ -219,68 +199,44 @@ def fold_stream(events: Iterable[Recorded[DecisionEvent]]) -> DecisionRow | None
 
 async def apply(conn: Connection, ledger_id: int, batch: Sequence[Recorded[DecisionEvent]]) -> None:
     """Open and move what the batch says."""
-    loaded = await conn.fetch(LOAD, ledger_id, streams_of(batch))
+    loaded = await load_rows(conn, LOAD, ledger_id, batch)
     before = {StreamName(row["stream"]): _row(row) for row in loaded}
     after = [row for row in fold_rows(before, batch, evolve).values() if row is not None]
     opened = [row for row in after if row.stream not in before]
     if opened:
-        await conn.execute(OPEN, ledger_id, *_moving(opened), *_lasting(opened))
+        records = [(ledger_id, *_moving(row), *_lasting(row)) for row in opened]
+        await add_rows(conn, "decisions_v2", OPENED, records)
     moved = [row for row in after if row.stream in before]
     if moved:
-        must_hit(await conn.execute(MOVE, ledger_id, *_moving(moved)), len(moved))
+        must_hit(await conn.execute(MOVE, ledger_id, *columns_of(map(_moving, moved))), len(moved))
 
 
-def _moving(rows: Sequence[DecisionRow]) -> tuple[list[object], ...]:
+def _moving(row: DecisionRow) -> tuple[object, ...]:
+    """Give what events change, as MOVE names it."""
     return (
-        [row.stream for row in rows],
-        [row.submission.decode() or None for row in rows],
-        [row.priority.value for row in rows],
-        [row.subject_digest for row in rows],
-        [row.clock_at for row in rows],
-        [row.target_clock_at for row in rows],
-        *standing_columns([row.standing for row in rows]),
-        [msgspec.json.encode(row.groups).decode() for row in rows],
-        [row.assigned_to for row in rows],
-        [_text(row.votes) for row in rows],
-        [_text(row.question) for row in rows],
-        *_answer_columns(rows),
-        [row.answer and row.answer.approved_digest for row in rows],
-        [_text(row.override) for row in rows],
-        [row.redeemed_at for row in rows],
-        [_text(row.outcome) for row in rows],
-        [_text(row.evidence) for row in rows],
-        [row.comments for row in rows],
-        [row.version for row in rows],
+        *(row.stream, row.submission.decode() or None, row.priority.value, row.subject_digest),
+        *(row.clock_at, row.target_clock_at, *standing_values(row.standing)),
+        *(msgspec.json.encode(row.groups).decode(), row.assigned_to, _text(row.votes), _text(row.question)),
+        *(row.is_resolved, *_answer_values(row.answer), _text(row.override), row.redeemed_at),
+        *(_text(row.outcome), _text(row.evidence), row.comments, row.version),
     )
 
 
-def _answer_columns(rows: Sequence[DecisionRow]) -> tuple[list[object], ...]:
-    answers = [row.answer for row in rows]
+def _answer_values(answer: Answer | None) -> tuple[object, ...]:
+    if answer is None:
+        return (None,) * 10
+    default = None if answer.default_outcome is None else answer.default_outcome.value
     return (
-        [row.is_resolved for row in rows],
-        [answer and answer.status.value for answer in answers],
-        [answer and ",".join(answer.approved_actions) for answer in answers],
-        [answer and answer.notes for answer in answers],
-        [answer and answer.decided_by for answer in answers],
-        [answer and answer.decided_at for answer in answers],
-        [answer and answer.escalation_reason for answer in answers],
-        [answer and _text(answer.changes) for answer in answers],
-        [answer and answer.default_outcome and answer.default_outcome.value for answer in answers],
-        [answer and answer.successor for answer in answers],
+        *(answer.status.value, answer.approved_actions, answer.notes, answer.decided_by, answer.decided_at),
+        *(answer.escalation_reason, _text(answer.changes), default, answer.successor, answer.approved_digest),
     )
 
 
-def _lasting(rows: Sequence[DecisionRow]) -> tuple[list[object], ...]:
+def _lasting(row: DecisionRow) -> tuple[object, ...]:
+    """Give what stays."""
     return (
-        [row.decision_id for row in rows],
-        [row.kind for row in rows],
-        [row.kind_version for row in rows],
-        [row.asked_priority.value for row in rows],
-        [row.created_at for row in rows],
-        [row.submitted_by for row in rows],
-        [row.on_behalf_of for row in rows],
-        [row.submitted_at for row in rows],
-        [row.information_seconds for row in rows],
+        *(row.decision_id, row.kind, row.kind_version, row.asked_priority.value, row.created_at),
+        *(row.submitted_by, row.on_behalf_of, row.submitted_at, row.information_seconds),
     )
 
 

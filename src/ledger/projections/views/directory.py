@@ -10,7 +10,7 @@ from ledger.domain.account.events import AccountEvent, AccountRegistered
 from ledger.domain.account.state import Registered, Unregistered, evolve
 from ledger.domain.authority import Role
 from ledger.domain.ids import PersonId, StreamName
-from ledger.projections.projection import Projection, fold_rows, must_exist, streams_of
+from ledger.projections.projection import Projection, fold_rows, load_rows, must_exist
 from ledger.store.pool import Connection
 from ledger.store.streams import Recorded
 
@@ -131,7 +131,7 @@ async def another_active_admin(conn: Connection, ledger_id: int, excluding: Pers
 
 async def apply(conn: Connection, ledger_id: int, batch: Sequence[Recorded[AccountEvent]]) -> None:
     """Register and change the accounts of the batch."""
-    loaded = await conn.fetch(LOAD, ledger_id, streams_of(batch))
+    loaded = await load_rows(conn, LOAD, ledger_id, batch)
     before = {StreamName(row["stream"]): _account(row) for row in loaded}
     folded = fold_rows(before, batch, _evolve)
     rows = [(stream, account) for stream, account in folded.items() if account is not None]

@@ -10,9 +10,9 @@ import msgspec
 from ledger.domain.decision.events import DecisionEvent, Priority
 from ledger.domain.decision.state import Status
 from ledger.domain.ids import START, DecisionId, Digest, PersonId, Position, StreamName, Version
-from ledger.projections.projection import Projection, fold_rows, must_hit, streams_of
+from ledger.projections.projection import Projection, add_rows, columns_of, fold_rows, load_rows, must_hit
 from ledger.projections.queue_row import QueueRow, evolve
-from ledger.projections.standing import Standing, standing_columns, standing_of
+from ledger.projections.standing import Standing, standing_of, standing_values
 from ledger.projections.submission import RANKS
 from ledger.store.pool import Connection
 from ledger.store.streams import Recorded
@@ -36,34 +36,18 @@ cross join lateral (
     limit 1
 ) found
 """
-# $1 ledger; arrays, a decision each: $2 stream, $3 priority, $4 rank, $5 submission, $6 subject digest, $7 level,
-# $8 lease id, $9 holder, $10 fencing token, $11 expires at, $12 session, $13 groups, $14 escalators, $15 voters,
-# $16 assigned to, $17 asked at, $18 waits until, $19 deadline at, $20 target at, $21 version, $22 analysis id, $23
-# kind, $24 kind version, $25 asked priority, $26 position, $27 created at, $28 submitted by, $29 on behalf of, $30
-# submitted at, $31 four eyes, $32 information seconds; groups, escalators and voters between commas
-OPEN: Final = """
-insert into queue_v2 (
-    ledger_id, stream, priority, rank, submission, subject_digest, level, lease_id, holder, fencing_token,
-    expires_at, session, groups, escalators, voters, assigned_to, asked_at, waits_until, deadline_at, target_at,
-    version, analysis_id, kind, kind_version, asked_priority, position, created_at, submitted_by, on_behalf_of,
-    submitted_at, four_eyes, information_seconds)
-select $1, o.stream, o.priority, o.rank, o.submission, o.subject_digest, o.level, o.lease_id, o.holder,
-       o.fencing_token, o.expires_at, o.session, o.groups, string_to_array(o.escalators, ',')::uuid[],
-       string_to_array(o.voters, ',')::uuid[], o.assigned_to, o.asked_at, o.waits_until, o.deadline_at, o.target_at,
-       o.version, o.analysis_id, o.kind, o.kind_version, o.asked_priority, o.position, o.created_at, o.submitted_by,
-       o.on_behalf_of, o.submitted_at, o.four_eyes, o.information_seconds
-from unnest($2::text[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::integer[], $8::uuid[], $9::uuid[],
-            $10::integer[], $11::timestamptz[], $12::uuid[], $13::text[], $14::text[], $15::text[], $16::uuid[],
-            $17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::timestamptz[], $21::integer[], $22::text[],
-            $23::text[], $24::integer[], $25::text[], $26::bigint[], $27::timestamptz[], $28::uuid[], $29::uuid[],
-            $30::timestamptz[], $31::boolean[], $32::integer[])
-    as o(stream, priority, rank, submission, subject_digest, level, lease_id, holder, fencing_token, expires_at,
-         session, groups, escalators, voters, assigned_to, asked_at, waits_until, deadline_at, target_at, version,
-         analysis_id, kind, kind_version, asked_priority, position, created_at, submitted_by, on_behalf_of,
-         submitted_at, four_eyes, information_seconds)
+# In the order of _moving and _lasting.
+OPENED: Final = """
+ledger_id, stream, priority, rank, submission, subject_digest, level, lease_id, holder, fencing_token,
+expires_at, session, groups, escalators, voters, assigned_to, asked_at, waits_until, deadline_at, target_at,
+version, analysis_id, kind, kind_version, asked_priority, position, created_at, submitted_by, on_behalf_of,
+submitted_at, four_eyes, information_seconds
 """
 # "any" says once more what the join says: a plan made while the table is empty would else read all of it.
-# $1 ledger; arrays, a decision each: $2 to $21 as in OPEN; submission is null where it stays as it is
+# $1 ledger; arrays, a decision each: $2 stream, $3 priority, $4 rank, $5 submission (null where it stays as it is), $6
+# subject digest, $7 level, $8 lease id, $9 holder, $10 fencing token, $11 expires at, $12 session, $13 groups, $14
+# escalators, $15 voters, $16 assigned to, $17 asked at, $18 waits until, $19 deadline at, $20 target at, $21 version;
+# groups, escalators and voters between commas
 MOVE: Final = """
 update queue_v2 as q
 set priority = m.priority, rank = m.rank, submission = coalesce(m.submission, q.submission),
@@ -214,57 +198,38 @@ def _asking(choice: Choice) -> tuple[str, tuple[object, ...]]:
 
 async def apply(conn: Connection, ledger_id: int, batch: Sequence[Recorded[DecisionEvent]]) -> None:
     """Open, move and close what the batch says."""
-    loaded = await conn.fetch(LOAD, ledger_id, streams_of(batch))
+    loaded = await load_rows(conn, LOAD, ledger_id, batch)
     before = {StreamName(row["stream"]): _row(row) for row in loaded}
     after = fold_rows(before, batch, evolve)
     kept = [row for row in after.values() if row is not None]
     opened = [row for row in kept if row.stream not in before]
     if opened:
-        await conn.execute(OPEN, ledger_id, *_moving(opened), *_lasting(opened))
+        records = [(ledger_id, *_moving(row), *_lasting(row)) for row in opened]
+        await add_rows(conn, "queue_v2", OPENED, records)
     moved = [row for row in kept if row.stream in before]
     if moved:
-        must_hit(await conn.execute(MOVE, ledger_id, *_moving(moved)), len(moved))
+        must_hit(await conn.execute(MOVE, ledger_id, *columns_of(map(_moving, moved))), len(moved))
     closed = [stream for stream, row in after.items() if row is None and stream in before]
     if closed:
         must_hit(await conn.execute(CLOSE, ledger_id, closed), len(closed))
 
 
-def _moving(rows: Sequence[QueueRow]) -> tuple[list[object], ...]:
-    """Give what events change, a column each, as MOVE names them."""
+def _moving(row: QueueRow) -> tuple[object, ...]:
+    """Give what events change, as MOVE names it."""
     return (
-        [row.stream for row in rows],
-        [row.priority.value for row in rows],
-        [RANKS[row.priority] for row in rows],
-        [row.submission for row in rows],
-        [row.subject_digest for row in rows],
-        *standing_columns([row.standing for row in rows]),
-        [row.session for row in rows],
-        [",".join(row.groups) for row in rows],
-        [",".join(map(str, row.escalators)) for row in rows],
-        [",".join(map(str, row.voters)) for row in rows],
-        [row.assigned_to for row in rows],
-        [row.asked_at for row in rows],
-        [row.waits_until for row in rows],
-        [row.deadline_at for row in rows],
-        [row.target_at for row in rows],
-        [row.version for row in rows],
+        *(row.stream, row.priority.value, RANKS[row.priority], row.submission, row.subject_digest),
+        *standing_values(row.standing),
+        *(row.session, ",".join(row.groups), row.escalators, row.voters, row.assigned_to, row.asked_at),
+        *(row.waits_until, row.deadline_at, row.target_at, row.version),
     )
 
 
-def _lasting(rows: Sequence[QueueRow]) -> tuple[list[object], ...]:
-    """Give what stays, a column each, as OPEN names them after the others."""
+def _lasting(row: QueueRow) -> tuple[object, ...]:
+    """Give what stays."""
     return (
-        [row.decision_id for row in rows],
-        [row.kind for row in rows],
-        [row.kind_version for row in rows],
-        [row.asked_priority.value for row in rows],
-        [row.position for row in rows],
-        [row.created_at for row in rows],
-        [row.submitted_by for row in rows],
-        [row.on_behalf_of for row in rows],
-        [row.submitted_at for row in rows],
-        [row.four_eyes for row in rows],
-        [row.information_seconds for row in rows],
+        *(row.decision_id, row.kind, row.kind_version, row.asked_priority.value, row.position),
+        *(row.created_at, row.submitted_by, row.on_behalf_of, row.submitted_at),
+        *(row.four_eyes, row.information_seconds),
     )
 
 

@@ -21,7 +21,7 @@ from ledger.domain.session.events import (
     SessionStepUpCompleted,
     SessionStepUpFailed,
 )
-from ledger.projections.projection import Projection, fold_rows, must_exist, streams_of
+from ledger.projections.projection import Projection, fold_rows, load_rows, must_exist
 from ledger.store.pool import Connection
 from ledger.store.streams import Recorded
 
@@ -101,7 +101,7 @@ async def last_login(conn: Connection, ledger_id: int, person: PersonId) -> date
 
 async def apply(conn: Connection, ledger_id: int, batch: Sequence[Recorded[SessionEvent]]) -> None:
     """Open and end the sessions of the batch."""
-    loaded = await conn.fetch(LOAD, ledger_id, streams_of(batch))
+    loaded = await load_rows(conn, LOAD, ledger_id, batch)
     before = {StreamName(row["stream"]): _row(row) for row in loaded}
     rows = [row for row in fold_rows(before, batch, _evolve).values() if row is not None]
     await conn.execute(

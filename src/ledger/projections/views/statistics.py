@@ -1,6 +1,6 @@
 """Statistics: what counts of each item, a row each, and what people did; every count is a sum over rows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final, get_args
 
@@ -11,7 +11,7 @@ from ledger.domain.decision.events import Priority
 from ledger.domain.decision.state import Status
 from ledger.domain.ids import PersonId, StreamName
 from ledger.domain.terms import Action
-from ledger.projections.projection import Projection, fold_rows, streams_of
+from ledger.projections.projection import Projection, add_rows, columns_of, fold_rows, load_rows
 from ledger.projections.statistics_rows import Counted, CountedEvent, evolve
 from ledger.store.pool import Connection
 from ledger.store.streams import Recorded
@@ -30,6 +30,11 @@ cross join lateral (
     order by stream
     limit 1
 ) s
+"""
+# In the order of _values.
+COUNTED: Final = """
+ledger_id, stream, kind, priority, level, recommended, submitted_by, submitted_at, claimed_at, holder,
+held_since, is_answered, status, ended_at, is_override, agrees, human_seen
 """
 # $1 ledger; arrays, an item each: $2 stream, $3 kind, $4 priority, $5 level, $6 recommended actions between commas,
 # $7 submitted by, $8 submitted at, $9 claimed at, $10 holder, $11 held since, $12 is answered, $13 status, $14 ended at,
@@ -51,15 +56,9 @@ set priority = excluded.priority, level = excluded.level, recommended = excluded
     is_answered = excluded.is_answered, status = excluded.status, ended_at = excluded.ended_at,
     is_override = excluded.is_override, agrees = excluded.agrees, human_seen = excluded.human_seen
 """
-# $1 ledger; arrays, an act each: $2 stream, $3 version, $4 kind, $5 submitted by, $6 act, $7 person, $8 at, $9 agrees,
-# $10 held seconds
-ADD_ACTS: Final = """
-insert into statistics_acts_v2 (
-    ledger_id, stream, version, kind, submitted_by, act, person, at, agrees, held_seconds)
-select $1, a.stream, a.version, a.kind, a.submitted_by, a.act, a.person, a.at, a.agrees, a.held_seconds
-from unnest($2::text[], $3::integer[], $4::text[], $5::uuid[], $6::text[], $7::uuid[], $8::timestamptz[],
-            $9::boolean[], $10::double precision[])
-    as a(stream, version, kind, submitted_by, act, person, at, agrees, held_seconds)
+# In the order of _acts.
+ACTED: Final = """
+ledger_id, stream, version, kind, submitted_by, act, person, at, agrees, held_seconds
 """
 # $1 ledger, $2 the moment of asking, $3 only what this person submitted (null: everything)
 SUMMARY: Final = """
@@ -145,48 +144,36 @@ async def totals(conn: Connection, ledger_id: int, *, submitted_by: PersonId | N
 
 async def apply(conn: Connection, ledger_id: int, batch: Sequence[Recorded[CountedEvent]]) -> None:
     """Count the events of the batch."""
-    loaded = await conn.fetch(LOAD, ledger_id, streams_of(batch))
+    loaded = await load_rows(conn, LOAD, ledger_id, batch)
     before = {StreamName(row["stream"]): _counted(row) for row in loaded}
     rows = [row for row in fold_rows(before, batch, evolve).values() if row is not None]
-    await conn.execute(SAVE, ledger_id, *_columns(rows))
-    if any(row.acts for row in rows):
-        await conn.execute(ADD_ACTS, ledger_id, *_act_columns(rows))
+    known = [row for row in rows if row.stream in before]
+    if known:
+        await conn.execute(SAVE, ledger_id, *columns_of(map(_values, known)))
+    fresh = [(ledger_id, *_values(row)) for row in rows if row.stream not in before]
+    if fresh:
+        await add_rows(conn, "statistics_v2", COUNTED, fresh)
+    acts = [act for row in rows for act in _acts(ledger_id, row)]
+    if acts:
+        await add_rows(conn, "statistics_acts_v2", ACTED, acts)
 
 
-def _columns(rows: Sequence[Counted]) -> tuple[list[object], ...]:
+def _values(row: Counted) -> tuple[object, ...]:
+    recommended = None if row.recommended is None else ",".join(row.recommended)
     return (
-        [row.stream for row in rows],
-        [row.kind for row in rows],
-        [row.priority.value for row in rows],
-        [row.level for row in rows],
-        [None if row.recommended is None else ",".join(row.recommended) for row in rows],
-        [row.submitted_by for row in rows],
-        [row.submitted_at for row in rows],
-        [row.claimed_at for row in rows],
-        [row.holder for row in rows],
-        [row.held_since for row in rows],
-        [row.is_answered for row in rows],
-        [row.status and row.status.value for row in rows],
-        [row.ended_at for row in rows],
-        [row.is_override for row in rows],
-        [row.agrees for row in rows],
-        [row.human_seen for row in rows],
+        *(row.stream, row.kind, row.priority.value, row.level, recommended),
+        *(row.submitted_by, row.submitted_at, row.claimed_at, row.holder, row.held_since),
+        *(row.is_answered, row.status and row.status.value),
+        *(row.ended_at, row.is_override, row.agrees, row.human_seen),
     )
 
 
-def _act_columns(rows: Sequence[Counted]) -> tuple[list[object], ...]:
-    acts = [(row, act) for row in rows for act in row.acts]
-    return (
-        [row.stream for row, _ in acts],
-        [act.version for _, act in acts],
-        [row.kind for row, _ in acts],
-        [row.submitted_by for row, _ in acts],
-        [act.act.value for _, act in acts],
-        [act.person for _, act in acts],
-        [act.at for _, act in acts],
-        [act.agrees for _, act in acts],
-        [act.held_seconds for _, act in acts],
-    )
+def _acts(ledger_id: int, row: Counted) -> Iterator[tuple[object, ...]]:
+    for act in row.acts:
+        yield (
+            *(ledger_id, row.stream, act.version, row.kind, row.submitted_by),
+            *(act.act.value, act.person, act.at, act.agrees, act.held_seconds),
+        )
 
 
 def _counted(row: asyncpg.Record) -> Counted:

@@ -29,7 +29,7 @@ from ledger.domain.decision.state import case_of
 from ledger.domain.decision.timing import Clocks, Timer, clocks_of, due_moments
 from ledger.domain.event import Utc
 from ledger.domain.ids import StreamName
-from ledger.projections.projection import Projection, fold_rows, must_exist, must_hit, streams_of
+from ledger.projections.projection import Projection, fold_rows, load_rows, must_exist, must_hit
 from ledger.store.pool import Connection
 from ledger.store.streams import Recorded
 
@@ -158,7 +158,7 @@ async def backlog(conn: Connection, ledger_id: int, moment: datetime, *, at_most
 
 async def apply(conn: Connection, ledger_id: int, batch: Sequence[Recorded[TimedEvent]]) -> None:
     """Set, move and take away the timers of the batch's decisions."""
-    loaded = await conn.fetch(LOAD, ledger_id, streams_of(batch))
+    loaded = await load_rows(conn, LOAD, ledger_id, batch)
     before = {StreamName(row["stream"]): _timers(row) for row in loaded}
     after = fold_rows(before, batch, _evolve)
     kept = [row for row in after.values() if row is not None]
