@@ -3,10 +3,15 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
+from typing import Final
 
+import msgspec
 import pytest
 
 from ledger.telemetry.logs import REDACTED, redact, without_secrets
+
+NOW: Final = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -188,13 +193,64 @@ def test_secrets_are_found_by_name_however_deep_they_lie():
     }
 
 
+class Asked(msgspec.Struct):
+    """Something of ours that has a secret in it."""
+
+    name: str
+    password: str
+
+
+def test_secrets_are_found_in_whatever_a_line_is_given():
+    said = {
+        "headers": [(b"Cookie", b"sid=hunter2"), (b"accept", b"x"), ("Authorization", "hunter2")],
+        "error": ValueError("postgres://sam:hunter2@db"),
+        "asked": Asked(name="sam", password="hunter2"),
+        "seen": {"Bearer hunter2"},
+        "raw": b"BEARER hunter2",
+        "moment": NOW,
+    }
+
+    told = redact(None, "info", said)
+
+    assert "hunter2" not in repr(told)
+    assert (told["asked"], told["moment"]) == ({"name": "sam", "password": REDACTED}, NOW)
+    assert told["headers"][1] == [b"accept", b"x"]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("GET /ws/sam?token=ey.J.x&after=4", f"GET /ws/sam?token={REDACTED}&after=4"),
         ("Authorization: Bearer ey.J-x_", f"Authorization: Bearer {REDACTED}"),
         ("postgres://sam:p@ss:word@db:5432/l", f"postgres://sam:{REDACTED}@db:5432/l"),
+        ("BEARER ey.J-x_ and more", f"BEARER {REDACTED} and more"),
+        ("bearer%20ey.J-x_", f"bearer%20{REDACTED}"),
+        ("Authorization: Basic c2FtOmh1bnRlcjI=", f"Authorization: Basic {REDACTED}"),
+        ("sent BASIC c2FtOmh1bnRlcjI= to it", f"sent BASIC {REDACTED} to it"),
+        ("authorization: hunter2", f"authorization: {REDACTED}"),
+        ("Proxy-Authorization: Digest hunter2", f"Proxy-Authorization: {REDACTED}"),
+        ("[(b'authorization', b'Bearer ey.J-x_')]", f"[(b'authorization', b'Bearer {REDACTED}')]"),
+        ("COOKIE: a=hunter2; b=c\nAccept: x", f"COOKIE: {REDACTED}\nAccept: x"),
+        ("Set-Cookie: sid=hunter2; Path=/", f"Set-Cookie: {REDACTED}"),
+        ("x-api-key: hunter2", f"x-api-key: {REDACTED}"),
+        ("POSTGRESQL://sam:p@ss/word@db:5432/l", f"POSTGRESQL://sam:{REDACTED}@db:5432/l"),
+        ("redis://:p%40ss%2Fword@redis:6379/0", f"redis://:{REDACTED}@redis:6379/0"),
+        ("?to=postgres%3A%2F%2Fsam%3apw%40db", f"?to=postgres%3A%2F%2Fsam%3a{REDACTED}%40db"),
+        ("?PASSWORD=hunter2&after=4", f"?PASSWORD={REDACTED}&after=4"),
+        ("host=db password='hunter 2' user=sam", f"host=db password={REDACTED} user=sam"),
+        ("LEDGER_SECRET_KEY=hunter2 is set", f"LEDGER_SECRET_KEY={REDACTED} is set"),
+        ('{"refresh_token": "ey.J", "name": "Sam"}', f'{{"refresh_token": {REDACTED}, "name": "Sam"}}'),
+        (r'"{\"password\":\"hunter2\"}"', rf'"{{\"password\":{REDACTED}\"}}"'),
+        ("key ldk_0a1b_c2VjcmV0 is one", f"key ldk_0a1b_{REDACTED} is one"),
+        ("ldk_0a1b_c2VjcmV0", f"ldk_0a1b_{REDACTED}"),
+        ("whsec_c2VjcmV0", f"whsec_{REDACTED}"),
+        ("PRIVATE+KEY+north+0a1b+c2VjcmV0", f"PRIVATE+KEY+north+0a1b+{REDACTED}"),
+        ("eyJhbGciOiJF.eyJzdWIi.c2ln", f"eyJ{REDACTED}"),
         ("http://127.0.0.1:8002/api/docs", "http://127.0.0.1:8002/api/docs"),
+        ("http://[::1]:8002/users/sam@example.org", "http://[::1]:8002/users/sam@example.org"),
+        ("Basic principles of it", "Basic principles of it"),
+        ("fencing_token=7 tokens=3", "fencing_token=7 tokens=3"),
+        ("ldk_0a1b", "ldk_0a1b"),
         ("nothing to hide", "nothing to hide"),
     ],
 )

@@ -8,9 +8,13 @@ import json
 import logging
 import re
 import sys
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping, Sequence
+from datetime import date, time, timedelta
+from enum import Enum
 from functools import lru_cache
 from typing import Final, Literal, TextIO
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -25,15 +29,36 @@ REDACTED: Final = "[redacted]"
 CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Control characters but tabs and line feeds."""
 SECRET_NAMES: Final = re.compile(
-    r"passw|secret|token|authorization|cookie|credential|otp\b|backup_code|"
-    r"(private|signing|api|request|master)_?key|key_material|database_url|dsn",
+    r"passw|passphrase|pwd|secret|token|authorization|cookie|credential|otp(?![a-z])|backup_code|"
+    r"(private|signing|api|request|master|notary)[_-]?key|key_material|database_url|dsn",
     re.IGNORECASE,
 )
+OURS: Final = frozenset({"level", "timestamp"})
+"""Written by this module alone: no secret gets there, and there is one of each in every line."""
+PLAIN: Final = (int, float, type(None), date, time, timedelta, UUID, Enum)
+"""What cannot hold a secret."""
 NOT_SECRET: Final = frozenset({"fencing_token", "token_type"})
+HEADERS: Final = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token"}
+)
+"""Headers that say who somebody is, and prove it."""
+NAMED: Final = (
+    r"(?!fencing_token)[\w-]*?(?:passw(?:or)?d|passphrase|pwd|token|secret|credentials?|otp|"
+    r"(?:secret|private|signing|api|request|master|notary)[_-]?keys?)"
+)
+"""Names that a text gives itself: in a query, a form, an environment, in JSON."""
 SECRET_TEXT: Final = re.compile(
-    r"(?P<scheme>://[^/\s:@]*:)[^/\s]*(?=@)"  # the password of a URL
-    r"|(?P<query>[?&](?:token|access_token|refresh_token|password)=)[^&\s\"']+"
-    r"|(?P<bearer>\bBearer\s+)[A-Za-z0-9._~+/=-]+",
+    r"(?P<database>\b(?:postgres(?:ql)?|rediss?)://[^/\s:@]*:)\S*(?=@)"  # a password may have a slash of its own
+    r"|(?P<url>://[^/\s:@]*:)[^/\s]*(?=@)"
+    r"|(?P<url_in_url>%3A%2F%2F(?:(?!%3A|%2F|%40)[^\s&])*%3A)(?:(?!%40)[^\s&])*(?=%40)"
+    rf"|(?P<header>(?<![\w-])(?:{'|'.join(sorted(HEADERS))})"
+    r"(?:[\"']?\s*[:=]\s*|[\"']\s*,\s*)(?:b?[\"'])?(?:(?:basic|bearer)\s+)?)[^\r\n\"']+"
+    rf"|(?P<named>(?<![\w-])(?:{NAMED}\s*=\s*|\\*[\"']{NAMED}\\*[\"']\s*:\s*))"
+    r"(?:\\+\"(?:(?!\\+\").)*|\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?|[^\s&\"',;)}\]]+)"
+    r"|(?P<bearer>\bBearer(?:\s|%20)+)[A-Za-z0-9._~+/=-]+"
+    r"|(?P<basic>\bBasic(?:\s|%20)+)(?P<login>[A-Za-z0-9+/_-]{4,}={0,2})"
+    r"|(?P<key>\b(?:ldk_[0-9a-f]+_|whsec_|PRIVATE\+KEY\+[^\s+]+\+[0-9a-f]+\+))[\w+/=-]+"
+    r"|(?P<jwt>\beyJ)[\w-]{8,}\.[\w-]+\.[\w-]*",
     re.IGNORECASE,
 )
 
@@ -132,7 +157,7 @@ def _add_trail(_logger: WrappedLogger, _method: str, event: EventDict) -> EventD
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Blank what looks like a secret, by its name or inside text, however deep it lies."""
-    return {name: _redacted(name, value) for name, value in event.items()}
+    return {name: value if name in OURS else _redacted(name, value) for name, value in event.items()}
 
 
 def _redacted(name: str, value: object) -> object:
@@ -140,13 +165,32 @@ def _redacted(name: str, value: object) -> object:
         return REDACTED
     if isinstance(value, str):
         return without_secrets(value)
-    if isinstance(value, int | float):
-        return value
+    return value if isinstance(value, PLAIN) else _deeply_redacted(value)
+
+
+def _deeply_redacted(value: object) -> object:
     if isinstance(value, Mapping):
-        return {key: _redacted(str(key), inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_redacted("", inner) for inner in value]
-    return value
+        return {key: _redacted(_name_of(key), inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return _each_redacted(tuple(value))
+    if isinstance(value, msgspec.Struct):
+        return {field: _redacted(field, getattr(value, field)) for field in value.__struct_fields__}
+    text = value.decode("latin-1") if isinstance(value, bytes) else repr(value)
+    known = without_secrets(text)
+    return value if known == text else known
+
+
+def _each_redacted(values: tuple[object, ...]) -> list[object]:
+    """Blank in each; of a pair that is a header the first is the name of the second."""
+    if len(values) == len(("name", "value")) and isinstance(values[0], str | bytes):
+        name = _name_of(values[0])
+        if name.lower() in HEADERS:
+            return [name, REDACTED]
+    return [_redacted("", value) for value in values]
+
+
+def _name_of(key: object) -> str:
+    return key.decode("latin-1") if isinstance(key, bytes) else str(key)
 
 
 @lru_cache(maxsize=1024)
@@ -155,12 +199,35 @@ def _is_secret(name: str) -> bool:
 
 
 def without_secrets(text: str) -> str:
-    """Blank passwords of URLs, tokens of queries and bearer tokens in ``text``."""
+    """Blank passwords of URLs, values named as secret, what proves who somebody is, and keys in ``text``."""
     # The signs of a secret one by one: this is asked of every text of every line.
-    if "=" in text or "://" in text or "earer" in text:
+    if (
+        " " in text
+        or "=" in text
+        or ":" in text
+        or "%" in text
+        or '"' in text
+        or "'" in text
+        or "ldk_" in text
+        or "whsec_" in text
+        or "eyJ" in text
+        or "PRIVATE+KEY" in text
+    ):
         return SECRET_TEXT.sub(_kept, text)
     return text
 
 
 def _kept(found: re.Match[str]) -> str:
+    login = found["login"]
+    if login is not None and not _is_login(login):
+        return found[0]
     return next(part for part in found.groups() if part) + REDACTED
+
+
+def _is_login(encoded: str) -> bool:
+    """Say whether the word behind "Basic" is a name and a password (RFC 7617), and not the next of a sentence."""
+    padded = encoded.rstrip("=") + "=" * (-len(encoded.rstrip("=")) % 4)
+    try:
+        return b":" in urlsafe_b64decode(padded.replace("+", "-").replace("/", "_"))
+    except ValueError:
+        return False
