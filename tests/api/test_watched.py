@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -26,6 +27,7 @@ from ledger.sealing import gauges as sealing_gauges
 from ledger.sealing import witness_gauges
 from ledger.sealing.notes import Verifier
 from ledger.sealing.patrol import Patrol
+from ledger.sealing.tampering import tell
 from ledger.sealing.witnesses import Cosigned, Witness, Witnessed, WitnessStanding
 from ledger.store.pool import Lines
 from ledger.webhooks import gauges
@@ -45,6 +47,7 @@ DASHBOARD: Final = json.loads((DEPLOY / "grafana/ledger.json").read_text(encodin
 PANELS: Final = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 METRIC: Final = re.compile(r"\b(?:ledger|process)_[a-z0-9_]+\b")
 NOW: Final = datetime(2026, 3, 1, tzinfo=UTC)
+HANG: Final = 15.0
 
 pytestmark = together
 
@@ -136,6 +139,22 @@ async def test_readiness_the_queue_and_the_pool_are_told(shared: Api) -> None:
     assert 1 <= connections <= await _value(shared, "ledger_pool_connections_limit")
 
 
+async def test_what_a_patrol_of_another_process_finds_degrades_this_one_until_it_is_well_again(
+    shared: Api,
+) -> None:
+    async def degraded() -> list[str]:
+        return list((await shared.client.get("/health/ready")).json()["degraded"])
+
+    owner, ledger = uuid4(), shared.ledger
+    async with asyncio.timeout(HANG), ledger.pool.acquire() as conn:
+        await tell(conn, ledger.ledger_id, owner, 2)
+        while await degraded() != ["tampered"]:
+            await asyncio.sleep(0.01)
+        await tell(conn, ledger.ledger_id, owner, 0)
+        while await degraded():
+            await asyncio.sleep(0.01)
+
+
 @pytest.mark.usefixtures("told")
 async def test_what_the_patrol_finds_is_told_and_degrades_a_service_that_stays_ready(
     shared: Api, tmp_path: Path
@@ -149,6 +168,8 @@ async def test_what_the_patrol_finds_is_told_and_degrades_a_service_that_stays_r
     assert (ready.status_code, ready.json()["degraded"]) == (200, ["tampered"])
     assert await _value(shared, "ledger_sealing_patrol_findings") == 1
     assert await _value(shared, "ledger_sealing_patrol_position") == sealed.size
+    assert await _value(shared, "ledger_sealing_patrol_look_age_seconds") >= 0
+    assert await _value(shared, "ledger_sealing_patrol_round_age_seconds") >= 0
 
 
 @pytest.mark.usefixtures("told")

@@ -29,7 +29,8 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     """Which checks pass; ``failing`` names those that do not.
 
     ``degraded`` names what does not work while traffic may come all the same: ``sealing`` is halted,
-    ``tampered``: this process found events that are not what was sealed (see docs/operations/tampered.md),
+    ``tampered``: events were found that are not what was sealed, by this process or another one that seals (see
+    docs/operations/tampered.md),
     ``limits-by-process`` are counted in each process while their Redis is away, ``witness-forked`` has seen another
     history, ``witnesses-late`` have left checkpoints without a quorum for too long, ``read-standby`` is not asked, so that
     the primary answers all reads.
@@ -170,7 +171,7 @@ async def status(request: HttpRequest) -> Response[bytes]:
 async def _degraded(services: Services) -> tuple[str, ...]:
     """Name what an operator has to look at although traffic may come."""
     names = [] if services.notary.halt is None else ["sealing"]
-    if services.notary.patrol is not None and services.notary.patrol.findings:
+    if services.notary.is_tampered():
         names.append("tampered")
     if await services.limiter.is_alone():
         names.append("limits-by-process")

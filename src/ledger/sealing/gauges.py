@@ -22,6 +22,14 @@ _patrol_position = _meter.create_gauge(
 _patrol_findings = _meter.create_gauge(
     "ledger_sealing_patrol_findings", description="Events that it found are not what was sealed"
 )
+_patrol_look_age = _meter.create_gauge(
+    "ledger_sealing_patrol_look_age", unit="s", description="How long ago it came to the end of a look"
+)
+_patrol_round_age = _meter.create_gauge(
+    "ledger_sealing_patrol_round_age",
+    unit="s",
+    description="How long ago it had looked at every sealed event, leaving none out, or was started",
+)
 
 
 def measure(status: Status, now: datetime) -> None:
@@ -37,3 +45,5 @@ def measure_patrol(patrol: Patrol) -> None:
     """Set what a process knows that walks over the log."""
     _patrol_position.set(patrol.position)
     _patrol_findings.set(len(patrol.findings))
+    _patrol_look_age.set(patrol.look_age())
+    _patrol_round_age.set(patrol.round_age())

@@ -13,6 +13,7 @@ from ledger.sealing.patrol import Patrol
 from ledger.sealing.rows import SEALED_CHANNEL, Sealed, last_checkpoint
 from ledger.sealing.sealer import Sealer
 from ledger.sealing.standing import Halt, Standing, read_standing
+from ledger.sealing.tampering import TAMPERED_CHANNEL, Hearsay
 from ledger.store.ledger import Ledger
 from ledger.store.pool import LOST, Connection, reading
 from ledger.store.signals import Bell
@@ -60,7 +61,9 @@ class Notary:
         self.forked = frozenset[str]()
         """Which witnesses have seen a history that this database does not hold, by the names of their rows."""
         self._ledger = ledger
+        self._hearsay = Hearsay(ledger.ledger_id)
         ledger.signals.on(SEALED_CHANNEL, self.sealed.ring)
+        ledger.signals.on(TAMPERED_CHANNEL, self._hearsay.hear)
 
     async def status(self) -> Status:
         """Ask the database.
@@ -70,6 +73,10 @@ class Notary:
         """
         async with reading(self._ledger.pool) as conn:
             return await status_of(conn, self._ledger.ledger_id, self.origin)
+
+    def is_tampered(self) -> bool:
+        """Say whether a patrol, here or in another process, knows of events that are not what was sealed."""
+        return bool(self.patrol is not None and self.patrol.findings) or self._hearsay.is_tampered()
 
     async def run_forever(self) -> None:
         """Keep ``halt`` and ``forked`` as they are, until cancelled; a database that is away delays."""
