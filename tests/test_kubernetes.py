@@ -225,6 +225,64 @@ def test_nothing_is_let_in_or_out_that_no_policy_names():
         assert denied["podSelector"]["matchLabels"].items() <= labels.items()
 
 
+def ways_out(labels: dict) -> Iterator[dict]:
+    """What pods with these labels may speak to, rule by rule."""
+    for thing in THINGS.values():
+        if thing["kind"] != "NetworkPolicy" or "Egress" not in thing["spec"]["policyTypes"]:
+            continue
+        selector = thing["spec"]["podSelector"]
+        chosen = selector["matchLabels"].items() <= labels.items()
+        if chosen and all(
+            labels[one["key"]] in one["values"] for one in selector.get("matchExpressions", ())
+        ):
+            yield from thing["spec"].get("egress", ())
+
+
+def endpoint_of_the_collector() -> tuple[str, str, int]:
+    """Name, namespace and port of the collector that the settings would send traces to."""
+    text = (FOLDER / "settings.yaml").read_text(encoding="utf-8")
+    (found,) = re.findall(
+        r"# LEDGER_OTLP_ENDPOINT: http://([\w-]+)\.([\w-]+)\.svc:(\d+)$", text, re.MULTILINE
+    )
+    return found[0], found[1], int(found[2])
+
+
+@pytest.mark.parametrize(("name", "sends"), list(zip(WORKLOADS, (1, 1, 0), strict=True)))
+def test_what_serves_reaches_the_collector_of_the_settings_and_nothing_else_beside_it(name, sends):
+    collector, namespace, port = endpoint_of_the_collector()
+    reached = [
+        rule
+        for rule in ways_out(pod_of(name)["metadata"]["labels"])
+        if {"protocol": "TCP", "port": port} in rule["ports"]
+    ]
+
+    assert len(reached) == sends
+    for rule in reached:
+        assert rule == {
+            "to": [
+                {
+                    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+                    "podSelector": {"matchLabels": {"app.kubernetes.io/name": collector}},
+                }
+            ],
+            "ports": [{"protocol": "TCP", "port": port}],
+        }
+
+
+def test_the_service_takes_the_collector_of_the_settings():
+    collector, namespace, port = endpoint_of_the_collector()
+    endpoint = f"http://{collector}.{namespace}.svc:{port}"
+
+    values = settings_of(WORKLOADS[0]) | {"LEDGER_OTLP_ENDPOINT": endpoint}
+    assert Settings.load(values).otlp_endpoint is not None
+
+
+def test_nothing_goes_out_on_whatever_port():
+    rules = [rule for name in WORKLOADS for rule in ways_out(pod_of(name)["metadata"]["labels"])]
+
+    assert [rule for rule in rules if not rule.get("ports") or not rule.get("to")] == []
+
+
 def test_what_is_applied_together_is_there():
     assert set(KUSTOMIZATION["resources"]) == set(FILES) - {"migration.yaml", "secrets.example.yaml"}
 
