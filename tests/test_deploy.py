@@ -1,6 +1,10 @@
 """compose.yaml and deploy/Dockerfile fit the files and settings there are; no container engine is needed to see that."""
 
+import os
 import re
+import shutil
+import stat
+import subprocess
 from pathlib import Path
 from typing import Final
 
@@ -114,6 +118,60 @@ def test_no_secret_has_a_default():
     text = (ROOT / "compose.yaml").read_text(encoding="utf-8")
 
     assert re.findall(r"\$\{(\w+):-[^}]", text) == []
+
+
+def required() -> set[str]:
+    """What has to be chosen before anything starts: variables are looked at for all containers, started or not."""
+    return set(re.findall(r"\$\{(\w+):\?", (ROOT / "compose.yaml").read_text(encoding="utf-8")))
+
+
+def started(*profiles: str) -> set[str]:
+    """What 'docker compose up' starts with these profiles."""
+    return {
+        name
+        for name, one in SERVICES.items()
+        if "profiles" not in one or set(profiles) & set(one["profiles"])
+    }
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl here")
+def test_what_the_readme_says_chooses_all_that_is_required(tmp_path):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (block,) = (
+        found for found in re.findall(r"```sh\n(.*?)```", readme, re.DOTALL) if "docker compose" in found
+    )
+    *choosing, starting = block.strip().splitlines()
+    subprocess.run(["sh", "-ec", "\n".join(choosing)], cwd=tmp_path, check=True)
+    chosen = dict(line.split("=") for line in (tmp_path / ".env").read_text().splitlines())
+
+    assert starting == "docker compose up"
+    assert set(chosen) == required()
+    assert all(re.fullmatch(r"[0-9a-f]{48}", value) for value in chosen.values())
+    assert len(set(chosen.values())) == len(chosen)
+    assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
+
+
+def test_what_watches_is_started_for_whoever_wants_it():
+    assert started() == {"database", "ledger", "redis"}
+    assert started("watched") == set(SERVICES)
+    for name in started():
+        assert set(SERVICES[name].get("depends_on", ())) <= started()
+
+
+@pytest.mark.parametrize(
+    ("password", "said"), [("", "GRAFANA_PASSWORD is missing"), ("a-password", "/run.sh")]
+)
+def test_grafana_starts_with_a_password_that_was_chosen_and_not_without(password, said):
+    script = SERVICES["grafana"]["entrypoint"][-1].replace("$$", "$")
+    environ = {**os.environ, "GF_SECURITY_ADMIN_PASSWORD": password}
+
+    ran = subprocess.run(  # there is no /run.sh here: to look for it is to have come so far
+        ["/bin/sh", "-c", script], env=environ, capture_output=True, text=True, check=False
+    )
+
+    assert ran.returncode != 0
+    assert said in ran.stderr
+    assert ("is missing" in ran.stderr) == (not password)
 
 
 def test_prometheus_asks_where_the_service_serves_its_metrics():
