@@ -121,6 +121,61 @@ def test_bytes_that_are_no_text_are_nobodys_business(tmp_path):
     assert list(findings(tmp_path)) == []
 
 
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)")
+PAGES = {path: path.read_text(encoding="utf-8") for path in tracked_files(ROOT) if path.suffix == ".md"}
+
+
+def links_of(page: Path) -> list[tuple[Path, str]]:
+    """Where a page leads within the project: to which file or folder, and to which section of it."""
+    return [
+        ((page.parent / name).resolve() if name else page, section)
+        for name, section in LINK.findall(PAGES[page])
+    ]
+
+
+def sections_of(page: Path) -> set[str]:
+    titles = re.findall(
+        r"^#+ (.*)$", re.sub(r"^```.*?^```", "", PAGES[page], flags=re.MULTILINE | re.DOTALL), re.MULTILINE
+    )
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_link_of_a_page_leads_somewhere(page):
+    wrong = [
+        (to.name, section)
+        for to, section in links_of(page)
+        if not to.exists() or (section and section not in sections_of(to))
+    ]
+
+    assert wrong == []
+
+
+def test_every_page_is_reached_by_links_from_the_readme():
+    begin, records = ROOT / "README.md", ROOT / "docs/adr"
+    reached, ahead = set(), [begin]
+    while ahead:
+        page = ahead.pop()
+        if page not in reached:
+            reached.add(page)
+            ahead += [to for to, _ in links_of(page) if to in PAGES]
+
+    # Decision records are cited by number, and found in their folder.
+    assert records in {to for to, _ in links_of(begin)}
+    assert sorted(page.name for page in PAGES if page not in reached and page.parent != records) == []
+
+
+@pytest.mark.parametrize(
+    ("page", "to"),
+    [
+        ("docs/operations/deploying.md", "docs/operations/restarting.md"),
+        ("docs/operations/README.md", "docs/operations/deploying.md"),
+    ],
+)
+def test_whoever_reads_one_page_is_led_to_the_next(page, to):
+    assert ROOT / to in {found for found, _ in links_of(ROOT / page)}
+
+
 def test_the_next_decision_record_gets_the_next_number(tmp_path):
     (tmp_path / "0041-before.md").touch()
 
