@@ -4,6 +4,7 @@ import gzip
 import json
 from pathlib import Path
 
+import httpx
 import pytest
 import pytest_asyncio
 
@@ -114,6 +115,35 @@ async def test_a_bundle_that_begins_between_an_item_and_its_repetition_verifies(
 
     assert report.verdict is Verdict.INCOMPLETE
     assert report.found == []
+
+
+async def test_over_http_a_key_that_cannot_be_read_keeps_back_what_needs_it_and_nothing_else(
+    office: Office,
+) -> None:
+    client, ledger = office.desk.api.client, office.ledger
+    places = {}
+    for name in ("dan", "eve"):
+        await office.submit(f"{name}-1".upper(), payload(name, subject=name))
+        places[name] = await ledger.head()
+    await seal(ledger)
+    lost = "update work.subject_keys set kek_id = $2 where subject = $1 returning key_id"
+    eve = ledger.data_subject("eve")
+    kek_id = await ledger.pool.fetchval("select kek_id from work.subject_keys where subject = $1", eve)
+    await ledger.pool.execute(lost, eve, "a key that is gone")
+
+    async def fetched(first: int, last: int) -> httpx.Response:
+        by = office.desk.people["admin"].headers
+        asked = {"tier": "disclosed", "from": first, "to": last}
+        export = (await client.post("/api/audit/exports", headers=by, json=asked)).json()["export_id"]
+        return await client.get(f"/api/audit/exports/{export}/keys", headers=by)
+
+    without, with_eve = await fetched(places["dan"], places["dan"]), await fetched(*places.values())
+    await ledger.pool.execute(lost, eve, kek_id)
+
+    assert (without.status_code, with_eve.status_code) == (200, 503)
+    (key,) = [json.loads(line) for line in without.text.splitlines()]
+    assert key["subject"] == str(ledger.data_subject("dan"))
+    assert (with_eve.json()["code"], with_eve.json()["context"]) == ("subject-keys-unreadable", {"keys": "1"})
 
 
 async def test_a_key_that_cannot_be_read_is_not_passed_over_as_erased(office: Office, tmp_path: Path) -> None:

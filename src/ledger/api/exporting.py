@@ -95,11 +95,7 @@ class ExportController(Controller):
         """Give the keys under which something in the events that were asked for is sealed; what was erased has none."""
         call = Call(request)
         left = await _left(call, export_id, Tier.DISCLOSED)
-        ledger, keyring = call.services.ledger, call.services.identity.subject_keys
-        async with reading(ledger.pool) as conn:
-            unreadable = await count_unreadable_with(conn, ledger.ledger_id, keyring)
-        if unreadable:
-            raise wire.KeysUnreadable(keys=unreadable)
+        await _must_unwrap(call, left)
         return Lines(call, _keys(call, left))
 
 
@@ -157,6 +153,23 @@ async def _opening_page(call: Call, first: Position, last: Position) -> tuple[Op
 async def _people(call: Call, left: LedgerLeft) -> AsyncIterator[bytes]:
     async for page in people_named(call.services.ledger, first=left.first, last=left.last):
         yield lines_of(tuple(map(wire.person_told, page)))
+
+
+async def _must_unwrap(call: Call, left: LedgerLeft) -> None:
+    """Make sure, before anything is sent, that what is needed of keys can be read; others are nobody's business here.
+
+    Raises:
+        KeysUnreadable: no secret key of this service unwraps some of them.
+    """
+    ledger, keyring = call.services.ledger, call.services.identity.subject_keys
+    async with reading(ledger.pool) as conn:
+        if not await count_unreadable_with(conn, ledger.ledger_id, keyring):
+            return  # as ever: the events need not be read twice
+    unreadable = 0
+    async for page in keys_named(ledger, keyring, first=left.first, last=left.last):
+        unreadable += sum(kept.key is None for kept in page)
+    if unreadable:
+        raise wire.KeysUnreadable(keys=unreadable)
 
 
 async def _keys(call: Call, left: LedgerLeft) -> AsyncIterator[bytes]:
