@@ -11,13 +11,14 @@ from ledger.domain.ids import Position
 from ledger.projections import failures
 from ledger.projections.batch import run_batch, run_singly
 from ledger.projections.checkpoints import Checkpoint, Paused, read_checkpoint, set_paused
-from ledger.projections.failures import Failure, FailureState, Resolution
+from ledger.projections.failures import Ending, Failure, FailureState, Resolution
 from ledger.projections.faults import Category
 from ledger.projections.health import State
-from ledger.projections.retries import retry_due
+from ledger.projections.retries import Retried, give_up, retry, retry_due
 from ledger.projections.views.decisions import DECISIONS
 from ledger.projections.views.queue import QUEUE
 from ledger.store.ledger import LEDGER_ID, Ledger
+from ledger.store.true_log import PayloadChanged
 from tests.projections.counting import Counting, ends, make_table, seen, stored_as
 from tests.projections.given import Service, service, until
 from tests.projections.scenes import (
@@ -28,6 +29,7 @@ from tests.projections.scenes import (
     THREE,
     THREE_ITEMS,
     TWO,
+    changed,
     clean_rows,
     counted,
     happen,
@@ -38,6 +40,9 @@ from tests.projections.scenes import (
 from tests.support.chaos import Chaos, at_every_await_point, transient
 from tests.support.databases import Database
 
+BY_HAND = Ending(resolution=Resolution.MANUAL_REPLAY, by="operator")
+Mend = Callable[..., Coroutine[object, object, Retried]]
+
 
 async def failures_of(ledger: Ledger, feed: Chaos, *, with_resolved: bool = False) -> tuple[Failure, ...]:
     async with ledger.pool.acquire() as conn:
@@ -47,6 +52,13 @@ async def failures_of(ledger: Ledger, feed: Chaos, *, with_resolved: bool = Fals
 async def checkpoint_of(ledger: Ledger, feed: Chaos) -> Checkpoint:
     async with ledger.pool.acquire() as conn:
         return await read_checkpoint(conn, LEDGER_ID, feed)
+
+
+async def bring_singly(ledger: Ledger, feed: Chaos) -> None:
+    """Apply what has happened, and park what cannot be, without a runner."""
+    async with ledger.pool.acquire() as conn:
+        at = await read_checkpoint(conn, LEDGER_ID, feed)
+        await run_singly(conn, LEDGER_ID, feed, after=at.position, limit=500)
 
 
 @pytest.fixture
@@ -182,6 +194,80 @@ async def test_a_follower_that_fails_becomes_the_next_culprit(
     assert (second.position, second.attempts, second.followers) == (3, 1, len(events) - 3)
     assert await versions(ledger) == {ONE: 2}
     assert await counted(ledger, "decisions") == (len(events), 2, 0, len(events) - 2, 0)
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_parked_event_that_was_changed_since_is_never_applied_by_itself(
+    ledger: Ledger, running: Service, chaos: Chaos, database: Database
+) -> None:
+    chaos.fail_on(1)
+    head = await happen(ledger, moves((SUBMIT, 0), (CLAIM, 0)))
+    await changed(database, 1)
+    await running.level(head, "decisions")
+    chaos.heal()
+
+    while (await failures_of(ledger, chaos))[0].state is not FailureState.WAITING:
+        pass
+    (failure,) = await failures_of(ledger, chaos)
+
+    assert (failure.position, failure.attempts, failure.error_type) == (1, 6, "PayloadChanged")
+    assert await versions(ledger) == {}
+    assert await counted(ledger, "decisions") == (2, 0, 0, 2, 0)
+
+
+@pytest.mark.usefixtures("patient")
+async def test_a_retry_of_a_parked_event_that_was_changed_since_is_refused_and_changes_nothing(
+    ledger: Ledger, chaos: Chaos, database: Database
+) -> None:
+    chaos.fail_on(3)
+    await happen(ledger, THREE_ITEMS)
+    await bring_singly(ledger, chaos)
+    before = await failures_of(ledger, chaos)
+    await changed(database, 3)
+    chaos.heal()
+    async with ledger.pool.acquire() as conn:
+        with pytest.raises(PayloadChanged, match=r"docs/operations/tampered\.md") as refused:
+            async with conn.transaction():
+                await retry(conn, LEDGER_ID, chaos, before[0].failure_id, BY_HAND)
+
+    assert refused.value.context == {"position": 3, "stream": ONE}
+    assert await failures_of(ledger, chaos) == before
+    assert await versions(ledger) == {ONE: 1, TWO: 2, THREE: 2}
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("mend", [retry, give_up])
+async def test_behind_a_culprit_an_event_that_was_changed_since_is_the_next_one(
+    ledger: Ledger, chaos: Chaos, database: Database, mend: Mend
+) -> None:
+    chaos.fail_on(2)
+    await happen(ledger, moves((SUBMIT, 0), (CLAIM, 0), (ESCALATE, 0), (CLAIM, 0)))
+    await bring_singly(ledger, chaos)
+    (failure,) = await failures_of(ledger, chaos)
+    await changed(database, 3)
+    chaos.heal()
+    async with ledger.pool.acquire() as conn, conn.transaction():
+        done = await mend(conn, LEDGER_ID, chaos, failure.failure_id, BY_HAND)
+
+    (behind,) = await failures_of(ledger, chaos)
+    assert done.is_resolved
+    assert (behind.position, behind.error_type, behind.category) == (3, "PayloadChanged", "decode/upcast")
+    assert 3 not in [stored.position for stored in chaos.fed]
+
+
+@pytest.mark.usefixtures("patient")
+async def test_what_was_changed_since_can_be_given_up_all_the_same(
+    ledger: Ledger, chaos: Chaos, database: Database
+) -> None:
+    chaos.fail_on(2)
+    await happen(ledger, moves((SUBMIT, 0), (CLAIM, 0)))
+    await bring_singly(ledger, chaos)
+    (failure,) = await failures_of(ledger, chaos)
+    await changed(database, 2)
+    async with ledger.pool.acquire() as conn, conn.transaction():
+        await give_up(conn, LEDGER_ID, chaos, failure.failure_id, BY_HAND)
+
+    assert await failures_of(ledger, chaos) == ()
 
 
 async def test_however_much_is_tried_again_new_events_are_applied(

@@ -12,7 +12,7 @@ import asyncpg
 
 from ledger.domain.errors import Corrupt
 from ledger.domain.ids import Position
-from ledger.store.excerpts import READ_LOG_OF
+from ledger.store.excerpts import READ_LOG_OF, READ_POSITIONS
 from ledger.store.pool import Connection
 from ledger.store.streams import MAX_LOG_BYTES, READ_LOG, Stored, stored_in
 
@@ -22,6 +22,7 @@ READ_TRUE_LOG: Final = READ_LOG.replace(" payload\nfrom (", " payload, salt, env
     "then payload end as payload, case when type = any($3) then salt end as salt,"
     " case when type = any($3) then envelope end as envelope",
 )
+READ_TRUE_POSITIONS: Final = READ_POSITIONS.replace(" payload\nfrom", " payload, salt, envelope\nfrom")
 READ_TRUE_LOG_OF: Final = READ_LOG_OF.replace(" payload\nfrom", " payload, salt, envelope\nfrom")
 
 
@@ -52,6 +53,15 @@ async def read_true_log_of(
         PayloadChanged: one does not fit the hash in its envelope.
     """
     return _true(await conn.fetch(READ_TRUE_LOG_OF, ledger_id, list(streams), upto, list(wanted)))
+
+
+async def read_held_against(
+    conn: Connection, ledger_id: int, positions: Sequence[Position]
+) -> tuple[tuple[Stored, ...], frozenset[Position]]:
+    """Read the events at these positions, in order; beside them, which do not fit the hash in their envelopes."""
+    rows = await conn.fetch(READ_TRUE_POSITIONS, ledger_id, list(positions))
+    changed = (row["position"] for row in rows if not _fits(row["salt"] + row["payload"], row["envelope"]))
+    return tuple(stored_in(row) for row in rows), frozenset(map(Position, changed))
 
 
 def _true(rows: Sequence[asyncpg.Record]) -> tuple[Stored, ...]:
