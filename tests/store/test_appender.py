@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from ledger.domain.errors import Overloaded, Unavailable, VersionConflict
 from ledger.domain.ids import EventId
@@ -154,6 +155,29 @@ async def test_an_append_that_cannot_be_stored_fails_alone(appender: Appender, l
     assert isinstance(refused, RejectedByDatabase)
     assert isinstance(after, Appended)
     assert await ledger.head() == 2
+
+
+async def test_once_the_database_is_away_those_beside_an_append_that_cannot_be_stored_wait_for_it_once(
+    database: Database,
+) -> None:
+    """Each of them would be sent by itself, and each wait until it was given up."""
+    async with proxy(database.service_url) as line:
+        line.hold_answers(after=b"append_one")
+        appender = Appender(line.url, LEDGER_ID)
+        spoilt = with_payload(b"{}", event_type="nul\x00")
+        tasks = await queued(appender, one_event(), spoilt, *(one_event() for _ in range(4)))
+        with capture_logs() as said:
+            appender.start()
+            await line.held.wait()
+            line.refuse()
+            await asyncio.wait(tasks)
+        await appender.stop()
+
+    assert [getattr(task.exception(), "code", "") for task in tasks] == [
+        "outcome-unknown",
+        *["unavailable"] * 5,
+    ]
+    assert [one["event"] for one in said] == ["append.connection.lost"] * 4
 
 
 async def test_a_caller_that_left_before_sending_writes_nothing(appender: Appender, ledger: Ledger) -> None:

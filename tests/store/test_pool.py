@@ -3,12 +3,26 @@
 import asyncio
 import subprocess
 import sys
+from contextlib import AsyncExitStack
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 import pytest
 import uvloop
 
+from ledger.store import pool as pools
 from ledger.store.ledger import Ledger
-from ledger.store.pool import DatabaseUnreachable, Lines, Pool, close_pool, open_pool, reading
+from ledger.store.pool import (
+    HOST_TIMEOUT,
+    DatabaseUnreachable,
+    Lines,
+    Pool,
+    close_pool,
+    connect,
+    open_pool,
+    reading,
+    seconds_for_each,
+)
+from ledger.store.sending import RESEND_SECONDS
 from tests.support.databases import Database
 from tests.support.proxy import proxy
 
@@ -62,6 +76,38 @@ async def test_a_connection_that_is_cut_while_a_ledger_is_opened_is_told_as_such
         line.cut()
         with pytest.raises(DatabaseUnreachable):
             await opening
+
+
+@pytest.mark.parametrize("hosts", range(2, 12))
+def test_however_many_hosts_are_gone_the_one_that_is_there_is_asked_before_a_lost_batch_is_given_up(
+    hosts: int,
+) -> None:
+    gone = (hosts - 1) * seconds_for_each(hosts)
+
+    assert gone <= RESEND_SECONDS - 2
+    assert seconds_for_each(hosts) <= HOST_TIMEOUT
+
+
+async def test_of_four_hosts_the_last_is_found_though_three_say_nothing(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pools, "GONE_SECONDS", 0.3)
+    async with AsyncExitStack() as stack:
+        lines = [await stack.enter_async_context(proxy(database.service_url)) for _ in range(4)]
+        for line in lines[:3]:
+            line.block()
+        first = urlsplit(lines[0].url)
+        query = parse_qs(first.query)
+        hosts = ",".join(parse_qs(urlsplit(line.url).query)["host"][0] for line in lines)
+        asked = urlencode({**{name: value[0] for name, value in query.items()}, "host": hosts})
+
+        conn = await connect(urlunsplit(first._replace(query=asked)))
+        found = await conn.fetchval("select 1")
+        await conn.close()
+        for line in lines:
+            line.heal()
+
+    assert found == 1
 
 
 async def run(pool: Pool, *statements: str) -> None:

@@ -47,6 +47,7 @@ class Proxy:
         self._hold_after: bytes | None = None
         self._delay = 0.0
         self._whole_answers: int | None = None
+        self._refuses = False
         self._passes = asyncio.Event()
         self._passes.set()
 
@@ -67,9 +68,14 @@ class Proxy:
         for line in self._lines:
             line.is_lost = True
 
+    def refuse(self) -> None:
+        """Let every line die, and every new one at once."""
+        self._refuses = True
+        self.cut_all()
+
     def heal(self) -> None:
         """Be a good line again; what was held back by ``block`` arrives now."""
-        self._delay, self._whole_answers = 0.0, None
+        self._delay, self._whole_answers, self._refuses = 0.0, None, False
         self._passes.set()
 
     def hold_answers(self, after: bytes) -> None:
@@ -109,6 +115,8 @@ class Proxy:
 
     async def _serve_one(self, asks: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         try:
+            if self._refuses:
+                raise ConnectionRefusedError
             answers, server = await _connect(self._target)
         except OSError:
             client.transport.abort()

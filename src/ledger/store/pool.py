@@ -37,7 +37,9 @@ READ_ONLY: Final = {**SESSION_SETTINGS, "default_transaction_read_only": "on"}
 
 CONNECT_TIMEOUT: Final = 10.0
 HOST_TIMEOUT: Final = 3.0
-"""Of an address of several hosts, each gets so many seconds: a machine that is gone does not even refuse."""
+"""Of an address of several hosts, each gets so many seconds at most: a machine that is gone does not even refuse."""
+GONE_SECONDS: Final = 6.0
+"""What all of them but one may take together, so that the one that is there is asked before a lost batch is given up."""
 
 LOST: Final = (
     OSError,
@@ -93,6 +95,11 @@ class Lines:
             conn.terminate()
 
 
+def seconds_for_each(hosts: int) -> float:
+    """Say how long each of so many ``hosts`` of one address gets to answer."""
+    return CONNECT_TIMEOUT if hosts == 1 else min(HOST_TIMEOUT, GONE_SECONDS / (hosts - 1))
+
+
 class _Dial:
     """Opens connections to the hosts of one address, the one that answered last first."""
 
@@ -102,7 +109,7 @@ class _Dial:
 
     async def __call__(self, *_: object, **__: object) -> DirectConnection:
         """Connect to the first host that answers and is what the address asks for; a pool's own options are ours."""
-        timeout = CONNECT_TIMEOUT if len(self._urls) == 1 else HOST_TIMEOUT
+        timeout = seconds_for_each(len(self._urls))
         failures: list[Exception] = []
         for url in tuple(self._urls):
             try:

@@ -58,9 +58,18 @@ class Line:
         except AT_FAULT as fault:
             if len(batch.appends) == 1:
                 return [_refused(batch.appends[0], fault)]
-            return [outcome for append in batch.appends for outcome in await self.send(pack([append]))]
+            return await self._send_singly(batch)
         except Unavailable as unsettled:
             return [unsettled] * len(batch.appends)
+
+    async def _send_singly(self, batch: Batch) -> list[Outcome]:
+        """Send each append of a batch that was refused as a whole by itself, and no more once the database is away."""
+        outcomes = list[Outcome]()
+        for append in batch.appends:
+            outcomes += await self.send(pack([append]))
+            if isinstance(outcomes[-1], Unavailable):
+                break
+        return [*outcomes, *(Unavailable() for _ in batch.appends[len(outcomes) :])]
 
     def close(self) -> None:
         """Close the connection; it is opened again for the next batch."""
