@@ -1,7 +1,11 @@
 """What every answer carries: its request id, its hardening headers, and where its event lies."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from hashlib import sha256
 
+import httpx
+import msgspec
 import pytest
 
 from ledger.domain.ids import DecisionId
@@ -175,6 +179,37 @@ async def test_who_was_answered_makes_room_for_the_next(database: Database) -> N
         answers = [await api.client.get(path, headers=admin) for path in paths]
 
     assert [answer.status_code for answer in answers] == [200, 404, 422, 200, 200]
+
+
+async def test_larger_bodies_beyond_the_bound_are_turned_away_and_small_ones_are_not(
+    database: Database,
+) -> None:
+    arriving, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield body("first")[:100]
+        arriving.set()
+        await go_on.wait()
+        yield body("first")[100:]
+
+    def body(analysis_id: str, length: int = 40_000) -> bytes:
+        return msgspec.json.encode(submission(analysis_id, forensic_summary="x" * length))
+
+    async def submit(content: bytes | AsyncIterator[bytes]) -> httpx.Response:
+        headers = {**admin, "Content-Type": "application/json"}
+        return await api.client.post("/api/decisions/submit", headers=headers, content=content)
+
+    async with serving(database, passwords=cheap_passwords(), settings={"most_body_bytes": 60_000}) as api:
+        admin = await api.login()
+        first = asyncio.create_task(submit(slowly()))
+        await arriving.wait()
+        second, small = await submit(body("second")), await submit(body("small", length=9))
+        go_on.set()
+        answers = [await first, small, await submit(body("second")), await submit(body("third"))]
+
+    assert_refused(second, 503, "So many large bodies are under way already")
+    assert (second.json()["code"], second.headers["retry-after"]) == ("too-many-bodies", "2")
+    assert [answer.status_code for answer in answers] == [200] * 4
 
 
 async def test_a_fault_of_ours_is_told_without_its_inside(api: Api, database: Database) -> None:

@@ -178,7 +178,12 @@ async def serving(
         live.append(asyncio.create_task(notary.run_forever()))
         try:
             with _borrowed(services, settings) as app:
-                door = Door(app, max_in_flight=services.max_in_flight, tracing=ledger.tracing)
+                door = Door(
+                    app,
+                    max_in_flight=services.max_in_flight,
+                    most_body_bytes=services.most_body_bytes,
+                    tracing=ledger.tracing,
+                )
                 async with httpx.AsyncClient(
                     transport=httpx.ASGITransport(app=door),
                     base_url="http://ledger.test",

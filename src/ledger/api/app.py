@@ -110,7 +110,12 @@ def create_app(services: Services) -> Door:
         RoutesAndPermissionsDiffer: a route has no line in the table of permissions.
         RoutesWithoutAdmission: at a route nobody would be asked.
     """
-    return Door(routed(services), max_in_flight=services.max_in_flight, tracing=services.ledger.tracing)
+    return Door(
+        routed(services),
+        max_in_flight=services.max_in_flight,
+        most_body_bytes=services.most_body_bytes,
+        tracing=services.ledger.tracing,
+    )
 
 
 def create_metrics_app(services: Services) -> Door:

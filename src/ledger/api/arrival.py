@@ -13,7 +13,8 @@ from litestar import Response
 from litestar.exceptions import InternalServerException
 from litestar.types import HTTPScope
 
-from ledger.api.auth import services_of
+from ledger.api.auth import header_of, services_of
+from ledger.api.lasting import house_of
 from ledger.api.permissions import PERMISSIONS
 from ledger.api.problems import (
     ClientLeft,
@@ -64,6 +65,7 @@ async def check_arrival(request: HttpRequest) -> Response[None] | None:
     Raises:
         InvalidRequest: the path or the query is not UTF-8 or holds NUL.
         BodyTooLarge: the body is larger than the service takes, also where none is asked for.
+        TooManyBodies: too much of bodies is in memory already.
         RequestTimeout: the body is not there within the seconds it may take.
         ClientLeft: it will never be.
     """
@@ -85,13 +87,23 @@ def _methods(request: HttpRequest) -> list[str]:
 
 
 async def _read_body(request: HttpRequest) -> None:
+    services, state = services_of(request.app), request.scope["state"]
+    house_of(state).make_room(state, _announced(request, services.max_body_bytes))
     try:
-        async with asyncio.timeout(services_of(request.app).body_seconds):
+        async with asyncio.timeout(services.body_seconds):
             await request.body()
     except TimeoutError as late:
         raise RequestTimeout from late
     except InternalServerException as gone:  # here it can mean nothing else: this is the first to read
         raise ClientLeft from gone
+
+
+def _announced(request: HttpRequest, most: int) -> int:
+    """Say how large a body will be at most, before it is read; one that is larger than ``most`` is refused unread."""
+    said = header_of(request, b"content-length")
+    if said is None:
+        return 0 if header_of(request, b"transfer-encoding") is None else most
+    return int(said) if said.isascii() and said.isdigit() and int(said) <= most else 0
 
 
 def _wrong_in_path(request: HttpRequest) -> Iterator[FieldError]:

@@ -16,7 +16,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from ledger.api.arrival import wrong_head
 from ledger.api.deprecation import deprecation_headers
-from ledger.api.lasting import HEAD, HOUSE, House
+from ledger.api.lasting import HEAD, HOUSE, MOST_BODY_BYTES, House
 from ledger.api.problems import Stopping, headers_of, problem_of
 from ledger.api.quota import quota_headers
 from ledger.api.request_id import request_id_of
@@ -55,11 +55,18 @@ _seconds = Histogram(
 class Door:
     """Wraps the application."""
 
-    def __init__(self, app: ASGIApp, *, max_in_flight: int, tracing: Tracing = UNTRACED) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_in_flight: int,
+        most_body_bytes: int = MOST_BODY_BYTES,
+        tracing: Tracing = UNTRACED,
+    ) -> None:
         """Let at most ``max_in_flight`` requests into ``app`` at once, and record those that ``tracing`` chooses."""
         self._app = app
         self._tracing = tracing
-        self._house = House(max_in_flight)
+        self._house = House(max_in_flight, most_body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request through."""
@@ -85,7 +92,7 @@ class Door:
         return wrong_head(scope)
 
     async def _let_in(self, visit: "_Visit", receive: Receive) -> None:
-        with self._house.inside():
+        with self._house.inside(visit.scope["state"]):
             try:
                 await self._app(visit.scope, receive, visit.send)
             except asyncio.CancelledError:  # only a stop that has waited long enough cancels requests

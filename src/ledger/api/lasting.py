@@ -5,12 +5,25 @@ from contextlib import contextmanager
 from typing import Final
 
 from ledger.delivery.news import News
+from ledger.domain.errors import Overloaded
 from ledger.identity.identity import Identity
 from ledger.identity.sessions import Principal, still_in
 
 LINE: Final = "ledger_line"
 HOUSE: Final = "ledger_house"
 HEAD: Final = "ledger_head"
+BODY: Final = "ledger_body"
+
+SMALL_BODY: Final = 16 * 1024
+"""Bytes of a body that is let in anyway: as many as are inside may have one."""
+MOST_BODY_BYTES: Final = 32 * 1024 * 1024
+
+
+class TooManyBodies(Overloaded):
+    """So many large bodies are under way already."""
+
+    code = "too-many-bodies"
+    advice = "Send it again a little later, or less at once."
 
 
 class Line:
@@ -41,25 +54,40 @@ class Line:
 
 
 class House:
-    """How many requests are inside, of those there may be at once."""
+    """How many requests are inside, of those there may be at once, and how much of bodies they have in memory."""
 
-    def __init__(self, most: int) -> None:
-        """Let in at most so many."""
-        self._most = most
-        self._inside = 0
+    def __init__(self, most: int, most_body_bytes: int = MOST_BODY_BYTES) -> None:
+        """Let in at most so many, whose larger bodies have at most so many bytes together; one of any size always."""
+        self._most, self._most_body_bytes = most, most_body_bytes
+        self._inside = self._body_bytes = 0
 
     def is_full(self) -> bool:
         """Say whether the next one has to wait outside."""
         return self._inside >= self._most
 
     @contextmanager
-    def inside(self) -> Iterator[None]:
-        """Count a request for the time of the block."""
+    def inside(self, state: MutableMapping[str, object]) -> Iterator[None]:
+        """Count a request, and its body, for the time of the block; ``state`` is that of its scope."""
         self._inside += 1
         try:
             yield
         finally:
             self._inside -= 1
+            held = state.pop(BODY, 0)
+            self._body_bytes -= held if isinstance(held, int) else 0
+
+    def make_room(self, state: MutableMapping[str, object], size: int) -> None:
+        """Count a body of ``size`` bytes, which is about to be read, for as long as its request is inside.
+
+        Raises:
+            TooManyBodies: there are too many already.
+        """
+        if size <= SMALL_BODY:
+            return
+        if self._body_bytes and self._body_bytes + size > self._most_body_bytes:
+            raise TooManyBodies
+        self._body_bytes += size
+        state[BODY] = size
 
     @contextmanager
     def aside(self) -> Iterator[None]:

@@ -7,6 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from ledger.api.file_places import FilePlaces
+from ledger.api.lasting import MOST_BODY_BYTES
 from ledger.api.lookups import Lookups
 from ledger.api.uploads import Uploads
 from ledger.delivery.live import Live
@@ -30,7 +31,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     """The open ledger and the choices of this installation.
 
     ``runner`` is ``None`` in a process that only serves HTTP; ``max_body_bytes`` and
-    ``max_in_flight`` bound what is let in at once, ``body_seconds`` how long a body may take to arrive,
+    ``max_in_flight`` bound what is let in at once, ``most_body_bytes`` all larger bodies of these together,
+    ``body_seconds`` how long one may take to arrive,
     ``limiter`` and ``rates`` how often somebody may ask, ``uploads`` the files that arrive,
     ``readings`` adds up who reads the history, ``file_places`` counts files of it that are being written,
     ``max_claims`` how many items one person may hold (``None``: any number), ``seal_wait_seconds`` how long a command
@@ -53,6 +55,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     cors_origins: tuple[str, ...] = ()
     max_body_bytes: int = 1024 * 1024
     max_in_flight: int = 1024
+    most_body_bytes: int = MOST_BODY_BYTES
     body_seconds: float = 30.0
     limiter: Limiter = msgspec.field(default_factory=Limiter)
     rates: Rates = Rates()

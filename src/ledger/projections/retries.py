@@ -70,8 +70,8 @@ async def retry_due(conn: Connection, ledger_id: int, feed: Feed) -> Retried | N
         due = await failures.next_due(conn, ledger_id, feed)
         if due is None:
             return None
-        await be_quick(conn)
         waiting = await _waiting(conn, ledger_id, feed, due)
+        await be_quick(conn)
         return await _drain(conn, ledger_id, feed, waiting, UNASKED)
 
 
