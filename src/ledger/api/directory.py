@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from typing import Annotated, Final
-from urllib.parse import urlencode
 
 import msgspec
 from litestar import Controller, Response, get
@@ -10,6 +9,7 @@ from litestar.params import QueryParameter
 
 from ledger.api.call import STALE, Call, json_response, staleness
 from ledger.api.directory_wire import GroupShown, UserShown
+from ledger.api.paging import next_page
 from ledger.api.types import HttpRequest
 from ledger.identity import user_list
 from ledger.identity.user_list import ListedUser
@@ -32,7 +32,7 @@ class DirectoryController(Controller):
         call = Call(request)
         page = await user_list.users(call.services.identity, after=cursor, limit=limit)
         shown = [_shown(one) for one in page.users]
-        return _page(call, "users", shown, _query(limit, page.more_after))
+        return _page(call, "users", shown, limit, page.more_after)
 
     @get("/groups", opt={"answer": list[GroupShown], "tells": ("Link", STALE)})
     async def groups(self, request: HttpRequest, limit: Limit = 50, cursor: After = "") -> Response[bytes]:
@@ -40,18 +40,16 @@ class DirectoryController(Controller):
         call = Call(request)
         page = await user_list.groups(call.services.identity, after=cursor, limit=limit)
         shown = [GroupShown(group=one.name, members=one.members) for one in page.groups]
-        return _page(call, "groups", shown, _query(limit, page.more_after))
+        return _page(call, "groups", shown, limit, page.more_after)
 
 
-def _query(limit: int, more_after: str | None) -> str | None:
-    return None if more_after is None else urlencode({"limit": limit, "cursor": more_after})
-
-
-def _page(call: Call, what: str, shown: Sequence[msgspec.Struct], more: str | None) -> Response[bytes]:
-    """Answer with a page, the address of the next one (RFC 8288), and whether the directory is late."""
+def _page(
+    call: Call, what: str, shown: Sequence[msgspec.Struct], limit: int, more_after: str | None
+) -> Response[bytes]:
+    """Answer with a page, the address of the next one, and whether the directory is late."""
     headers = staleness(call.services, *FEEDS)
-    if more is not None:
-        headers["Link"] = f'</api/auth/{what}?{more}>; rel="next"'
+    if more_after is not None:
+        headers |= next_page(f"/api/auth/{what}", {"limit": limit, "cursor": more_after})
     return json_response(shown, headers=headers)
 
 

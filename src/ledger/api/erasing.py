@@ -6,13 +6,14 @@ A subject is named by kind and name: ``person`` and a user name (or, once that i
 
 from collections.abc import Sequence
 from typing import Final
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 
 from ledger.api import erasing_wire as wire
 from ledger.api.call import Call, json_response
+from ledger.api.path_ids import id_in
 from ledger.api.types import HttpRequest
 from ledger.command_handler import Handled
 from ledger.domain.ids import HoldId
@@ -149,7 +150,11 @@ class ErasureController(Controller):
         given = await call.json(wire.SubjectReason)
         named = await _find(call, kind, subject)
         handled = await acting.lift_hold(
-            call.services.identity, named, await call.actor(), hold=_hold(hold_id), reason=given.reason
+            call.services.identity,
+            named,
+            await call.actor(),
+            hold=HoldId(id_in(hold_id, HoldNotFound())),
+            reason=given.reason,
         )
         return await _changed(call, named.about.kind, "Legal hold lifted", handled)
 
@@ -159,13 +164,6 @@ async def _find(call: Call, kind: str, subject: str) -> Named:
     is_pointed = kind == SubjectKind.DATA_SUBJECT.value
     name = subject.replace("~1", "/").replace("~0", "~") if is_pointed else subject
     return await finding.find(call.services.ledger, kind, name)
-
-
-def _hold(text: str) -> HoldId:
-    try:
-        return HoldId(UUID(text))
-    except ValueError as odd:
-        raise HoldNotFound from odd
 
 
 async def _list(call: Call, found: Sequence[Named]) -> Response[bytes]:

@@ -5,7 +5,6 @@ Checkpoint, tiles and entries come from ``/tlog``; here is what opens them, and 
 
 from collections.abc import AsyncIterator
 from typing import Annotated, Final
-from uuid import UUID
 
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
@@ -14,6 +13,7 @@ from litestar.types import ASGIApp
 from ledger.api import export_wire as wire
 from ledger.api.call import Call
 from ledger.api.export_lines import MEDIA, Lines
+from ledger.api.path_ids import id_in
 from ledger.api.types import HttpRequest
 from ledger.command_handler import Facts, state_of
 from ledger.domain.export.commands import ExportLedger
@@ -127,11 +127,8 @@ async def _left(call: Call, export: str, tier: Tier) -> LedgerLeft:
         TooManyFiles: too much is being sent already.
     """
     call.services.file_places.check()
-    try:
-        name = export_stream(CommandId(UUID(export)))
-    except ValueError as no_id:
-        raise ExportNotFound from no_id
-    stream = await read_stream(call.services.ledger, name)
+    asked = CommandId(id_in(export, ExportNotFound()))
+    stream = await read_stream(call.services.ledger, export_stream(asked))
     state = state_of(EXPORT, stream)
     return require_export(state, by=call.principal.person, now=call.services.clock(), tier=tier)
 

@@ -1,7 +1,6 @@
 """API keys of service accounts over HTTP."""
 
 from typing import Annotated
-from uuid import UUID
 
 from litestar import Controller, Response, delete, get, post
 from litestar.params import FromPath, QueryParameter
@@ -9,6 +8,7 @@ from litestar.params import FromPath, QueryParameter
 from ledger.api.account_wire import Message
 from ledger.api.bodies import as_utc
 from ledger.api.call import Call, json_response
+from ledger.api.path_ids import id_in
 from ledger.api.problems import FieldError, InvalidRequest
 from ledger.api.session_wire import KeyIssued, KeyShown, NewKey
 from ledger.api.types import HttpRequest
@@ -77,7 +77,7 @@ class KeyController(Controller):
         call = Call(request)
         handled = await api_keys.revoke(
             call.services.identity,
-            _key_id(key_id),
+            KeyId(id_in(key_id, KeyNotFound())),
             reason=reason,
             by=call.principal,
             provenance=await call.provenance(),
@@ -96,10 +96,3 @@ def _shown(one: ListedKey, username: str) -> KeyShown:
         expires_at=one.key.expires_at,
         last_used_at=one.described.last_used_at,
     )
-
-
-def _key_id(text: str) -> KeyId:
-    try:
-        return KeyId(UUID(text))
-    except ValueError as malformed:
-        raise KeyNotFound from malformed

@@ -1,7 +1,6 @@
 """Kinds of items over HTTP: administrators register them, whoever submits reads them."""
 
 from typing import Annotated, Final
-from urllib.parse import urlencode
 
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
@@ -9,6 +8,7 @@ from litestar.params import FromPath, QueryParameter
 from ledger.api import kind_wire as wire
 from ledger.api.bodies import text_of
 from ledger.api.call import STALE, Call, etag, json_response, staleness
+from ledger.api.paging import next_page
 from ledger.api.types import HttpRequest
 from ledger.command_handler import Build, Facts, Handled
 from ledger.domain.ids import NO_EVENTS, Version
@@ -112,8 +112,7 @@ class KindController(Controller):
         found = sorted([*built_in, *map(wire.shown, rows)], key=lambda kind: kind.kind)
         headers = staleness(services, *FEEDS)
         if len(found) > limit:
-            query = urlencode({"limit": limit, "after": found[limit - 1].kind})
-            headers["Link"] = f'</api/kinds?{query}>; rel="next"'
+            headers |= next_page("/api/kinds", {"limit": limit, "after": found[limit - 1].kind})
         return json_response(found[:limit], headers=headers)
 
     @get("/{name:str}", opt={"answer": wire.KindTold, "tagged": True})

@@ -2,7 +2,6 @@
 
 import re
 from typing import Annotated, Final
-from urllib.parse import urlencode
 
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
@@ -11,6 +10,7 @@ from ledger.api import policy_wire as wire
 from ledger.api import simulating
 from ledger.api.call import STALE, Call, etag, json_response, staleness
 from ledger.api.kind_wire import Reason
+from ledger.api.paging import next_page
 from ledger.api.types import HttpRequest
 from ledger.command_handler import Build, Facts, Handled
 from ledger.domain.ids import StreamName
@@ -157,9 +157,7 @@ class PolicyController(Controller):
         names = await call.names([row.publication.by for _, row in page if row and row.publication])
         headers = staleness(services, *FEEDS)
         if len(found) > limit:
-            headers["Link"] = (
-                f'</api/policies?{urlencode({"limit": limit, "after": page[-1][0]})}>; rel="next"'
-            )
+            headers |= next_page("/api/policies", {"limit": limit, "after": page[-1][0]})
         return json_response([wire.shown(kind, row, names) for kind, row in page], headers=headers)
 
     @get("/{kind:str}", opt={"answer": wire.PolicyTold, "tagged": True})

@@ -1,7 +1,6 @@
 """Read models over HTTP: how they are doing, and what administrators do about it."""
 
-from typing import Annotated
-from uuid import UUID
+from typing import Annotated, Final
 
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
@@ -9,6 +8,7 @@ from litestar.params import FromPath, QueryParameter
 from ledger.api import mending_wire
 from ledger.api import projection_wire as wire
 from ledger.api.call import Call, json_response
+from ledger.api.path_ids import id_in
 from ledger.api.types import HttpRequest
 from ledger.domain.ids import FailureId
 from ledger.operations import mending, pausing, replaying
@@ -16,6 +16,13 @@ from ledger.projections import failures
 from ledger.projections.reports import Report, named, report
 from ledger.projections.retries import FailureNotFound
 from ledger.store.pool import reading
+
+_SWITCHED: Final[dict[str, object]] = {
+    "body": mending_wire.OptionalReason,
+    "answer": mending_wire.Switched,
+    "keyed": True,
+    "may_be_empty": True,
+}
 
 
 class ProjectionAdminController(Controller):
@@ -30,16 +37,7 @@ class ProjectionAdminController(Controller):
         call = Call(request)
         return json_response(wire.status_of(await _reports(call), call.services.clock()))
 
-    @post(
-        "/{name:str}/pause",
-        status_code=200,
-        opt={
-            "body": mending_wire.OptionalReason,
-            "answer": mending_wire.Switched,
-            "keyed": True,
-            "may_be_empty": True,
-        },
-    )
+    @post("/{name:str}/pause", status_code=200, opt=_SWITCHED)
     async def pause_projection(self, request: HttpRequest, name: FromPath[str]) -> Response[bytes]:
         """Let a projection stand where it is."""
         call, feed = Call(request), named(name)
@@ -49,16 +47,7 @@ class ProjectionAdminController(Controller):
         body = mending_wire.Switched(status="paused", message="Projection paused", projection_name=name)
         return await call.answer(body, handled=handled)
 
-    @post(
-        "/{name:str}/resume",
-        status_code=200,
-        opt={
-            "body": mending_wire.OptionalReason,
-            "answer": mending_wire.Switched,
-            "keyed": True,
-            "may_be_empty": True,
-        },
-    )
+    @post("/{name:str}/resume", status_code=200, opt=_SWITCHED)
     async def resume_projection(self, request: HttpRequest, name: FromPath[str]) -> Response[bytes]:
         """Let a projection go on."""
         call, feed = Call(request), named(name)
@@ -104,7 +93,7 @@ class ProjectionAdminController(Controller):
         call = Call(request)
         given, ledger = await call.json(mending_wire.ResolutionAsked), call.services.ledger
         wish = mending.Wish(
-            failure=_failure_id(failure_id),
+            failure=FailureId(id_in(failure_id, FailureNotFound(failure=failure_id))),
             way=mending.WAYS[given.compensation_strategy],
             reason=given.reason,
         )
@@ -159,11 +148,3 @@ async def _reports(call: Call, name: str | None = None) -> tuple[Report, ...]:
         if name is None:
             return await report(conn, ledger.ledger_id)
         return await report(conn, ledger.ledger_id, [named(name)])
-
-
-def _failure_id(text: str) -> FailureId:
-    """Read an id as this service gave it; anything else names no failure."""
-    try:
-        return FailureId(UUID(text))
-    except ValueError as odd:
-        raise FailureNotFound(failure=text) from odd

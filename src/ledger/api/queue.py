@@ -3,7 +3,6 @@
 import re
 from types import GenericAlias
 from typing import Annotated, Final
-from urllib.parse import urlencode
 
 from litestar import Controller, Response, get
 from litestar.params import QueryParameter
@@ -11,6 +10,7 @@ from msgspec import Raw
 
 from ledger.api.call import STALE, Call, staleness
 from ledger.api.decision_wire import ITEM, Details, Names, lease_told, written
+from ledger.api.paging import next_page
 from ledger.api.problems import FieldError, InvalidRequest
 from ledger.api.types import HttpRequest
 from ledger.domain.decision.events import Priority
@@ -123,7 +123,7 @@ def cursor_of(text: str | None) -> Cursor | None:
 
 
 def _next_page(last: Cursor, limit: int, choice: Choice, assigned: str | None) -> dict[str, str]:
-    """Name the next page (RFC 8288)."""
+    """Name the next page of this very choice."""
     chosen = {
         "priority": choice.priority,
         "kind": choice.kind,
@@ -133,4 +133,4 @@ def _next_page(last: Cursor, limit: int, choice: Choice, assigned: str | None) -
     }
     query = {"limit": str(limit), "cursor": f"{last.rank}.{last.position}"}
     query |= {name: str(value) for name, value in chosen.items() if value is not None}
-    return {"Link": f'</api/decisions/pending?{urlencode(query)}>; rel="next"'}
+    return next_page("/api/decisions/pending", query)

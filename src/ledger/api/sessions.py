@@ -1,13 +1,13 @@
 """Sessions over HTTP: who is logged in where, breaks, and sending a session away."""
 
 from typing import Annotated
-from uuid import UUID
 
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
 
 from ledger.api.account_wire import Message
 from ledger.api.call import Call, json_response
+from ledger.api.path_ids import id_in
 from ledger.api.session_wire import MayHaveReason, SessionShown
 from ledger.api.types import HttpRequest
 from ledger.domain.account.decide import AccountNotFound
@@ -70,7 +70,7 @@ class SessionController(Controller):
         given = await call.json(MayHaveReason) if await request.body() else MayHaveReason()
         handled = await ending.dismiss(
             call.services.identity,
-            _session_id(session_id),
+            SessionId(id_in(session_id, SessionNotFound())),
             reason=given.reason,
             by=call.principal,
             provenance=await call.provenance(),
@@ -111,10 +111,3 @@ def _show(one: LivingSession, username: str, current: SessionId | None) -> Sessi
         address=used.client.address,
         user_agent=used.client.user_agent,
     )
-
-
-def _session_id(text: str) -> SessionId:
-    try:
-        return SessionId(UUID(text))
-    except ValueError as malformed:
-        raise SessionNotFound from malformed

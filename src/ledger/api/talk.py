@@ -1,7 +1,7 @@
 """What is said about a decision over HTTP: comments, questions to the submitter and their answers."""
 
 from typing import Annotated
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import msgspec
 from litestar import Controller, Response, get, post
@@ -10,6 +10,7 @@ from litestar.params import FromPath, QueryParameter
 from ledger.api.bodies import text_of
 from ledger.api.call import Call, etag
 from ledger.api.desk import FEEDS, act, named, row_of
+from ledger.api.paging import next_page
 from ledger.api.subjects import shape_of
 from ledger.api.types import HttpRequest
 from ledger.api.wire import decision_id
@@ -66,8 +67,8 @@ class TalkController(Controller):
         names = await named(call, [by for _, by, _, _ in told[:limit]])
         headers = {"ETag": etag(stream.version())}
         if len(told) > limit:
-            query = urlencode({"limit": limit, "after": told[limit - 1][0].version})
-            headers["Link"] = f'</api/decisions/{quote(wanted, safe="")}/comments?{query}>; rel="next"'
+            path = f"/api/decisions/{quote(wanted, safe='')}/comments"
+            headers |= next_page(path, {"limit": limit, "after": told[limit - 1][0].version})
         page = [
             Said(number=event.version, what=what, by=names.of(by), at=event.event.at, text=text)
             for event, by, what, text in told[:limit]

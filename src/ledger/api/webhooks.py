@@ -10,6 +10,7 @@ from litestar.params import FromPath, QueryParameter
 from ledger.api import webhook_wire as wire
 from ledger.api.account_wire import Message
 from ledger.api.call import Call, json_response
+from ledger.api.path_ids import id_in
 from ledger.api.types import HttpRequest
 from ledger.domain.account.decide import AccountNotFound
 from ledger.domain.authority import Role
@@ -235,8 +236,4 @@ async def _deliveries(
 
 
 def _webhook_id(text: str) -> WebhookId:
-    """Read an id as this service gave it; anything else names no webhook."""
-    try:
-        return WebhookId(UUID(text))
-    except ValueError as odd:
-        raise WebhookNotFound from odd
+    return WebhookId(id_in(text, WebhookNotFound()))
