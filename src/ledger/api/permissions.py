@@ -12,7 +12,7 @@ from ledger.api.quota import spend_as, spend_from_address
 from ledger.api.traces import request_trail
 from ledger.api.types import AnyConnection, HttpConnection
 from ledger.domain.account.events import Scope
-from ledger.domain.authority import AdminRequired, InsufficientPermissions, Role
+from ledger.domain.authority import ADMINS, AdminRequired, InsufficientPermissions, Role
 from ledger.domain.errors import LedgerError, Unauthenticated
 from ledger.identity.sessions import Principal, authenticate
 
@@ -21,7 +21,6 @@ SUBMITTERS: Final = frozenset({Role.ADMIN, Role.ANALYST, Role.SERVICE})
 QUEUE_READERS: Final = frozenset({Role.ADMIN, Role.ANALYST, Role.AUDITOR})
 SIMULATORS: Final = SUBMITTERS | QUEUE_READERS
 DECIDERS: Final = frozenset({Role.ADMIN, Role.ANALYST})
-ADMINS: Final = frozenset({Role.ADMIN})
 OVERSEERS: Final = frozenset({Role.ADMIN, Role.AUDITOR})
 """They read how the service fares; only administrators change it."""
 

@@ -28,6 +28,9 @@ class Role(StrEnum):
     SERVICE = "service"
 
 
+ADMINS: Final = frozenset({Role.ADMIN})
+
+
 class Authority(msgspec.Struct, frozen=True, kw_only=True):
     """A person acting through a session, or a machine through an API key, as their streams said.
 
@@ -98,7 +101,7 @@ def require(authority: Authority, roles: frozenset[Role]) -> None:
         raise SessionNotLive(session=authority.session)
     if authority.role in roles:
         return
-    refusal = AdminRequired if roles == {Role.ADMIN} else InsufficientPermissions
+    refusal = AdminRequired if roles == ADMINS else InsufficientPermissions
     raise refusal(role=authority.role.value)
 
 

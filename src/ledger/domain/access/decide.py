@@ -5,10 +5,8 @@ from typing import Final, assert_never, get_args
 from ledger.domain.access.commands import AccessCommand, DemandSecondFactor, WaiveSecondFactor
 from ledger.domain.access.events import AccessEvent, SecondFactorDemanded, SecondFactorWaived
 from ledger.domain.access.state import AccessState, Rules, evolve
-from ledger.domain.authority import Role, require, require_fresh_factor_if_any
+from ledger.domain.authority import ADMINS, require, require_fresh_factor_if_any
 from ledger.domain.decider import Decider
-
-ADMINS: Final = frozenset({Role.ADMIN})
 
 
 def decide(command: AccessCommand, state: AccessState) -> tuple[AccessEvent, ...]:

@@ -38,6 +38,7 @@ from ledger.domain.account.events import (
 from ledger.domain.account.placing import place
 from ledger.domain.account.state import AccountState, Registered, Unregistered, evolve
 from ledger.domain.authority import (
+    ADMINS,
     Authority,
     Role,
     require,
@@ -53,7 +54,6 @@ _OnCredentials: TypeAlias = (
     ChangePassword | EnableSecondFactor | DisableSecondFactor | RenewBackupCodes | IssueApiKey | RevokeApiKey
 )
 
-ADMINS: Final = frozenset({Role.ADMIN})
 EVERYBODY: Final = frozenset(Role)
 
 

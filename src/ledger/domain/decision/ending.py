@@ -1,9 +1,8 @@
 """Ends without votes: withdrawn, superseded, cancelled, overridden."""
 
 from datetime import timedelta
-from typing import Final
 
-from ledger.domain.authority import Role, at_work, require, require_fresh_factor
+from ledger.domain.authority import ADMINS, at_work, require, require_fresh_factor
 from ledger.domain.decision import rules
 from ledger.domain.decision.commands import Cancel, Countersign, Override, Supersede, Withdraw
 from ledger.domain.decision.events import (
@@ -18,8 +17,6 @@ from ledger.domain.decision.informing import must_be_the_submitter
 from ledger.domain.decision.state import DecisionState, Duty, DutyStanding, Resolved, case_of
 from ledger.domain.errors import ReasonMissing, Refused, RuleViolation
 from ledger.domain.event import Utc
-
-ADMINS: Final = frozenset({Role.ADMIN})
 
 
 class NoSuccessor(RuleViolation):

@@ -3,7 +3,7 @@
 import re
 from typing import Final, assert_never, get_args
 
-from ledger.domain.authority import Authority, Role, require
+from ledger.domain.authority import ADMINS, Authority, require
 from ledger.domain.decider import Decider
 from ledger.domain.errors import Invalid, ReasonMissing
 from ledger.domain.ids import PersonId
@@ -12,7 +12,6 @@ from ledger.domain.kind.events import KindEvent, KindRegistered, KindRetired, Ki
 from ledger.domain.kind.state import KindRule, KindState, Retired, Unregistered, evolve, known
 from ledger.domain.terms import BUILT_IN_KIND
 
-ADMINS: Final = frozenset({Role.ADMIN})
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,49}")
 MAX_TITLE: Final = 200
 MAX_SCHEMA_BYTES: Final = 64 * 1024

@@ -2,7 +2,7 @@
 
 from typing import Final, TypedDict, assert_never, get_args
 
-from ledger.domain.authority import Role, require_or_operator
+from ledger.domain.authority import ADMINS, require_or_operator
 from ledger.domain.decider import Decider
 from ledger.domain.errors import Invalid, ReasonMissing, RuleViolation
 from ledger.domain.event import Utc
@@ -46,8 +46,6 @@ from ledger.domain.operations.state import (
     UnderWay,
     evolve,
 )
-
-ADMINS: Final = frozenset({Role.ADMIN})
 
 
 class ProjectionState(RuleViolation):

@@ -4,7 +4,7 @@ from typing import Final, assert_never, get_args
 
 from msgspec.structs import replace
 
-from ledger.domain.authority import Authority, Role, require, require_fresh_factor_if_any
+from ledger.domain.authority import ADMINS, Authority, require, require_fresh_factor_if_any
 from ledger.domain.decider import Decider
 from ledger.domain.errors import NotFound, ReasonMissing, Refused, RuleViolation
 from ledger.domain.ids import PersonId
@@ -26,7 +26,6 @@ from ledger.domain.policy.rules import must_be_consistent
 from ledger.domain.policy.state import ByDefault, Draft, InForce, PolicyState, draft_of, evolve
 from ledger.domain.terms import DEFAULT_VERSION
 
-ADMINS: Final = frozenset({Role.ADMIN})
 MOST_DRAFTS: Final = 20
 
 

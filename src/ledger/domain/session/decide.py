@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final, TypeAlias, assert_never, get_args
 
-from ledger.domain.authority import Authority, Role, require
+from ledger.domain.authority import ADMINS, Authority, Role, require
 from ledger.domain.decider import Decider
 from ledger.domain.errors import NotFound, Refused, RuleViolation
 from ledger.domain.session.commands import (
@@ -36,7 +36,6 @@ from ledger.domain.session.state import Active, NotOpened, SessionState, evolve
 _Finish: TypeAlias = EndSession | ExpireSession | RevokeSession | DismissSession
 _Change: TypeAlias = _Finish | StepUp | PauseSession | ResumeSession
 
-ADMINS: Final = frozenset({Role.ADMIN})
 EVERYBODY: Final = frozenset(Role)
 
 

@@ -5,7 +5,7 @@ It takes two: whoever asks, and another administrator who approves. Nobody has a
 
 from typing import Final, assert_never, get_args
 
-from ledger.domain.authority import Authority, Role, require_fresh_factor_if_any, require_or_operator
+from ledger.domain.authority import ADMINS, Authority, require_fresh_factor_if_any, require_or_operator
 from ledger.domain.decider import Decider
 from ledger.domain.errors import NotFound, ReasonMissing, Refused, RuleViolation
 from ledger.domain.ids import PersonId, SubjectId
@@ -31,7 +31,6 @@ from ledger.domain.subject.events import (
 )
 from ledger.domain.subject.state import Erased, Kept, Requested, SubjectState, evolve, holds_of
 
-ADMINS: Final = frozenset({Role.ADMIN})
 MOST_HOLDS: Final = 20
 
 

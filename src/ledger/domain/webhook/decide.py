@@ -2,7 +2,7 @@
 
 from typing import Final, assert_never, get_args
 
-from ledger.domain.authority import Role, require_fresh_factor_if_any, require_or_operator
+from ledger.domain.authority import ADMINS, require_fresh_factor_if_any, require_or_operator
 from ledger.domain.decider import Decider
 from ledger.domain.errors import NotFound, RuleViolation
 from ledger.domain.ids import PersonId
@@ -31,8 +31,6 @@ from ledger.domain.webhook.events import (
     WebhookSecretRotated,
 )
 from ledger.domain.webhook.state import Active, Held, Kept, NotRegistered, WebhookState, evolve
-
-ADMINS: Final = frozenset({Role.ADMIN})
 
 
 class WebhookNotFound(NotFound):
