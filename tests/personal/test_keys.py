@@ -2,10 +2,8 @@
 
 import asyncio
 from datetime import timedelta
-from uuid import UUID
 
 import msgspec
-from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from ledger.domain.ids import StreamName, SubjectId
@@ -17,11 +15,9 @@ from ledger.personal.tokens import Form, SubjectKey, seal
 from ledger.reactions.subject_keys import run_forever, sweep
 from ledger.store.ledger import Ledger
 from tests.builders import NOW
-from tests.builders.decision_events import submitted
 from tests.identity.house import SECRET
 from tests.personal.test_tokens import EVENT
 from tests.support.databases import Database
-from tests.support.recorded import happened
 
 NEXT = "the next secret of the settings, as long"
 STREAM = StreamName("decision-1")
@@ -51,20 +47,6 @@ async def test_a_subject_has_one_key_whatever_is_about_it(ledger: Ledger, identi
 
     assert first == second
     assert await key_of(identity, ledger.data_subject("ben")) != first
-
-
-async def test_the_log_says_which_decisions_are_about_a_subject(ledger: Ledger, identity: Identity) -> None:
-    """Of two submissions of one id at once, about two people, the one that lost leaves a row too."""
-    streams = [StreamName(f"decision-{UUID(int=number)}") for number in range(3)]
-    key = await key_of(identity, ann(ledger), streams[0])
-    other = await key_of(identity, ledger.data_subject("ben"), streams[1])
-    for stream in streams[1:]:
-        await key_of(identity, ann(ledger), stream)
-    await happened(ledger, streams[0], replace(submitted(), sealed_under=key.key_id))
-    await happened(ledger, streams[1], replace(submitted(), sealed_under=other.key_id))
-
-    async with ledger.pool.acquire() as conn:
-        assert await keys.streams_about(conn, ledger.ledger_id, ann(ledger)) == (streams[0],)
 
 
 async def test_two_who_ask_at_once_get_keys_that_are_erased_together(

@@ -6,14 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from ledger.domain.ids import Position
 from ledger.sealing.guard import GuardUnreachable
 from ledger.sealing.notary import Notary, default_origin
 from ledger.sealing.notes import Note, Verifier, checkpoint_in
 from ledger.sealing.rows import (
     checkpoint_of,
     checkpoints_from,
-    first_checkpoint_covering,
     last_checkpoint,
     read_tiles,
 )
@@ -71,13 +69,13 @@ async def test_checkpoints_are_found_by_size_and_by_what_they_cover(ledger: Ledg
         last = await last_checkpoint(conn, 1)
         exact = await checkpoint_of(conn, 1, 5)
         assert await checkpoint_of(conn, 1, 4) is None
-        covering = [await first_checkpoint_covering(conn, 1, Position(at)) for at in range(1, 8)]
+        covering = [await checkpoints_from(conn, 1, at, 1) for at in range(1, 8)]
         from_three = await checkpoints_from(conn, 1, 3, 10)
         one = await checkpoints_from(conn, 1, 1, 1)
     assert last is not None
     assert exact is not None
     assert (last.size, exact.size) == (6, 5)
-    assert [None if found is None else found.size for found in covering] == [2, 2, 5, 5, 5, 6, None]
+    assert [[found.size for found in first] for first in covering] == [[2], [2], [5], [5], [5], [6], []]
     assert [found.size for found in from_three] == [5, 6]
     assert [found.size for found in one] == [2]
 

@@ -14,6 +14,9 @@ from ledger.store.streams import read_stream
 from tests.support.desk import Desk
 from tests.support.scanning import places_of
 
+# $1 ledger, $2 subject
+NOTED: Final = "select stream from work.decision_subjects where ledger_id = $1 and subject = $2"
+
 KIND: Final = "loan"
 SCHEMA: Final = {
     "type": "object",
@@ -116,8 +119,8 @@ class Office(msgspec.Struct):
             return await keys.delete_keys(conn, self.ledger.ledger_id, subject)
 
     async def about(self, subject: SubjectId) -> tuple[StreamName, ...]:
-        async with self.ledger.pool.acquire() as conn:
-            return await keys.streams_about(conn, self.ledger.ledger_id, subject)
+        rows = await self.ledger.pool.fetch(NOTED, self.ledger.ledger_id, subject)
+        return tuple(row["stream"] for row in rows)
 
 
 def own_subject(ledger: Ledger, analysis_id: str) -> SubjectId:

@@ -60,16 +60,6 @@ HOLD: Final = "select key_id from work.subject_keys where ledger_id = $1 and key
 DELETE: Final = "delete from work.subject_keys where ledger_id = $1 and subject = $2"
 # $1 ledger, $2 subject
 FORGET: Final = "delete from work.decision_subjects where ledger_id = $1 and subject = $2"
-# Of two submissions of one id at the same moment, about two subjects, both leave a row: the log says who came first.
-# $1 ledger, $2 subject
-STREAMS: Final = """
-select its.stream
-from work.decision_subjects its
-join ledger.events e on e.ledger_id = $1 and e.stream = its.stream and e.version = 1
-where its.ledger_id = $1 and its.subject = $2
-  and position(convert_to('"sealed_under":"' || its.key_id || '"', 'UTF8') in e.payload) > 0
-order by its.stream
-"""
 # $1 ledger, $2 ids of the keys they are wrapped under, $3 at most this many
 WRAPPED_BY: Final = """
 select key_id, subject, wrapped, kek_id from work.subject_keys
@@ -136,12 +126,6 @@ async def kept_keys(ledger: Ledger, keyring: Keyring, ids: Collection[SubjectKey
     async with reading(ledger.pool) as conn:
         rows = await conn.fetch(NAMED, ledger.ledger_id, list(ids))
     return tuple(_kept(row, keyring) for row in rows)
-
-
-async def streams_about(conn: Connection, ledger_id: int, subject: SubjectId) -> tuple[StreamName, ...]:
-    """Name the decisions that were submitted about a subject and are not erased."""
-    rows = await conn.fetch(STREAMS, ledger_id, subject)
-    return tuple(StreamName(row["stream"]) for row in rows)
 
 
 async def hold(conn: Connection, ledger_id: int, key_id: SubjectKeyId) -> bool:

@@ -10,7 +10,6 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from ledger.domain.ids import Position
 from ledger.sealing.tree import HASH_BYTES, Tile, TileMissing, tile_path
 from ledger.store.pool import Connection
 
@@ -115,12 +114,6 @@ async def last_sealed(conn: Connection, ledger_id: int) -> Sealed | None:
 async def checkpoint_of(conn: Connection, ledger_id: int, size: int) -> Sealed | None:
     """Read the checkpoint of exactly this size; ``None``: there is none."""
     return _sealed(await conn.fetchrow(CHECKPOINT_OF, ledger_id, size))
-
-
-async def first_checkpoint_covering(conn: Connection, ledger_id: int, position: Position) -> Sealed | None:
-    """Read the first checkpoint that an event is under; ``None``: it is not sealed yet."""
-    found = await checkpoints_from(conn, ledger_id, position, 1)
-    return found[0] if found else None
 
 
 async def checkpoints_from(conn: Connection, ledger_id: int, size: int, limit: int) -> tuple[Sealed, ...]:

@@ -19,7 +19,6 @@ COSIGNATURE: Final = 0x04
 
 KEY_BYTES: Final = 32
 ID_BYTES: Final = 4
-SIGNATURE_BYTES: Final = 64
 TIME_BYTES: Final = 8
 LATEST: Final = 2**63 - 1
 MAX_NOTE_BYTES: Final = 1_000_000

@@ -16,7 +16,6 @@ R = TypeVar("R", bound=msgspec.Struct)
 
 LARGEST: Final = 1024**3
 """Bytes. The file is held in memory, twice at most."""
-DEEPEST: Final = 100
 SECTIONS: Final = ("users", "decisions", "responses", "audit_log")
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
