@@ -3,9 +3,14 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+from ledger.beginning import Unread, begin
+from ledger.domain.decision.decide import DECISION
 from ledger.domain.ids import StreamName
+from ledger.identity.identity import utc_now
+from ledger.store.lately import Lately
 from ledger.store.streams import Stream
 from tests.api.answers import submit, together
+from tests.support.events import by_somebody
 from tests.support.http import Api, submission
 
 SUBMIT = "/api/decisions/submit"
@@ -64,3 +69,29 @@ async def test_what_streams_said_is_forgotten_when_another_server_may_answer(sha
         while not following.is_current():
             await asyncio.sleep(0.01)
     assert lately.all_of([said.name]) is None
+
+
+@together
+async def test_what_was_read_while_all_was_forgotten_is_not_held(shared: Api) -> None:
+    """It may be of the log before."""
+    lately = Lately(lambda: True)
+    unread = Unread(lately=lately, may=lambda _: False)
+    target, read = StreamName("decision-of-now"), StreamName("policy-of-then")
+
+    beginning = asyncio.create_task(
+        begin(
+            shared.ledger,
+            DECISION,
+            target,
+            lambda _: None,
+            unread,
+            clock=utc_now,
+            provenance=by_somebody(),
+            reads=[read],
+        )
+    )
+    await asyncio.sleep(0)
+    lately.clear()
+
+    assert await beginning is None
+    assert lately.all_of([read]) is None

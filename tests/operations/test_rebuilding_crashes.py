@@ -118,6 +118,24 @@ async def test_who_lost_its_claim_stops_and_leaves_the_work_to_the_other(
     assert (await progress_of(ledger, QUEUE)).state is RebuildState.SWITCHED
 
 
+async def test_what_goes_wrong_for_who_lost_its_claim_does_not_end_the_others_work(
+    ledger: Ledger, before: list[object]
+) -> None:
+    from tests.support.chaos import Chaos
+
+    stale = Chaos(QUEUE)
+    stale.fail_on(1)
+    stale.gate.clear()
+    sleeper = asyncio.create_task(Rebuilder(ledger, [stale]).work_once())
+    while not stale.fed:
+        await asyncio.sleep(0.01)
+    await ledger.pool.execute("update views.rebuilds set owner = gen_random_uuid()")
+    stale.gate.set()
+
+    assert await sleeper
+    assert (await progress_of(ledger, QUEUE)).state is RebuildState.BUILDING
+
+
 async def test_two_processes_do_not_work_on_one_rebuild(ledger: Ledger, before: list[object]) -> None:
     worked = await asyncio.gather(*(Rebuilder(ledger, [QUEUE]).work_once() for _ in range(3)))
 

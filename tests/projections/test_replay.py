@@ -5,13 +5,14 @@ from msgspec.structs import replace
 
 from ledger.domain.ids import Position
 from ledger.operations.replaying import rehearse_replay
-from ledger.projections.checkpoints import read_checkpoint
+from ledger.projections.checkpoints import lock, read_checkpoint
 from ledger.projections.failures import Ending, Resolution
 from ledger.projections.replay import Range, UseRebuild
 from ledger.projections.replay import replay as replay_range
 from ledger.projections.views.decisions import DECISIONS
 from ledger.store.codec import UnknownSchemaVersion
 from ledger.store.ledger import LEDGER_ID, Ledger
+from ledger.store.pool import SESSION_SETTINGS, DatabaseUnreachable
 from ledger.store.true_log import PayloadChanged
 from tests.projections.counting import stored_as
 from tests.projections.given import bring_level
@@ -114,3 +115,20 @@ async def test_another_sequence_is_replayed_beside_what_was_changed(
         done = await replay_range(conn, LEDGER_ID, DECISIONS, asked, ending=BY_HAND)
 
     assert (done.sequences, done.replayed) == (1, 2)
+
+
+async def test_a_dry_run_that_waits_too_long_for_a_lock_is_told_as_such(
+    database: Database, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SESSION_SETTINGS, "lock_timeout", "100ms")
+    await bring_level(ledger, DECISIONS)
+    async with (
+        await Ledger.open(database.service_url) as hasty,
+        ledger.pool.acquire() as holder,
+        holder.transaction(),
+    ):
+        await lock(holder, LEDGER_ID, DECISIONS)
+        with pytest.raises(DatabaseUnreachable) as refused:
+            await rehearse_replay(hasty, DECISIONS, Range(first=Position(1), last=Position(1)))
+
+    assert refused.value.context == {"reason": "LockNotAvailableError"}

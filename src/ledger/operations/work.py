@@ -180,6 +180,8 @@ class Work:
         ledger_id, task = self._ledger.ledger_id, self._task
 
         async def end_it(conn: Connection) -> None:
+            if not await rebuilds.renew(conn, ledger_id, task, self._owner):
+                raise Superseded  # what goes wrong here says nothing of the other one's work
             await leave_off(conn, ledger_id, self._feed, task.kind, with_failures=False)
             await rebuilds.end(conn, ledger_id, task.rebuild, RebuildState.FAILED, error=reason)
 
@@ -192,11 +194,14 @@ class Work:
                 reason=reason,
             )
 
-        log.warning("rebuild.failed", reason=reason, **self._facts())
         try:
             await act(self._ledger, self._feed, order, self._unasked(), alongside=end_it)
+        except (Superseded, NoRebuildUnderWay):
+            log.info("rebuild.left", **self._facts())
         except LedgerError as refused:  # whoever takes it up next finds out for itself
-            log.warning("rebuild.failure.not_recorded", code=refused.code, **self._facts())
+            log.warning("rebuild.failure.not_recorded", code=refused.code, reason=reason, **self._facts())
+        else:
+            log.warning("rebuild.failed", reason=reason, **self._facts())
 
     def _unasked(self) -> Actor:
         provenance = Provenance(actor=SYSTEM, command_id=new_command_id())
