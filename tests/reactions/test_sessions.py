@@ -1,9 +1,10 @@
 """The sweep ends what nobody ended, once, however many sweep."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from ledger.command_handler import handle
 from ledger.domain.account.commands import ChangePassword
@@ -219,3 +220,37 @@ async def test_the_sweep_comes_round_by_itself(identity: Identity, clock: Moving
     await asyncio.gather(sweeping, return_exceptions=True)
 
     assert isinstance(await last_event(identity, sam.session), SessionExpired)
+
+
+async def test_a_clock_that_runs_ahead_ends_nothing(identity: Identity, clock: MovingClock) -> None:
+    """Nobody could open again what it had ended, nor bring back the tokens it had forgotten."""
+    clock.now = datetime.now(UTC)
+    await admitted(identity, "sam")
+    answer = await logged_in(identity, "sam")
+    sam = await authenticate(identity, answer.access_token)
+    ahead = SweepingClock(clock() + timedelta(days=400))
+    sweeping = asyncio.create_task(run_forever(replace(identity, clock=ahead), every=0.0))
+    await ahead.was_asked(times=3)
+    sweeping.cancel()
+    await asyncio.gather(sweeping, return_exceptions=True)
+
+    assert isinstance(await last_event(identity, sam.session), SessionOpened)
+    assert await refresh(identity, answer.refresh_token or "")
+
+
+class SweepingClock:
+    """Tells when a sweep has come round so many times: each begins by asking it."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now, self._times, self._asked = now, 0, asyncio.Event()
+
+    def __call__(self) -> datetime:
+        self._times += 1
+        self._asked.set()
+        return self._now
+
+    async def was_asked(self, *, times: int) -> None:
+        async with asyncio.timeout(30):
+            while self._times < times:
+                self._asked.clear()
+                await self._asked.wait()

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Final, Literal, TypeAlias
 
 import structlog
+from msgspec.structs import replace
 from pydantic import SecretStr
 
 from ledger.api.lookups import Lookups
@@ -38,6 +39,7 @@ from ledger.reactions import (
     webhook_following,
     webhook_sweeping,
 )
+from ledger.reactions.steady_clock import SteadyClock
 from ledger.reactions.webhook_sending import Courier
 from ledger.sealing import retention
 from ledger.sealing.receipts import Receipts
@@ -223,10 +225,11 @@ def _tasks(
         yield "sealing", services.notary.sealer.run_forever
         if services.notary.patrol is not None:
             yield "patrol", services.notary.patrol.run_forever
-        yield "retention", lambda: retention.run_forever(services.ledger, services.clock)
+        yield "retention", lambda: retention.run_forever(services.ledger, SteadyClock(services.clock))
         yield from _attesting(services, settings)
     if services.runner is not None:
-        yield "sessions", lambda: sessions.run_forever(identity)
+        steady = replace(identity, clock=SteadyClock(identity.clock))
+        yield "sessions", lambda: sessions.run_forever(steady)
         yield "subject-keys", lambda: subject_keys.run_forever(identity)
         yield "releases", lambda: releases.run_forever(identity.ledger, identity.clock)
         yield "timers", lambda: timers.run_forever(identity.ledger, identity.clock)

@@ -20,6 +20,7 @@ from ledger.identity import factor_rows, instance_rows, limited_rows, refresh_ro
 from ledger.identity.ending import revoke_lapsed, unasked
 from ledger.identity.identity import Identity
 from ledger.identity.session_rows import OpenRow
+from ledger.store.clocks import slower
 from ledger.store.ledger import session_stream
 from ledger.store.pool import Connection
 
@@ -37,25 +38,28 @@ class _UsedMeanwhile(LedgerError):
 
 
 async def run_forever(identity: Identity, *, every: float = SWEEP_SECONDS) -> None:
-    """Sweep every so many seconds until cancelled; a sweep that fails is logged, and the next one tries again."""
+    """Sweep every so many seconds until cancelled; a sweep that fails is logged, and the next one tries again.
+
+    What has run out has done so by two clocks: one that leaps ahead must not end what nobody can open again.
+    """
     while True:
         try:
-            await sweep(identity)
+            await sweep(identity, await slower(identity.ledger, identity.clock))
         except LedgerError as failed:
             log.warning("sessions.sweep.failed", code=failed.code)
         await asyncio.sleep(every)
 
 
-async def sweep(identity: Identity) -> None:
-    """Expire what has run out, record what accounts no longer keep, forget rows that are good for nothing,
+async def sweep(identity: Identity, now: datetime | None = None) -> None:
+    """Expire what has run out by ``now``, record what accounts no longer keep, forget rows that are good for nothing,
     and seal second factors anew whose key is a previous one.
 
     Raises:
         Unavailable: the database cannot be reached.
     """
-    await _expire_overdue(identity)
+    ledger, now = identity.ledger, now or identity.clock()
+    await _expire_overdue(identity, now)
     await _revoke_lapsed(identity)
-    ledger, now = identity.ledger, identity.clock()
     await refresh_rows.forget(ledger.pool, ledger.ledger_id, now)
     await limited_rows.forget(ledger.pool, ledger.ledger_id, now)
     await session_rows.forget(ledger.pool, ledger.ledger_id, now)
@@ -65,8 +69,8 @@ async def sweep(identity: Identity) -> None:
         log.warning("second_factors.unreadable", count=unreadable)
 
 
-async def _expire_overdue(identity: Identity) -> None:
-    ledger, now = identity.ledger, identity.clock()
+async def _expire_overdue(identity: Identity, now: datetime) -> None:
+    ledger = identity.ledger
     for row in await session_rows.overdue(ledger.pool, ledger.ledger_id, now, AT_MOST):
         try:
             await _expire(identity, row, now)
@@ -94,7 +98,7 @@ async def _expire(identity: Identity, row: OpenRow, now: datetime) -> None:
             SESSION,
             session_stream(row.session),
             build,
-            clock=identity.clock,
+            clock=lambda: now,
             provenance=unasked(row.session, "expired"),
             alongside=close_row,
         )

@@ -26,6 +26,7 @@ from ledger.domain.ids import StreamName
 from ledger.identity.identity import SYSTEM
 from ledger.projections.views.timers import After, Timers, due, next_after
 from ledger.reactions.steady_clock import SteadyClock, ticks
+from ledger.store.clocks import CLOCK
 from ledger.store.envelope import Provenance
 from ledger.store.ledger import Ledger
 from ledger.store.pool import reading
@@ -48,9 +49,6 @@ AGAIN_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
 SEEN_TO_SECONDS: Final = 60.0
 """What was written down is not looked at again for so long: by then the view no longer shows it."""
 START: Final = After(datetime(1970, 1, 1, tzinfo=UTC), StreamName(""))
-
-# no binds
-CLOCK: Final = "select clock_timestamp()"
 
 
 class _Due(msgspec.Struct, frozen=True):

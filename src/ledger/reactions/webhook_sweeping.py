@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from ledger.domain.errors import LedgerError
+from ledger.store.clocks import slower
 from ledger.webhooks import deliveries, gauges
 from ledger.webhooks.deliveries import SWEPT_AT_ONCE
 from ledger.webhooks.secrets import reseal
@@ -19,22 +20,25 @@ SWEEP_SECONDS: Final = 30.0
 
 
 async def run_forever(hooks: Webhooks, *, every: float = SWEEP_SECONDS) -> None:
-    """Sweep every so many seconds until cancelled; a sweep that fails is logged, and the next one tries again."""
+    """Sweep every so many seconds until cancelled; a sweep that fails is logged, and the next one tries again.
+
+    Messages are given up by two clocks: one that leaps ahead must not give up all there are.
+    """
     while True:
         try:
-            await sweep(hooks)
+            await sweep(hooks, await slower(hooks.ledger, hooks.clock))
         except LedgerError as failed:
             log.warning("webhooks.sweep.failed", code=failed.code)
         await asyncio.sleep(every)
 
 
-async def sweep(hooks: Webhooks) -> None:
-    """Give up what could not be sent in time, forget what is long over, seal anew what earlier keys have sealed.
+async def sweep(hooks: Webhooks, now: datetime | None = None) -> None:
+    """Give up what could not be sent in time by ``now``, forget what is long over, seal anew what earlier keys have sealed.
 
     Raises:
         Unavailable: the database cannot be reached.
     """
-    ledger, now = hooks.ledger, hooks.clock()
+    ledger, now = hooks.ledger, now or hooks.clock()
     while await _give_up(hooks, now) >= SWEPT_AT_ONCE:
         pass
     while await deliveries.forget(ledger.pool, ledger.ledger_id, now) >= SWEPT_AT_ONCE:

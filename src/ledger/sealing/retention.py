@@ -23,6 +23,7 @@ from ledger.identity.identity import writing
 from ledger.sealing import partners
 from ledger.sealing.rows import FOR_GOOD
 from ledger.sealing.thinning import Candidate, Signed, dispensable, signed_by
+from ledger.store.clocks import slower
 from ledger.store.ledger import Ledger
 from ledger.store.pool import LOST, Connection, reading
 
@@ -131,13 +132,13 @@ STEPS: Final = (
 async def run_forever(ledger: Ledger, clock: Callable[[], datetime], *, every: float = SWEEP_SECONDS) -> None:
     """Sweep every so many seconds until cancelled, in one process at a time.
 
-    A sweep that fails is logged, and the next one goes on where it ended.
+    A sweep that fails is logged, and the next one goes on where it ended. What is old is so by two clocks.
     """
     owner: UUID = uuid7()
     try:
         while True:
             try:
-                await sweep_in_turn(ledger, owner, clock())
+                await sweep_in_turn(ledger, owner, await slower(ledger, clock))
             except (*LOST, asyncpg.PostgresError, LedgerError) as failed:
                 log.warning("checkpoints.sweep.failed", error=type(failed).__name__)
             await asyncio.sleep(every)
