@@ -70,6 +70,24 @@ async def test_a_checkpoint_accounts_for_what_is_applied_and_what_is_not_wanted(
     assert (row["last_event_id"], row["last_event_type"]) == (event_id, "brand-new")
 
 
+async def test_what_is_nothing_to_a_projection_gathers_and_what_is_comes_all_the_same(
+    ledger: Ledger, running: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower_module, "IN_VAIN", 1)
+    monkeypatch.setattr(follower_module, "GATHERING", 0.3)
+    for number in range(12):
+        last = await stored_as(ledger, "brand-new", number)
+        if not number:
+            await running.level(last, "counting")  # from here on it takes its time
+    head = await ends(ledger)
+    await running.level(head, "counting")
+
+    row = await ledger.pool.fetchrow("select * from views.checkpoints where projection = 'counting'")
+    assert await seen(ledger) == [head]
+    assert row is not None
+    assert row["events_not_wanted"] == 12
+
+
 async def test_a_type_nobody_here_knows_is_passed_by_name(ledger: Ledger, running: Service) -> None:
     await stored_as(ledger, "brand-new", 1)
     head = await ends(ledger)

@@ -2,12 +2,13 @@
 
 import asyncio
 from datetime import UTC, datetime
+from uuid import uuid5
 
 import asyncpg
 import pytest
 
 from ledger.domain.errors import Corrupt
-from ledger.domain.ids import START, CommandId, EventId, Position
+from ledger.domain.ids import START, CommandId, DecisionId, EventId, Position
 from ledger.domain.session.events import EndCause, SessionEnded
 from ledger.store.envelope import Provenance
 from ledger.store.ledger import Ledger
@@ -28,6 +29,14 @@ from ledger.store.streams import (
 )
 from tests.support.databases import Database
 from tests.support.events import a_large_append, an_event, by_somebody, new_stream, with_key
+
+
+@pytest.mark.parametrize("name", ["INC-1", "", "Ω", "a" * 200])
+async def test_a_decisions_stream_is_named_by_an_id_of_version_5(ledger: Ledger, name: str) -> None:
+    row = await ledger.pool.fetchrow("select namespace from ledger.ledger_identity where ledger_id = 1")
+
+    assert row is not None
+    assert ledger.decision_stream(DecisionId(name)) == f"decision-{uuid5(row['namespace'], name)}"
 
 
 async def test_several_streams_come_in_one_round_trip_and_a_new_one_is_empty(ledger: Ledger) -> None:

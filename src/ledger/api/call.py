@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 from litestar import Response
 
-from ledger.api.auth import services_of
+from ledger.api.auth import header_of, services_of
 from ledger.api.bodies import read_json
 from ledger.api.json_answer import JsonAnswer
 from ledger.api.problems import FieldError, InvalidRequest, Problem, problem_of
@@ -206,7 +206,7 @@ class Call:
     @property
     def is_keyed(self) -> bool:
         """Say whether the request may be one that has been sent before."""
-        return "idempotency-key" in self._request.headers
+        return header_of(self._request, b"idempotency-key") is not None
 
     def problem(self, error: LedgerError) -> Problem:
         """Write what was refused of one thing among many."""
@@ -225,7 +225,7 @@ class Call:
     async def _provenance(self, content: bytes | None = None) -> Provenance:
         wants_seal(self._request)  # what is wrong with it has to be said before anything is written
         actor = self.principal.person
-        key = self._request.headers.get("idempotency-key")
+        key = header_of(self._request, b"idempotency-key")
         if key is None:
             command_id, digest = new_command_id(), ""
         else:
@@ -258,7 +258,7 @@ class Call:
 
     def _if_match(self) -> Version | None:
         """Read If-Match (RFC 9110, section 13.1.1): one strong entity tag, or ``*`` for any version."""
-        wanted = self._request.headers.get("if-match")
+        wanted = header_of(self._request, b"if-match")
         if wanted is None or wanted.strip() == "*":
             return None
         match = ETAG.fullmatch(wanted.strip())

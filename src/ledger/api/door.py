@@ -13,6 +13,7 @@ import msgspec
 import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from structlog.typing import FilteringBoundLogger
 
 from ledger.api.arrival import wrong_head
 from ledger.api.deprecation import deprecation_headers
@@ -35,6 +36,7 @@ HARDENING: Final = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cache-control", b"no-store"),
 )
+HARDENED: Final = frozenset(name for name, _ in HARDENING)
 QUIET: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
 """Asked all the time by machines: not worth a line in the log or a trace, and answered however full the house is."""
 
@@ -66,6 +68,7 @@ class Door:
         """Let at most ``max_in_flight`` requests into ``app`` at once, and record those that ``tracing`` chooses."""
         self._app = app
         self._tracing = tracing
+        self._log = log.bind()  # put together once: for every line it would take as long as writing it
         self._house = House(max_in_flight, most_body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,7 +85,7 @@ class Door:
                 await self._let_in(visit, receive)
             else:
                 await visit.refuse(refusal)
-            visit.tell()
+            visit.tell(self._log)
         finally:
             leave(token)
 
@@ -119,7 +122,10 @@ class _Visit:
             self._status = message["status"]
             headers = list(message["headers"])
             present = {name.lower() for name, _ in headers}
-            headers += [(name, value) for name, value in HARDENING if name not in present]
+            if HARDENED.isdisjoint(present):
+                headers += HARDENING
+            else:
+                headers += [(name, value) for name, value in HARDENING if name not in present]
             headers += quota_headers(self.scope)
             headers += deprecation_headers(self.scope)
             headers.append((b"x-request-id", self.request_id.encode("ascii")))
@@ -136,7 +142,7 @@ class _Visit:
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body, "more_body": False})
 
-    def tell(self) -> None:
+    def tell(self, log: FilteringBoundLogger) -> None:
         seconds = self.trail.seconds()
         method, path, route = self._method, self.scope["path"], _route_of(self.scope)
         _requests.add((method, route, str(self._status)))

@@ -1,8 +1,8 @@
 """The id that ties an answer to the log: the caller's if it is sane, else a new one."""
 
+import os
 import re
 from typing import Final
-from uuid import uuid4
 
 from litestar.types import Scope
 
@@ -23,4 +23,4 @@ def _chosen(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == HEADER and SANE.fullmatch(value):
             return value.decode("ascii")
-    return uuid4().hex
+    return os.urandom(16).hex()

@@ -29,6 +29,8 @@ MAX_STREAMS: Final = 1_000
 MAX_CATCHING_UP: Final = 2
 """Readings of the log for those whom memory cannot serve: more would take the connections of everybody else."""
 AGAIN_SECONDS: Final = 0.5
+PAUSE: Final = 0.02
+"""Seconds between two looks, so that a busy log does not make a busy reader."""
 
 Heard = Callable[[Sequence[Notice]], None]
 
@@ -150,6 +152,7 @@ class News:
                 await asyncio.sleep(AGAIN_SECONDS)
                 continue
             if is_level:
+                await asyncio.sleep(PAUSE)
                 await self._ledger.appended.wait_past(rings, POLL_EVERY)
 
     async def _look(self) -> bool:

@@ -35,11 +35,15 @@ class Limiter:
     async def count(self, rate: Rate, key: str) -> Quota | None:
         """Count one, in fixed windows that begin with their first; ``None``: it is one too many."""
         name = _name(rate, key)
-        numbers = await self._everywhere(lambda storage: storage.incr(name, rate.seconds))
-        if max(numbers) > rate.amount:
+        here = self._here.add(name, rate.seconds)  # every request comes by here
+        number, ends_at = here.number, here.ends_at
+        if self._shared is not None:
+            there = await self._shared.ask(lambda storage: storage.incr(name, rate.seconds))
+            number = max(number, there or 0)
+        if number > rate.amount:
             return None
-        reset = await self._here.get_expiry(name) - self._clock()
-        return Quota(rate=rate, remaining=rate.amount - max(numbers), reset_seconds=math.ceil(reset))
+        left = math.ceil(ends_at - self._clock())
+        return Quota(rate=rate, remaining=rate.amount - number, reset_seconds=left)
 
     async def enter(self, rate: Rate, key: str) -> bool:
         """Count one, in a window that moves; ``False``: it is one too many and was not counted."""

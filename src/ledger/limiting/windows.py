@@ -15,7 +15,9 @@ from limits.aio.storage import MovingWindowSupport, Storage
 SWEEP_SECONDS: Final = 30.0
 
 
-class _Count(msgspec.Struct):
+class Count(msgspec.Struct):
+    """What was counted in a window, and when that ends."""
+
     number: int
     ends_at: float
 
@@ -36,7 +38,7 @@ class Windows(Storage, MovingWindowSupport):
         """Count by ``clock``, in seconds."""
         super().__init__()
         self._clock = clock
-        self._counts: dict[str, _Count] = {}
+        self._counts: dict[str, Count] = {}
         self._entries: dict[str, _Entries] = {}
         self._swept_at = clock()
 
@@ -45,15 +47,19 @@ class Windows(Storage, MovingWindowSupport):
         """Name what may go wrong: nothing."""
         return ValueError
 
-    async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+    def add(self, key: str, expiry: int, amount: int = 1) -> Count:
         """Add to a count; the first addition opens a window of ``expiry`` seconds."""
         now = self._now()
         count = self._counts.get(key)
         if count is None or count.ends_at <= now:
-            count = self._counts[key] = _Count(0, now + expiry)
+            count = self._counts[key] = Count(0, now + expiry)
         count.ends_at = min(count.ends_at, now + expiry)  # the clock may have been put back
         count.number += amount
-        return count.number
+        return count
+
+    async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        """Add to a count, as ``add``."""
+        return self.add(key, expiry, amount).number
 
     async def get(self, key: str) -> int:
         """Read a count."""

@@ -30,6 +30,10 @@ BATCH_TIMEOUT: Final = 30.0
 TRANSIENT_WAITS: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 FAILURE_WAITS: Final = (1.0, 2.0, 4.0, 8.0, 16.0)
 HEARTBEAT_GRACE: Final = 5.0
+IN_VAIN: Final = 8
+GATHERING: Final = 0.1
+"""Seconds that pass after so many batches in a row without an event for a projection: nobody waits for it to see those,
+and each batch costs as much as one that somebody waits for."""
 
 
 class Follower:
@@ -44,6 +48,7 @@ class Follower:
         self._ledger, self._progress, self._stopping = ledger, progress, stopping
         self._at: Checkpoint | None = None
         self._limit = MAX_BATCH
+        self._in_vain = 0
         self._singly_until = START
         self._retry_look_at = 0.0
         self._due_back = time.monotonic() + HEARTBEAT_GRACE
@@ -80,6 +85,8 @@ class Follower:
                 if is_level:
                     self._beat(POLL_EVERY)
                     await self._ledger.appended.wait_past(appended, POLL_EVERY)
+                elif self._in_vain >= IN_VAIN:
+                    await self._pause(GATHERING)
         self.state = State.STOPPED
 
     async def _advance(self, conn: Connection) -> bool:
@@ -113,6 +120,7 @@ class Follower:
             self._singly_until = START
             return True
         self._at = step.checkpoint()
+        self._in_vain = 0 if step.wanted else self._in_vain + 1
         self._progress.saw(self.feed.name, self._at)
         self._trace(step, began)
         return False
