@@ -19,6 +19,7 @@ TITLES: Final = {
     "upcasting": "Reading older versions",
     "projecting": "Projecting",
     "batching": "Batches",
+    "folding": "Whole decisions",
     "visibility": "From commit to visible",
     "pulling": "Pulling the next item",
     "rebuilding": "Rebuilding",
