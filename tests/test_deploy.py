@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -134,7 +133,6 @@ def started(*profiles: str) -> set[str]:
     }
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl here")
 def test_what_the_readme_says_chooses_all_that_is_required(tmp_path):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (block,) = (
