@@ -7,11 +7,13 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from ledger.cli.commands import app, load
 from ledger.cli.refusals import explain, printable
 from ledger.domain.errors import Overloaded, Unavailable
 from ledger.setting_values import Problem
@@ -30,6 +32,20 @@ HEAVY = (
     "ledger.settings",
 )
 COMMANDS = ("serve", "migrate", "user", "import", "doctor", "demo")
+
+
+@pytest.fixture
+def page(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Gives the page of help of a command, on one long line."""
+    monkeypatch.setenv("COLUMNS", "400")
+
+    def shown(*asked: str) -> str:
+        words = [*asked, "--help"]
+        load(words)
+        app(words, result_action="return_value")
+        return " ".join(capsys.readouterr().out.split())
+
+    return shown
 
 
 def test_help_names_every_command_and_is_quick():
@@ -90,6 +106,41 @@ def test_what_it_does_not_know_is_refused():
     assert "serve" in refused.stdout + refused.stderr  # what was probably meant
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("audit", "verify", "--polcy", "policy.txt"),
+        ("projections", "show", "no-id"),
+    ],
+)
+def test_what_is_misspelt_is_never_taken_for_a_finding(asked: tuple[str, ...]):
+    refused = ledger(*asked)
+    assert refused.returncode == 64
+    assert refused.stdout == ""
+    assert "Error" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (("audit", "verify"), "2 tampered, 3 a fork, 4 the policy is not met"),
+        (("projections", "status"), "0 all are healthy, 2 some are not"),
+        (("serve",), "Ctrl-C finishes what is under way; a second Ctrl-C stops at once"),
+    ],
+)
+def test_a_page_of_help_tells_all_that_is_written_about_its_command(
+    page: Callable[..., str], asked: tuple[str, ...], told: str
+):
+    assert told in page(*asked)
+
+
+def test_a_page_of_help_does_not_say_what_is_said_already(page: Callable[..., str]):
+    shown = page("key", "issue")
+    assert "[default: " not in shown
+    assert "--empty-scope" not in shown
+    assert "[default: 16]" in page("import")
+
+
 def test_refusals_are_sentences_on_standard_error():
     refused = ledger("serve", settings={"LEDGER_PORT": "x", "LEDGER_POOORT": "1"})
     assert refused.returncode == 1
@@ -130,13 +181,13 @@ def test_ctrl_c_ends_a_command_without_a_traceback(tmp_path: Path):
 
 
 INTERRUPTED_WHILE_LOADING = """
-import sys
+import os, signal, sys
 from ledger.__main__ import main
 
 class Interrupted:
     def find_spec(self, name, path=None, target=None):
-        if name == "ledger.cli.projections":
-            raise KeyboardInterrupt
+        if name == "{module}":
+            os.kill(os.getpid(), signal.SIGINT)
 
 sys.meta_path.insert(0, Interrupted())
 sys.argv = ["ledger", "projections", "status"]
@@ -144,15 +195,32 @@ main()
 """
 
 
-def test_ctrl_c_while_a_command_is_being_loaded_is_no_traceback_either():
+ASKED_FOR_ITS_VERSION = INTERRUPTED_WHILE_LOADING.replace('"projections", "status"', '"--version"').format(
+    module="cyclopts"
+)
+
+
+@pytest.mark.parametrize("module", ["cyclopts", "ledger.cli.projections"])
+def test_ctrl_c_while_a_command_is_being_loaded_is_no_traceback_and_never_lost(module: str):
     ended = subprocess.run(
-        (sys.executable, "-c", INTERRUPTED_WHILE_LOADING),
+        (sys.executable, "-c", INTERRUPTED_WHILE_LOADING.format(module=module)),
         capture_output=True,
         text=True,
         check=False,
         timeout=HANG_GUARD,
     )
-    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_a_command_that_a_shell_runs_in_the_background_is_not_ended_by_ctrl_c():
+    ended = subprocess.run(
+        ("sh", "-c", f"trap '' INT; exec {sys.executable} -c \"$0\"", ASKED_FOR_ITS_VERSION),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=HANG_GUARD,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"{version('decision-ledger')}\n", "")
 
 
 def test_a_terminal_of_another_alphabet_is_no_crash():

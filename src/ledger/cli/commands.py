@@ -1,14 +1,24 @@
 """What ``ledger`` can be asked to do. Commands are imported when they run, so that ``--help`` is quick."""
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Final
 
-from cyclopts import App
+from cyclopts import App, Parameter
+
+SAID_ALREADY: Final = (None, False, "", ())
+"""Defaults that say no more than that an option was left out."""
+
+
+def _default(value: object) -> str | None:
+    return None if value in SAID_ALREADY else str(value)
+
 
 app: Final = App(
     name="ledger",
     help="A decision ledger: machines ask, people decide, anyone can prove it.",
     version=lambda: version("decision-ledger"),
+    default_parameter=Parameter(negative=(), show_default=_default),
 )
 key: Final = App(name="key", help="Issue, list and revoke API keys of service accounts.")
 hold: Final = App(
@@ -141,3 +151,11 @@ webhooks.command("ledger.cli.webhooks:dead", name="dead", help="List messages th
 webhooks.command("ledger.cli.webhooks:replay", name="replay", help="Send what was given up again.")
 
 witness.command("ledger.cli.witness:serve", name="serve", help="Serve a witness: cosign what continues.")
+
+
+def load(words: Sequence[str]) -> None:
+    """Import the command that ``words`` ask for; its own page of help tells all that is written about it."""
+    _, path, _ = app.parse_commands(words)
+    for one in path[1:]:
+        if one.default_command is not None and one.name[0] not in app.help_flags:
+            one.help = None  # what stands above is for lists; without it the docstring is told
