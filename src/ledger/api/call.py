@@ -1,9 +1,6 @@
 """One call: its caller, its provenance, its command and its answer."""
 
 import asyncio
-import hashlib
-import hmac
-import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
@@ -14,9 +11,11 @@ from litestar import Response
 
 from ledger.api.auth import header_of, services_of
 from ledger.api.bodies import read_json
+from ledger.api.conditional import etag, if_match
+from ledger.api.idempotency import HEADER, digest_of, key_of
 from ledger.api.json_answer import JsonAnswer
 from ledger.api.problems import FieldError, InvalidRequest, Problem, problem_of
-from ledger.api.receipts import link_to_proof, receipt, wants_seal, without_wait
+from ledger.api.receipts import link_to_proof, receipt, wants_seal
 from ledger.api.request_id import request_id_of
 from ledger.api.services import Services
 from ledger.api.types import HttpRequest
@@ -26,7 +25,7 @@ from ledger.domain.authority import Role
 from ledger.domain.decider import Decider
 from ledger.domain.errors import LedgerError, Refused, RuleViolation
 from ledger.domain.event import Event
-from ledger.domain.ids import PersonId, StreamName, Version
+from ledger.domain.ids import PersonId, StreamName
 from ledger.identity.people import ERASED
 from ledger.identity.sessions import Principal, reads_of
 from ledger.operations.acting import Actor
@@ -45,8 +44,6 @@ VIEW_WAIT_SECONDS: Final = 1.0
 STALE: Final = "Ledger-View-Stale"
 PEOPLE: Final = frozenset({"holder", "decided_by", "assigned_to"})
 """Facts of refusals that are persons."""
-SANE_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
-ETAG: Final = re.compile(r'"(\d{1,9})"')
 
 
 class Call:
@@ -102,10 +99,10 @@ class Call:
         command be tried before anything is read.
         """
         provenance = provenance or await self._provenance()
-        ledger, if_match = self.services.ledger, self._if_match()
+        ledger, version = self.services.ledger, if_match(self._request)
         relied_on = (*reads_of(self.principal), *reads)
         async with self._telling_by_name():
-            if unread is not None and if_match is None:
+            if unread is not None and version is None:
                 begun = await begin(
                     ledger,
                     decider,
@@ -128,7 +125,7 @@ class Call:
                 clock=self.services.clock,
                 provenance=provenance,
                 reads=relied_on,
-                if_match=if_match,
+                if_match=version,
                 alongside=alongside,
                 cover=cover,
                 recognise=self._recognise,
@@ -152,7 +149,7 @@ class Call:
                 build,
                 clock=self.services.clock,
                 reads=(*reads_of(self.principal), *reads),
-                if_match=self._if_match(),
+                if_match=if_match(self._request),
                 cover=cover,
             )
 
@@ -199,14 +196,14 @@ class Call:
         Raises:
             InvalidRequest: it comes with an If-Match, which must not be passed over in silence.
         """
-        if self._if_match() is not None:
+        if if_match(self._request) is not None:
             raise InvalidRequest(FieldError("If-Match", "is not taken by this call: it gives out no ETag"))
         return await self._provenance()
 
     @property
     def is_keyed(self) -> bool:
         """Say whether the request may be one that has been sent before."""
-        return header_of(self._request, b"idempotency-key") is not None
+        return header_of(self._request, HEADER) is not None
 
     def problem(self, error: LedgerError) -> Problem:
         """Write what was refused of one thing among many."""
@@ -225,13 +222,12 @@ class Call:
     async def _provenance(self, content: bytes | None = None) -> Provenance:
         wants_seal(self._request)  # what is wrong with it has to be said before anything is written
         actor = self.principal.person
-        key = header_of(self._request, b"idempotency-key")
+        key = key_of(self._request)
         if key is None:
             command_id, digest = new_command_id(), ""
         else:
-            if not SANE_KEY.fullmatch(key):
-                raise InvalidRequest(FieldError("Idempotency-Key", "is 1 to 255 visible ASCII characters"))
-            command_id, digest = keyed_command_id(actor, key), await self._request_digest(content)
+            command_id = keyed_command_id(actor, key)
+            digest = await digest_of(self._request, self.services.ledger.request_key, content)
         return Provenance(
             actor=str(actor),
             command_id=command_id,
@@ -240,31 +236,10 @@ class Call:
             request=digest,
         )
 
-    async def _request_digest(self, content: bytes | None) -> str:
-        scope = self._request.scope
-        told = [
-            scope["method"].encode(),
-            scope["raw_path"],
-            without_wait(scope["query_string"]),
-            await self._request.body() if content is None else content,
-        ]
-        parts = b"".join(len(part).to_bytes(8, "big") + part for part in told)
-        return hmac.new(self.services.ledger.request_key, parts, hashlib.sha256).hexdigest()
-
     def trace_id(self) -> str:
         """Name the trace of the request: the caller's, where it is known who calls, or its own."""
         trail = here()
         return new_trace_id() if trail is None else trail.trace_id
-
-    def _if_match(self) -> Version | None:
-        """Read If-Match (RFC 9110, section 13.1.1): one strong entity tag, or ``*`` for any version."""
-        wanted = header_of(self._request, b"if-match")
-        if wanted is None or wanted.strip() == "*":
-            return None
-        match = ETAG.fullmatch(wanted.strip())
-        if match is None:
-            raise InvalidRequest(FieldError("If-Match", "is one ETag as this service gave it, or *"))
-        return Version(int(match[1]))
 
     async def names(self, people: Sequence[PersonId | None]) -> Mapping[PersonId, str]:
         """Look up the user names of ``people``; the erased are missing."""
@@ -330,11 +305,6 @@ def staleness(services: Services, *names: str) -> dict[str, str]:
     """Say which of the views behind a list are late, paused, or lack something that is parked."""
     stale = services.progress.stale(names)
     return {STALE: ",".join(stale)} if stale else {}
-
-
-def etag(version: Version) -> str:
-    """Write a stream version as a strong entity tag."""
-    return f'"{version}"'
 
 
 def json_response(

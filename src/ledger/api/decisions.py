@@ -7,7 +7,8 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
 
 from ledger.api import wire
-from ledger.api.call import STALE, Call, etag, json_response, own_only, staleness
+from ledger.api.call import STALE, Call, json_response, own_only, staleness
+from ledger.api.conditional import etag
 from ledger.api.decision_wire import ITEM, for_machines, for_people, people_in, written
 from ledger.api.desk import FEEDS, named, row_of
 from ledger.api.items import streams_behind

@@ -11,7 +11,8 @@ from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
 from ledger.api.bodies import must_not_be_sealed
-from ledger.api.call import Call, etag
+from ledger.api.call import Call
+from ledger.api.conditional import etag
 from ledger.api.decision_wire import Evidence, ListedEvidence, evidence_listed, evidence_told
 from ledger.api.desk import FEEDS, Wish, act, named, rehearse, row_of
 from ledger.api.evidence_rules import ALLOWED, harmless_name, media_type

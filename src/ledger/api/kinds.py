@@ -7,7 +7,8 @@ from litestar.params import FromPath, QueryParameter
 
 from ledger.api import kind_wire as wire
 from ledger.api.bodies import text_of
-from ledger.api.call import STALE, Call, etag, json_response, staleness
+from ledger.api.call import STALE, Call, json_response, staleness
+from ledger.api.conditional import etag
 from ledger.api.paging import next_page
 from ledger.api.types import HttpRequest
 from ledger.command_handler import Build, Facts, Handled

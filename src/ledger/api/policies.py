@@ -8,7 +8,8 @@ from litestar.params import FromPath, QueryParameter
 
 from ledger.api import policy_wire as wire
 from ledger.api import simulating
-from ledger.api.call import STALE, Call, etag, json_response, staleness
+from ledger.api.call import STALE, Call, json_response, staleness
+from ledger.api.conditional import etag
 from ledger.api.kind_wire import Reason
 from ledger.api.paging import next_page
 from ledger.api.types import HttpRequest

@@ -8,7 +8,8 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
 
 from ledger.api.bodies import text_of
-from ledger.api.call import Call, etag
+from ledger.api.call import Call
+from ledger.api.conditional import etag
 from ledger.api.desk import FEEDS, act, named, row_of
 from ledger.api.paging import next_page
 from ledger.api.subjects import shape_of
