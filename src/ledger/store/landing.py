@@ -1,5 +1,6 @@
 """How what a command has drafted comes into the log: by the appender, or in one transaction with rows of the caller's."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -41,11 +42,24 @@ async def land(
 async def one_transaction(ledger: Ledger) -> AsyncIterator[Connection]:
     """Open a transaction for rows and events; what it appended is announced once it has committed."""
     try:
-        async with borrowed(ledger.pool) as conn, conn.transaction():
+        async with borrowed(ledger.pool) as conn, _uncancelled(conn), conn.transaction():
             yield conn
     except (*LOST, *UNSETTLED, asyncpg.UniqueViolationError) as unsettled:
         raise RunAgain from unsettled
     ledger.appended.ring()
+
+
+@asynccontextmanager
+async def _uncancelled(conn: Connection) -> AsyncIterator[None]:
+    """Cut the line when the caller is cancelled, before the driver asks the server to give up what it is doing.
+
+    That may be waiting for a synchronous standby: a commit that gives up waiting is seen by everybody, and may yet be lost.
+    """
+    try:
+        yield
+    except asyncio.CancelledError:
+        conn.terminate()
+        raise
 
 
 async def landed_in(conn: Connection, ledger: Ledger, drafted: Append) -> Appended:

@@ -93,6 +93,9 @@ class Line:
                         return await send_batch(conn, self._ledger_id, batch, again=again)
             except AT_FAULT:
                 raise
+            except asyncio.CancelledError:  # before the driver asks the server to cancel what may be a commit
+                self.close()
+                raise
             except (
                 asyncpg.PostgresError,
                 asyncpg.InterfaceError,
