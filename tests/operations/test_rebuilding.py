@@ -23,8 +23,9 @@ from ledger.projections.rebuild import begin
 from ledger.projections.rebuilds import Kind, RebuildState, failures_in
 from ledger.projections.views.queue import QUEUE
 from ledger.store.ledger import LEDGER_ID, Ledger
+from ledger.store.pool import SESSION_SETTINGS
 from tests.operations.rebuilt import history, progress_of, submissions, the_operator, work
-from tests.projections.counting import stored_as
+from tests.projections.counting import Counting, ends, make_table, stored_as
 from tests.projections.given import QUEUE_COLUMNS, bring_level, rows_of
 from tests.projections.scenes import changed
 from tests.support.chaos import Chaos, transient
@@ -242,6 +243,28 @@ async def test_an_event_that_cannot_be_applied_ends_the_rebuild(ledger: Ledger) 
     assert failed.reason == "events that cannot be applied, and those behind them: 2"
     names = await ledger.pool.fetch("select projection, position from views.failures order by position")
     assert [tuple(row) for row in names] == [("queue.build", 4), ("queue.build", 5)]
+
+
+async def test_an_event_that_takes_too_long_ends_the_rebuild(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SESSION_SETTINGS, "statement_timeout", "300ms")
+    monkeypatch.setattr("ledger.projections.isolation.BE_QUICK", "set local statement_timeout = '100ms'")
+    counting = Counting()
+    async with await Ledger.open(database.service_url) as ledger:
+        await make_table(ledger)
+        await ends(ledger, 5)
+        await bring_level(ledger, counting.projection)
+        counting.trouble = lambda conn, positions: conn.execute("select pg_sleep($1)", 5.0 * (3 in positions))
+        await ask(ledger, counting.projection, the_operator(), Kind.RESET)
+
+        assert await Rebuilder(ledger, [counting.projection]).work_once()
+
+        done = await progress_of(ledger, counting.projection)
+        assert (done.state, done.error) == (
+            RebuildState.FAILED,
+            "events that cannot be applied, and those behind them: 1",
+        )
 
 
 async def test_kept_rows_that_somebody_dropped_cannot_come_back(ledger: Ledger) -> None:

@@ -6,6 +6,7 @@ that dies leaves the work at a step's end, for whoever takes it up (ADR 0015).
 
 from typing import Final
 
+import asyncpg
 import msgspec
 
 from ledger.domain.errors import RuleViolation
@@ -120,7 +121,7 @@ async def advance(
     build = accounts.built(feed)
     try:
         return await run_batch(conn, ledger_id, build, after=after, limit=limit, is_anew=True)
-    except Poisoned:
+    except (Poisoned, asyncpg.QueryCanceledError):  # the latter: one of them may take too long
         fewer = min(limit, MAX_SINGLY)
         return await run_singly(conn, ledger_id, build, after=after, limit=fewer, is_anew=True)
 
