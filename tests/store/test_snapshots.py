@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 from hypothesis import given
+from msgspec.structs import replace
 
 from ledger.command_handler import handle, state_of
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.decider import C, Decider, E, S, fold
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.state import InReview
-from ledger.domain.ids import DecisionId, StreamName
+from ledger.domain.ids import DecisionId, Position, StreamName, Version
 from ledger.domain.session.decide import SESSION
 from ledger.store.appends import BrokenChainOfHashes
 from ledger.store.ledger import Ledger
@@ -160,6 +161,34 @@ async def test_a_database_that_goes_away_costs_a_snapshot_and_nothing_else(case:
     await case.ledger.pool.execute("alter table work.gone rename to snapshots")
 
     assert await case.snapshot_version() is None
+
+
+async def test_none_is_written_of_what_a_log_that_went_back_does_not_hold(
+    case: Case,
+) -> None:
+    """It would be believed until the stream had grown past it, and after that too."""
+    await case.grow(2)
+    loaded = await read_stream(case.ledger, case.stream)
+    offered = Snapshot(
+        stream=case.stream, version=Version(9), position=Position(9), leaf=b"lost", state=b"lost"
+    )
+    case.ledger.snapshots.offer(offered)
+    kept = replace(offered, version=loaded.version(), position=loaded.position(), leaf=loaded.last_leaf())
+    case.ledger.snapshots.offer(kept)
+
+    await case.written(2)
+
+    assert await case.ledger.pool.fetchval("select count(*) from work.snapshots") == 1
+
+
+async def test_one_of_a_lost_log_is_not_written_over_a_good_one(case: Case) -> None:
+    await case.grow(EVERY)
+    await case.written(EVERY)
+    lost = Snapshot(stream=case.stream, version=Version(9), position=Position(9), leaf=b"lost", state=b"lost")
+    case.ledger.snapshots.offer(lost)
+    await case.ledger.snapshots.stop()
+
+    assert await case.snapshot_version() == EVERY
 
 
 async def test_a_writer_that_never_began_stops_at_once(database: Database) -> None:

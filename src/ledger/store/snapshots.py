@@ -43,10 +43,13 @@ SNAPSHOT_EVERY: Final = 100
 MAX_WAITING: Final = 64
 STOP_SECONDS: Final = 5.0
 
+# Only of what is in this log: by the time it is written, a standby may have taken over that had not received it.
 # $1 ledger, $2 stream, $3 version, $4 position, $5 leaf hash, $6 fingerprint, $7 state
 WRITE: Final = """
 insert into work.snapshots as s (ledger_id, stream, version, position, leaf_hash, fingerprint, state)
-values ($1, $2, $3, $4, $5, $6, $7)
+select $1, $2, $3, $4, $5, $6, $7
+where exists (
+    select from ledger.events where ledger_id = $1 and position = $4 and stream = $2 and version = $3 and leaf_hash = $5)
 on conflict (ledger_id, stream) do update
 set version = excluded.version, position = excluded.position, leaf_hash = excluded.leaf_hash,
     fingerprint = excluded.fingerprint, state = excluded.state
