@@ -570,12 +570,22 @@ def test_production_never_makes_a_key(tmp_path):
 def test_a_key_file_that_cannot_be_used_is_named(tmp_path):
     (tmp_path / "secret_key").write_text("short", encoding="ascii")
     (tmp_path / "folder" / "secret_key").mkdir(parents=True)
-    (tmp_path / "file").touch()
 
-    for data_dir in (tmp_path, tmp_path / "folder", tmp_path / "file"):
+    for data_dir in (tmp_path, tmp_path / "folder"):
         with pytest.raises(SettingsRefused) as refused:
             ensure_secret_key(Settings(data_dir=data_dir))
         assert refused.value.problems[0].about == str(data_dir / "secret_key")
+
+
+def test_a_data_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+
+    for data_dir in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(SettingsRefused) as refused:
+            ensure_secret_key(Settings(data_dir=data_dir))
+        (problem,) = refused.value.problems
+        assert problem.about == "LEDGER_DATA_DIR"
+        assert str(data_dir) in problem.advice
 
 
 # Clients of a running service

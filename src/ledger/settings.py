@@ -136,6 +136,9 @@ def ensure_secret_key(settings: Settings) -> SecretStr:
     try:
         key = kept_secret_key(path)
     except SecretKeyUnusable as unusable:
+        if not path.parent.is_dir():
+            advice = f"{path.parent} cannot be made ({unusable.context['reason']}); name another folder"
+            raise SettingsRefused([Problem(variable_of("data_dir"), advice)]) from unusable
         advice = f"cannot be used ({unusable.context['reason']}); {UNUSABLE_KEY_ADVICE}"
         raise SettingsRefused([Problem(str(path), advice)]) from unusable
     if len(key) < SECRET_KEY_CHARACTERS:

@@ -1,5 +1,6 @@
 """Bodies that are too large, of another type, not JSON or not text are refused and leave no event."""
 
+import gzip
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -185,6 +186,25 @@ async def test_another_content_type_is_refused(
     body = msgspec.json.encode(JSON_CALLS[path])
 
     assert_refused(await _post(shared, admin, path, body, {"content-type": kind}), 415)
+
+
+@together
+@pytest.mark.parametrize(
+    ("header", "value", "told"),
+    [
+        ("content-type", "application/json; charset=latin-1", "application/json; charset=latin-1"),
+        ("content-encoding", "gzip", "content-encoding gzip"),
+    ],
+)
+async def test_a_body_of_the_right_type_is_told_what_else_is_wrong_with_it(
+    shared: Api, admin: dict[str, str], header: str, value: str, told: str
+) -> None:
+    headers = {"content-type": "application/json", header: value}
+
+    answer = await _post(shared, admin, "/api/decisions/submit", gzip.compress(b"{}"), headers)
+
+    assert_refused(answer, 415)
+    assert answer.json()["context"]["got"] == told
 
 
 @pytest.mark.parametrize(

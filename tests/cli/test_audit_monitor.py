@@ -213,7 +213,18 @@ def test_a_log_that_does_not_answer_is_not_reachable(
 ):
     assert monitor(log.url, state=tmp_path / "state", policy=believed, once=True) == 1
     assert monitor("http://127.0.0.1:1", state=tmp_path / "state", policy=believed, once=True) == 1
-    assert capsys.readouterr().out.count("[log-unreachable]") == 2
+    said = capsys.readouterr().out
+    assert said.count("[log-unreachable]") == 2
+    assert f"url={log.url}/tlog/checkpoint" in said
+    assert "url=http://127.0.0.1:1/tlog/checkpoint" in said
+
+
+@pytest.mark.parametrize("address", ["ledger.example", "ftp://ledger.example", "https://"])
+def test_what_is_no_address_is_not_looked_for_again_and_again(
+    address: str, believed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert monitor(address, state=tmp_path / "state", policy=believed) == 1
+    assert "[no-address]" in capsys.readouterr().out
 
 
 def test_a_tile_that_is_missing_is_looked_for_again(log: Log, believed: Path, tmp_path: Path):

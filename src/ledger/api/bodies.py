@@ -63,7 +63,11 @@ async def read_json(request: HttpRequest, shape: type[T]) -> T:
     body = await request.body()
     if body:
         _require_json(request)
-    return decode_json(body, shape)
+    try:
+        return decode_json(body, shape)
+    except InvalidRequest:
+        _refuse_coded(request)
+        raise
 
 
 def decode_json(body: bytes, shape: type[T]) -> T:
@@ -109,8 +113,17 @@ def _require_json(request: HttpRequest) -> None:
         return
     kind, options = request.content_type
     charset = options.get("charset", "utf-8").lower()
-    if not JSON_TYPES.fullmatch(kind) or charset not in ("utf-8", "utf8"):
+    if not JSON_TYPES.fullmatch(kind):
         raise WrongContentType(expected=JSON_TYPE, got=kind or "none")
+    if charset not in ("utf-8", "utf8"):
+        raise WrongContentType(expected=f"{JSON_TYPE} in UTF-8", got=f"{kind}; charset={charset}")
+
+
+def _refuse_coded(request: HttpRequest) -> None:
+    """Say of a body that could not be read that it is compressed, where it is (RFC 9110, section 15.5.16)."""
+    coding = header_of(request, b"content-encoding")
+    if coding is not None and coding.strip().lower() != "identity":
+        raise WrongContentType(expected=f"{JSON_TYPE}, not compressed", got=f"content-encoding {coding}")
 
 
 def _wrong_fields(body: bytes, shape: type[T], first: msgspec.ValidationError) -> tuple[FieldError, ...]:

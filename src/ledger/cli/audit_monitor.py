@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 import httpx2
 from cyclopts import Parameter
@@ -27,6 +28,12 @@ class LogUnreachable(Unusable):
     """The log does not answer as a log does."""
 
     code = "log-unreachable"
+
+
+class NoAddress(Unusable):
+    """A log is named by a URL like https://ledger.example."""
+
+    code = "no-address"
 
 
 class StateUnwritable(Unusable):
@@ -166,6 +173,14 @@ class _Watch:
 
 
 def _client(url: str) -> httpx2.Client:
+    """Make a client of the log.
+
+    Raises:
+        NoAddress: there is nothing to reach by that, now or later.
+    """
+    split = urlsplit(url)
+    if split.scheme not in {"http", "https"} or not split.netloc:
+        raise NoAddress(given=url)
     token = os.environ.get("LEDGER_TOKEN")
     return httpx2.Client(
         base_url=f"{url.rstrip('/')}/tlog/",
@@ -180,13 +195,14 @@ def _fetch_from(client: httpx2.Client) -> Fetch:
         try:
             with client.stream("GET", path) as answer:
                 if answer.status_code != httpx2.codes.OK:
-                    raise LogUnreachable(path=path, status=answer.status_code)
+                    raise LogUnreachable(url=answer.url, status=answer.status_code)
                 for part in answer.iter_bytes():
                     content += part
                     if len(content) > most:
-                        raise LogUnreachable(path=path, reason=f"it has more than {most} bytes")
+                        raise LogUnreachable(url=answer.url, reason=f"it has more than {most} bytes")
         except (httpx2.HTTPError, httpx2.InvalidURL) as lost:
-            raise LogUnreachable(path=path, reason=str(lost) or type(lost).__name__) from lost
+            url = client.base_url.join(path)
+            raise LogUnreachable(url=url, reason=str(lost) or type(lost).__name__) from lost
         return content
 
     return fetch
