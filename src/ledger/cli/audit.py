@@ -101,14 +101,9 @@ def verify(
         if (bundle is None) is not database:
             raise OneOrTheOther
         if bundle is None:
-            from ledger.cli.audit_database import verify_rows
-
-            if max_age is not None or tsa is not None or tier != "envelope":
+            if (max_age, tsa, tier) != (None, None, "envelope"):
                 raise AboutBundles
-            report = verify_rows(
-                None if policy is None else read_file(policy),
-                None if since is None else _read_kind(since, Kind.CHECKPOINT),
-            )
+            report = _verify_rows(policy, since)
         else:
             report = _verify_bundle(bundle, _asked(policy, since, max_age, tsa, tier))
     except Unverified as wrong:
@@ -222,6 +217,15 @@ def seconds(duration: str) -> int:
     if found is None:
         raise NotADuration(given=duration)
     return int(found[1]) * SECONDS[found[2]]
+
+
+def _verify_rows(policy: Path | None, since: Path | None) -> Report:
+    from ledger.cli.audit_database import verify_rows
+
+    return verify_rows(
+        None if policy is None else read_file(policy),
+        None if since is None else _read_kind(since, Kind.CHECKPOINT),
+    )
 
 
 def _verify_bundle(bundle: Path, asked: "Asked") -> Report:

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, Final, TypeAlias
 from uuid import UUID
 
@@ -190,22 +191,26 @@ async def _retry(failure: UUID | None, sequence: str | None, *, reason: str, dry
         chosen = {one.failure_id for one in before if sequence in (None, one.sequence)}
         if failure is not None:
             chosen = {FailureId(failure)}
-        answers: list[Resolved] = []
-        overtaken = 0
-        with Bar("Retrying") as bar:
-            for one in sorted(chosen):
-                wish = Wish(failure=one, way=Resolution.MANUAL_REPLAY, reason=reason)
-                try:
-                    answers.append(await _mend(ledger, wish, dry_run=dry_run))
-                except FailureResolved:
-                    if failure is not None:
-                        raise
-                    overtaken += 1
-                bar.to(len(answers) + overtaken, len(chosen))
+        wishes = [Wish(failure=one, way=Resolution.MANUAL_REPLAY, reason=reason) for one in sorted(chosen)]
+        answers = await _mend_each(ledger, wishes, dry_run=dry_run, may_be_resolved=failure is None)
         touched = {(one.projection, one.sequence) for one in before if one.failure_id in chosen}
         after = () if dry_run else await _active(ledger)
         left = sum((one.projection, one.sequence) in touched for one in after)
-        return Tried(answers=answers, overtaken=overtaken, left=left)
+        return Tried(answers=answers, overtaken=len(wishes) - len(answers), left=left)
+
+
+async def _mend_each(
+    ledger: Ledger, wishes: Sequence[Wish], *, dry_run: bool, may_be_resolved: bool
+) -> list[Resolved]:
+    """Mend one after the other; if any ``may_be_resolved`` by somebody else, those are passed over."""
+    passed_over = (FailureResolved,) if may_be_resolved else ()
+    answers = []
+    with Bar("Retrying") as bar:
+        for tried, wish in enumerate(wishes, 1):
+            with suppress(*passed_over):
+                answers.append(await _mend(ledger, wish, dry_run=dry_run))
+            bar.to(tried, len(wishes))
+    return answers
 
 
 async def _active(ledger: Ledger) -> list[Failure]:
