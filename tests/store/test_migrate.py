@@ -12,6 +12,7 @@ from ledger.store.migrate import (
     SERVICE_MARK,
     Migration,
     MigrationChanged,
+    MigrationInterrupted,
     NotMigrated,
     ServerTooOld,
     all_migrations,
@@ -63,6 +64,19 @@ async def test_a_migration_takes_the_time_it_takes_and_whoever_comes_meanwhile_w
     runs = await asyncio.gather(*(migrate(database.owner_url, database.service_url, files) for _ in range(2)))
 
     assert sorted(map(len, runs)) == [0, 1]
+
+
+async def test_a_table_that_is_in_use_for_too_long_is_told_and_nothing_is_left_behind(
+    database: Database, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.store.migrate.WAIT_NO_LONGER", "set lock_timeout = '50ms'")
+    blocked = a_migration("create table ledger.half (); alter table ledger.events add column more text")
+    async with ledger.pool.acquire() as conn, conn.transaction():
+        await conn.fetch("select from ledger.events")
+        with pytest.raises(MigrationInterrupted, match="lock timeout"):
+            await migrate(database.owner_url, database.service_url, [*all_migrations(), blocked])
+
+    assert not await exists(database, "ledger.half")
 
 
 async def test_no_two_files_have_one_number() -> None:

@@ -12,7 +12,7 @@ from typing import Final, Literal
 import msgspec
 
 from ledger.domain.errors import LedgerError, Unavailable
-from ledger.store.pool import SESSION_SETTINGS, Connection, DirectConnection, connect
+from ledger.store.pool import LOST, SESSION_SETTINGS, UNSETTLED, Connection, DirectConnection, connect
 
 Runner = Literal["owner", "service"]
 
@@ -96,6 +96,18 @@ class NotMigrated(Unavailable):
     advice = "Run 'ledger migrate' with LEDGER_OWNER_DATABASE_URL set to the owner's login."
 
 
+class MigrationInterrupted(Unavailable):
+    """A migration was not finished, and nothing of it is left behind.
+
+    Context: ``reason``: what the server or the driver said.
+    """
+
+    code = "migration-interrupted"
+    advice = (
+        "Run 'ledger migrate' again, when nobody uses what it changes for long; those before it are applied."
+    )
+
+
 class ServerTooOld(Unavailable):
     """This PostgreSQL is too old: version 15 or later is needed."""
 
@@ -147,6 +159,7 @@ async def migrate(
 
     Raises:
         MigrationChanged: an applied migration differs from its file.
+        MigrationInterrupted: a table was in use for too long, or a connection was lost.
         ServerTooOld: the server is older than version 15.
         DatabaseUnreachable: one of the two logins fails.
     """
@@ -155,10 +168,19 @@ async def migrate(
         service = await connect(service_url)
         try:
             return await _migrate(owner, service, all_migrations() if migrations is None else migrations)
+        except (*LOST, *UNSETTLED) as lost:
+            raise MigrationInterrupted(reason=str(lost)) from lost
         finally:
-            await service.close()
+            await _close(service)
     finally:
-        await owner.close()
+        await _close(owner)
+
+
+async def _close(conn: DirectConnection) -> None:
+    try:
+        await conn.close()
+    except LOST:
+        conn.terminate()
 
 
 async def _migrate(
