@@ -35,6 +35,7 @@ SECRET_NAMES: Final = re.compile(
 )
 OURS: Final = frozenset({"level", "timestamp"})
 """Written by this module alone: no secret gets there, and there is one of each in every line."""
+SIMPLE: Final = frozenset({str, int, float, bool, type(None)})
 PLAIN: Final = (int, float, type(None), date, time, timedelta, UUID, Enum)
 """What cannot hold a secret."""
 NOT_SECRET: Final = frozenset({"fencing_token", "token_type"})
@@ -157,7 +158,17 @@ def _add_trail(_logger: WrappedLogger, _method: str, event: EventDict) -> EventD
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Blank what looks like a secret, by its name or inside text, however deep it lies."""
+    if _is_harmless(event):
+        return event
     return {name: value if name in OURS else _redacted(name, value) for name, value in event.items()}
+
+
+def _is_harmless(event: EventDict) -> bool:
+    """Say whether a line shows no sign of a secret: nearly none does, which is seen of all of its texts at once."""
+    if not SIMPLE.issuperset(map(type, event.values())) or _is_any_secret(tuple(event)):
+        return False
+    texts = [value for name, value in event.items() if isinstance(value, str) and name not in OURS]
+    return not _shows_sign("\n".join(texts))
 
 
 def _redacted(name: str, value: object) -> object:
@@ -198,12 +209,14 @@ def _is_secret(name: str) -> bool:
     return name not in NOT_SECRET and SECRET_NAMES.search(name) is not None
 
 
-def without_secrets(text: str) -> str:
-    """Blank passwords of URLs, values named as secret, what proves who somebody is, and keys in ``text``."""
-    # The signs of a secret one by one: this is asked of every text of every line, and most are ids.
-    if text.isalnum():
-        return text
-    if (
+@lru_cache(maxsize=1024)
+def _is_any_secret(names: tuple[str, ...]) -> bool:
+    return any(_is_secret(name) for name in names)
+
+
+def _shows_sign(text: str) -> bool:
+    """Say whether a text may hold a secret; the signs one by one: this is asked of every line."""
+    return (
         " " in text
         or "=" in text
         or ":" in text
@@ -214,9 +227,12 @@ def without_secrets(text: str) -> str:
         or "whsec_" in text
         or "eyJ" in text
         or "PRIVATE+KEY" in text
-    ):
-        return SECRET_TEXT.sub(_kept, text)
-    return text
+    )
+
+
+def without_secrets(text: str) -> str:
+    """Blank passwords of URLs, values named as secret, what proves who somebody is, and keys in ``text``."""
+    return SECRET_TEXT.sub(_kept, text) if _shows_sign(text) else text
 
 
 def _kept(found: re.Match[str]) -> str:
