@@ -193,6 +193,21 @@ def test_secrets_are_found_by_name_however_deep_they_lie():
     }
 
 
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "a", "token", "-token", "\"'", "\\", "%3A%2F%2F", "%3A%2F%2F%3A", "://a:", "postgres://a:", "redis://:@", "cookie: ",
+        'password=\\"', '"token\\', "Basic ", "-eyJaaaaaaaa", "eyJ.", "PRIVATE+KEY+", "ldk_a", "token ", "=", "@", "\n", "a:",
+    ],
+)  # fmt: skip
+def test_a_text_that_was_made_to_take_long_does_not(piece):
+    """One that took the square of its length would be heard of: some of these took half a minute."""
+    for first in ("", "cookie:", 'password=\\"', '"token', "postgres://a:", "%3A%2F%2F%3A"):
+        made = f"{first}{piece * (60_000 // len(piece))} "
+
+        assert len(without_secrets(made)) <= len(made) + 60_000
+
+
 class Asked(msgspec.Struct):
     """Something of ours that has a secret in it."""
 

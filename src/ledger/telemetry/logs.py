@@ -48,18 +48,20 @@ NAMED: Final = (
     r"(?:secret|private|signing|api|request|master|notary)[_-]?keys?)"
 )
 """Names that a text gives itself: in a query, a form, an environment, in JSON."""
+# Whoever asks may have a text of many kB come here, so none may take more than about its length: no two parts of a pattern
+# that may both run over the same characters, nor one that runs far from each of many places.
 SECRET_TEXT: Final = re.compile(
-    r"(?P<database>\b(?:postgres(?:ql)?|rediss?)://[^/\s:@]*:)\S*(?=@)"  # a password may have a slash of its own
+    r"(?P<database>\b(?:postgres(?:ql)?|rediss?)://[^/\s:@]*:)(?:(?!://)\S)*(?=@)"  # it may have a slash
     r"|(?P<url>://[^/\s:@]*:)[^/\s]*(?=@)"
-    r"|(?P<url_in_url>%3A%2F%2F(?:(?!%3A|%2F|%40)[^\s&])*%3A)(?:(?!%40)[^\s&])*(?=%40)"
+    r"|(?P<url_in_url>%3A%2F%2F(?:(?!%3A|%2F|%40)[^\s&])*%3A)(?:(?!%40|%2F)[^\s&])*(?=%40)"
     rf"|(?P<header>(?<![\w-])(?:{'|'.join(sorted(HEADERS))})"
     r"(?:[\"']?\s*[:=]\s*|[\"']\s*,\s*)(?:b?[\"'])?(?:(?:basic|bearer)\s+)?)[^\r\n\"']+"
-    rf"|(?P<named>(?<![\w-])(?:{NAMED}\s*=\s*|\\*[\"']{NAMED}\\*[\"']\s*:\s*))"
-    r"(?:\\+\"(?:(?!\\+\").)*|\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?|[^\s&\"',;)}\]]+)"
+    rf"|(?P<named>(?<![\w-])(?:{NAMED}\s*=\s*|[\"']{NAMED}\\*[\"']\s*:\s*))"
+    r"(?:\\+\"[^\"\\]*|\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?|[^\s&\"',;)}\]]+)"
     r"|(?P<bearer>\bBearer(?:\s|%20)+)[A-Za-z0-9._~+/=-]+"
     r"|(?P<basic>\bBasic(?:\s|%20)+)(?P<login>[A-Za-z0-9+/_-]{4,}={0,2})"
     r"|(?P<key>\b(?:ldk_[0-9a-f]+_|whsec_|PRIVATE\+KEY\+[^\s+]+\+[0-9a-f]+\+))[\w+/=-]+"
-    r"|(?P<jwt>\beyJ)[\w-]{8,}\.[\w-]+\.[\w-]*",
+    r"|(?P<jwt>(?<![\w-])eyJ)[\w-]{8,}\.[\w-]+\.[\w-]*",
     re.IGNORECASE,
 )
 
