@@ -10,6 +10,7 @@ from ledger.domain.ids import DecisionId, StreamName
 from ledger.projections.batch import Poisoned, run_singly
 from ledger.projections.checkpoints import lock, read_checkpoint, read_position
 from ledger.projections.projection import Feed, columns_of
+from ledger.projections.views import decisions, queue
 from ledger.projections.views.decisions import DECISIONS
 from ledger.projections.views.queue import QUEUE
 from ledger.projections.views.statistics import STATISTICS
@@ -75,6 +76,24 @@ async def test_all_that_became_of_an_item_in_one_batch_is_one_row_written_once(
 
     assert written is not None
     assert (written["added"], written["changed"]) == (1, 0)
+
+
+@pytest.mark.parametrize("move", [queue.MOVE, decisions.MOVE], ids=["queue", "decisions"])
+@pytest.mark.parametrize("before", ["select 1", "vacuum analyze"], ids=["unknown", "known-to-be-empty"])
+async def test_what_is_moved_is_found_by_its_key_and_compared_with_nothing_else(
+    conn: asyncpg.Connection, move: str, before: str
+) -> None:
+    await conn.execute(before)
+    await conn.execute(
+        "set search_path = views; set enable_seqscan = off; set plan_cache_mode = force_generic_plan"
+    )
+    binds = len((await conn.prepare(move)).get_parameters())
+    await conn.execute(f"prepare moving as {move}")
+    plan = await conn.fetch(f"explain (costs off) execute moving({', '.join(['null'] * binds)})")
+    lines = "\n".join(line for (line,) in plan)
+
+    assert "Join Filter" not in lines
+    assert "Tid Scan" in lines
 
 
 @VIEWS

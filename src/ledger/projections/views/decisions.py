@@ -59,7 +59,8 @@ decided_by, decided_at, escalation_reason, changes, default_outcome, successor, 
 redeemed_at, outcome, evidence, comments, version, analysis_id, kind, kind_version, asked_priority,
 created_at, submitted_by, on_behalf_of, submitted_at, information_seconds
 """
-# "any" says once more what the join says: a plan made while the table is empty would else read all of it.
+# Each row is found by its key and changed where it lies: a join by the key would, planned while the table is small or
+# not known, compare every row of the batch with every other.
 # $1 ledger; arrays, a decision each: $2 stream, $3 submission (null where it stays as it is), $4 priority, $5 subject
 # digest, $6 deadline at, $7 target at, $8 level, $9 lease id, $10 holder, $11 fencing token, $12 expires at, $13 groups,
 # $14 assigned to, $15 votes, $16 question, $17 is resolved, $18 status, $19 approved actions, $20 notes, $21 decided by,
@@ -86,7 +87,13 @@ from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $
          fencing_token, expires_at, groups, assigned_to, votes, question, is_resolved, status, approved_actions,
          notes, decided_by, decided_at, escalation_reason, changes, default_outcome, successor, approved_digest,
          override, redeemed_at, outcome, evidence, comments, version)
-where d.ledger_id = $1 and d.stream = any($2) and d.stream = m.stream
+cross join lateral (
+    select ctid as place from decisions_v2
+    where ledger_id = $1 and stream >= m.stream and stream <= m.stream
+    order by stream
+    limit 1
+) found
+where d.ctid = found.place
 """
 # Fenced as LOAD is.
 # $1 ledger, $2 streams

@@ -43,7 +43,8 @@ expires_at, session, groups, escalators, voters, assigned_to, asked_at, waits_un
 version, analysis_id, kind, kind_version, asked_priority, position, created_at, submitted_by, on_behalf_of,
 submitted_at, four_eyes, information_seconds
 """
-# "any" says once more what the join says: a plan made while the table is empty would else read all of it.
+# Each row is found by its key and changed where it lies: a join by the key would, planned while the table is small or
+# not known, compare every row of the batch with every other.
 # $1 ledger; arrays, a decision each: $2 stream, $3 priority, $4 rank, $5 submission (null where it stays as it is), $6
 # subject digest, $7 level, $8 lease id, $9 holder, $10 fencing token, $11 expires at, $12 session, $13 groups, $14
 # escalators, $15 voters, $16 assigned to, $17 asked at, $18 waits until, $19 deadline at, $20 target at, $21 version;
@@ -60,7 +61,13 @@ from unnest($2::text[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::
             $17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::timestamptz[], $21::integer[])
     as m(stream, priority, rank, submission, subject_digest, level, lease_id, holder, fencing_token, expires_at,
          session, groups, escalators, voters, assigned_to, asked_at, waits_until, deadline_at, target_at, version)
-where q.ledger_id = $1 and q.stream = any($2) and q.stream = m.stream
+cross join lateral (
+    select ctid as place from queue_v2
+    where ledger_id = $1 and stream >= m.stream and stream <= m.stream
+    order by stream
+    limit 1
+) found
+where q.ctid = found.place
 """
 # $1 ledger, $2 streams
 CLOSE: Final = "delete from queue_v2 where ledger_id = $1 and stream = any($2)"
