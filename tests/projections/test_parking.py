@@ -20,7 +20,7 @@ from ledger.projections.views.queue import QUEUE
 from ledger.store.ledger import LEDGER_ID, Ledger
 from ledger.store.true_log import PayloadChanged
 from tests.projections.counting import Counting, ends, make_table, seen, stored_as
-from tests.projections.given import Service, service, until
+from tests.projections.given import HANG, Service, service, until
 from tests.projections.scenes import (
     CLAIM,
     ESCALATE,
@@ -420,7 +420,7 @@ async def test_an_event_that_takes_too_long_even_alone_is_parked_and_others_go_o
 
     async with service(database, [counting.projection]) as running:
         await running.level(Position(5), "counting")
-        async with ledger.pool.acquire() as conn:
+        async with asyncio.timeout(HANG), ledger.pool.acquire() as conn:
             while not (found := await failures.list_of(conn, LEDGER_ID, counting.projection)) or (
                 found[0].state is not FailureState.WAITING
             ):
