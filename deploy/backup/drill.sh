@@ -102,7 +102,7 @@ else
 fi
 case $verdict in
     0) ;;
-    1) fail "the copy could not be verified" ;;
+    1 | 64) fail "the copy could not be verified" ;;
     *) differs "the rows do not verify (ledger audit verify: $verdict)" ;;
 esac
 [ -z "${DRILL_KEEP:-}" ] || say "kept: $folder/ledger.dump and $folder/checkpoint"

@@ -98,5 +98,5 @@ def test_a_filter_that_names_nothing_is_refused(wrong: dict, said: dict):
 def test_a_number_of_events_that_cannot_be_is_a_usage_error(wrong: tuple[str, str]):
     refused = ledger("audit", "log", *wrong)
 
-    assert refused.returncode == 2
+    assert refused.returncode == 64
     assert f'Invalid value "{wrong[1]}" for {wrong[0]}.' in refused.stderr

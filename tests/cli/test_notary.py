@@ -93,7 +93,7 @@ def test_a_rotated_key_is_shown_with_what_to_do_about_it(
     on_ledger(lambda ledger: three_sealed(ledger, folder))
     before = vkey_in(folder)
     with pytest.raises(ReasonMissing):
-        notary.rotate_key()
+        notary.rotate_key(reason=" ")
     capsys.readouterr()
 
     assert notary.rotate_key(reason="once a year") == 0

@@ -64,8 +64,11 @@ def log(
     ] = None,
     correlation: Annotated[str | None, Parameter(help="Only of this trace.")] = None,
     command: Annotated[UUID | None, Parameter(help="Only of this command.")] = None,
-    since: Annotated[datetime | None, Parameter(name="--from", help="Recorded from then on (UTC).")] = None,
-    until: Annotated[datetime | None, Parameter(name="--to", help="Recorded before then (UTC).")] = None,
+    since: Annotated[
+        datetime | None,
+        Parameter(name="--from", help="Recorded from then on, like 2026-03-01 or 2026-03-01T08:30:00 (UTC)."),
+    ] = None,
+    until: Annotated[datetime | None, Parameter(name="--to", help="Recorded before then, alike.")] = None,
     text: Annotated[str | None, Parameter(help="Only where people wrote this.")] = None,
     after: Annotated[int, Parameter(validator=Number(gte=0), help="Only behind this position.")] = 0,
     newest: Annotated[bool, Parameter(negative="", help="The newest first.")] = False,

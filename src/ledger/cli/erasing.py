@@ -6,6 +6,7 @@ typed here stands for another person's word.
 
 import asyncio
 import time
+from datetime import datetime
 from typing import Annotated, Final, Literal, TypeAlias, assert_never
 from urllib.parse import quote
 from uuid import UUID, uuid4
@@ -111,12 +112,23 @@ def show(*, json: Json = False) -> int:
         print_json(found)
     else:
         cells = [
-            (one.kind, one.subject, hold.hold_id, hold.placed_by or "operator", hold.placed_at, hold.reason)
+            (
+                one.kind,
+                one.subject,
+                hold.hold_id,
+                hold.placed_by or "operator",
+                _minute(hold.placed_at),
+                hold.reason,
+            )
             for one in found
             for hold in one.holds
         ]
         print_table(("Kind", "Subject", "Hold", "By", "Since", "Why"), cells)
     return 0
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}"
 
 
 async def _erase(subject: str, basis: LegalBasis, reason: str, approved_by: str, wait: float) -> int:

@@ -56,7 +56,7 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SayWhich(Invalid):
-    """Name one failure, or a sequence, or all."""
+    """Name one failure, or a stream with --sequence, or say --all."""
 
     code = "say-which"
     advice = "'ledger projections failures' lists them."

@@ -61,7 +61,7 @@ def status(
     return HALTED if is_forked or found.halted is not None else WELL
 
 
-def rotate_key(*, reason: Reason = "", json: Json = False) -> int:
+def rotate_key(*, reason: Reason, json: Json = False) -> int:
     """Sign with a new key from now on; the next checkpoint is signed by the old one too."""
     done = asyncio.run(_rotate(reason))
     if json:
@@ -76,7 +76,7 @@ def rotate_key(*, reason: Reason = "", json: Json = False) -> int:
     return WELL
 
 
-def adopt(*, reason: Reason = "", json: Json = False) -> int:
+def adopt(*, reason: Reason, json: Json = False) -> int:
     """Take what the database holds as the log after the notary has halted; see docs/operations/sealing.md first."""
     done = asyncio.run(_adopt(reason))
     if json:

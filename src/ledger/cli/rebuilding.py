@@ -51,7 +51,7 @@ class SayYes(Invalid):
 
 
 class OneAtATime(Invalid):
-    """Cancelling and rolling back exclude each other."""
+    """--cancel, --rollback and --show exclude each other."""
 
     code = "one-at-a-time"
 
