@@ -15,11 +15,13 @@ from ledger.projections.catalog import ALL
 from ledger.projections.reports import ProjectionNotFound
 from ledger.projections.retries import FailureNotFound, FailureResolved
 from ledger.store.ledger import Ledger
+from ledger.store.true_log import PayloadChanged
 from tests.projections.given import service
-from tests.projections.scenes import ONE, THREE_ITEMS, clean_rows, counted, happen, rows
+from tests.projections.scenes import ONE, THREE_ITEMS, TWO, changed, clean_rows, counted, happen, rows
 from tests.support.databases import Database
 
 BREAK = f"alter table views.decisions_v2 add constraint broken check (stream <> '{ONE}')"
+BREAK_TWO = f"alter table views.decisions_v2 add constraint broken check (stream not in ('{ONE}', '{TWO}'))"
 BREAK_LATER = f"alter table views.decisions_v2 add constraint later check (stream <> '{ONE}' or version < 2)"
 MEND = "alter table views.decisions_v2 drop constraint broken"
 # A second failure, of an id behind the first, which is resolved by itself as soon as that is.
@@ -45,9 +47,9 @@ def broken(installed: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dat
     return installed
 
 
-async def _break(database: Database) -> None:
+async def _break(database: Database, how: str = BREAK) -> None:
     async with await Ledger.open(database.service_url) as ledger:
-        await ledger.pool.execute(BREAK)
+        await ledger.pool.execute(how)
         head = await happen(ledger, THREE_ITEMS)
         async with service(database) as running:
             await running.level(head, "decisions", "queue", "statistics", "sessions", "directory", "timers")
@@ -181,6 +183,27 @@ def test_what_is_resolved_meanwhile_is_passed_over_and_counted(
         first, rest = said.out.split("\n", 1)
         assert first.endswith(" decisions: Applied, with what waited behind it.")
         assert rest == told
+
+
+def test_what_was_changed_since_is_passed_over_and_counted_and_refused_where_it_is_named(
+    installed: Database, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "RETRY_WAITS", (3600.0,) * 5)
+    asyncio.run(_break(installed, BREAK_TWO))
+    in_database(installed, MEND)
+    asyncio.run(changed(installed, 1))
+    capsys.readouterr()
+
+    assert mending.retry(all=True) == 2
+
+    said = capsys.readouterr()
+    assert said.out.endswith(" decisions: Applied, with what waited behind it.\n")
+    assert said.out.count("\n") == 1
+    assert "Changed after they were recorded, and passed over: 1. " in said.err
+    assert "docs/operations/tampered.md" in said.err
+    assert "Still parked: 1." in said.err
+    with pytest.raises(PayloadChanged):
+        mending.retry(the_failure(capsys))
 
 
 def test_one_that_was_named_and_is_resolved_is_refused(

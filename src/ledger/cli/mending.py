@@ -36,6 +36,7 @@ from ledger.projections.reports import named
 from ledger.projections.retries import FailureResolved
 from ledger.store.ledger import Ledger
 from ledger.store.pool import reading
+from ledger.store.true_log import PayloadChanged
 
 Json: TypeAlias = Annotated[bool, Parameter(negative="", help="As JSON, for programs.")]
 DryRun: TypeAlias = Annotated[
@@ -48,10 +49,14 @@ RESOLVED: Final = frozenset({"resolved", "would_resolve"})
 
 
 class Tried(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of those that were chosen; ``overtaken`` were resolved meanwhile, ``left`` are parked afterwards."""
+    """What came of those that were chosen.
+
+    ``overtaken`` were resolved meanwhile, ``changed`` are not what was recorded, ``left`` are parked afterwards.
+    """
 
     answers: list[Resolved]
     overtaken: int
+    changed: int
     left: int
 
 
@@ -73,14 +78,22 @@ def retry(
 ) -> int:
     """Try FAILURE again, with what waits behind it.
 
-    Of several, those that the service's own try or somebody else has resolved meanwhile are passed over and counted.
+    Of several, those that the service's own try or somebody else has resolved meanwhile are passed over and counted, and
+    so are those whose event was changed after it was recorded.
 
     Exit codes: 0 nothing of it is left parked, 2 something is.
     """
     if sum((failure is not None, sequence is not None, all)) != 1:
         raise SayWhich
     tried = asyncio.run(_retry(failure, sequence, reason=reason, dry_run=dry_run))
-    told = _tell(tried.answers, json=json, is_single=failure is not None, overtaken=tried.overtaken)
+    passed_over = tried.overtaken + tried.changed
+    told = _tell(tried.answers, json=json, is_single=failure is not None, passed_over=passed_over)
+    if tried.overtaken:
+        seen = "Resolved meanwhile, by the service's own try or by somebody else, and passed over"
+        print(f"{seen}: {tried.overtaken}.", file=sys.stderr if json else sys.stdout)
+    if tried.changed:
+        seen = f"Changed after they were recorded, and passed over: {tried.changed}."
+        print(seen, PayloadChanged.advice, file=sys.stderr)
     if tried.left and told == DONE:
         print(f"Still parked: {tried.left}. 'ledger projections failures' lists them.", file=sys.stderr)
     return STILL_BROKEN if tried.left else told
@@ -143,7 +156,7 @@ def _give_up(failure: UUID, way: Resolution, *, reason: str, dry_run: bool, json
     return _tell([asyncio.run(_mend_one(wish, dry_run=dry_run))], json=json, is_single=True)
 
 
-def _tell(answers: Sequence[Resolved], *, json: bool, is_single: bool, overtaken: int = 0) -> int:
+def _tell(answers: Sequence[Resolved], *, json: bool, is_single: bool, passed_over: int = 0) -> int:
     if json:
         print_json(answers[0] if is_single else answers)
     else:
@@ -151,13 +164,8 @@ def _tell(answers: Sequence[Resolved], *, json: bool, is_single: bool, overtaken
             told = printable_lines(answer.message.rstrip("."), indent=2)
             print(f"{answer.failure_id} {answer.projection_name}: {told}.")
             print_changes(answer.rows_changed, answer.changes)
-        if not answers and not overtaken:
+        if not answers and not passed_over:
             print("Nothing is parked.")
-    if overtaken:
-        seen = (
-            f"Resolved meanwhile, by the service's own try or by somebody else, and passed over: {overtaken}."
-        )
-        print(seen, file=sys.stderr if json else sys.stdout)
     return DONE if all(answer.status in RESOLVED for answer in answers) else STILL_BROKEN
 
 
@@ -192,25 +200,31 @@ async def _retry(failure: UUID | None, sequence: str | None, *, reason: str, dry
         if failure is not None:
             chosen = {FailureId(failure)}
         wishes = [Wish(failure=one, way=Resolution.MANUAL_REPLAY, reason=reason) for one in sorted(chosen)]
-        answers = await _mend_each(ledger, wishes, dry_run=dry_run, may_be_resolved=failure is None)
+        answers, changed = await _mend_each(ledger, wishes, dry_run=dry_run, are_several=failure is None)
         touched = {(one.projection, one.sequence) for one in before if one.failure_id in chosen}
         after = () if dry_run else await _active(ledger)
         left = sum((one.projection, one.sequence) in touched for one in after)
-        return Tried(answers=answers, overtaken=len(wishes) - len(answers), left=left)
+        overtaken = len(wishes) - len(answers) - changed
+        return Tried(answers=answers, overtaken=overtaken, changed=changed, left=left)
 
 
 async def _mend_each(
-    ledger: Ledger, wishes: Sequence[Wish], *, dry_run: bool, may_be_resolved: bool
-) -> list[Resolved]:
-    """Mend one after the other; if any ``may_be_resolved`` by somebody else, those are passed over."""
-    passed_over = (FailureResolved,) if may_be_resolved else ()
-    answers = []
+    ledger: Ledger, wishes: Sequence[Wish], *, dry_run: bool, are_several: bool
+) -> tuple[list[Resolved], int]:
+    """Mend one after the other; count those of several that were changed, and pass over what somebody else resolved."""
+    passed_over = (FailureResolved,) if are_several else ()
+    answers, changed = list[Resolved](), 0
     with Bar("Retrying") as bar:
         for tried, wish in enumerate(wishes, 1):
-            with suppress(*passed_over):
-                answers.append(await _mend(ledger, wish, dry_run=dry_run))
+            try:
+                with suppress(*passed_over):
+                    answers.append(await _mend(ledger, wish, dry_run=dry_run))
+            except PayloadChanged:
+                if not are_several:
+                    raise
+                changed += 1
             bar.to(tried, len(wishes))
-    return answers
+    return answers, changed
 
 
 async def _active(ledger: Ledger) -> list[Failure]:
