@@ -11,6 +11,8 @@ from ledger.projections import failures
 from ledger.projections.catalog import ALL
 from ledger.store.streams import read_stream, recorded
 from tests.projections.given import until
+from tests.projections.scenes import changed
+from tests.support.databases import Database
 from tests.support.http import Api, submission, verdict
 
 ADMIN = "/admin/projections"
@@ -126,6 +128,30 @@ async def test_a_retry_before_the_repair_fails_again_and_says_so(api: Api) -> No
     row = await api.ledger.pool.fetchrow("select attempts from views.failures")
     assert row is not None
     assert row["attempts"] == 2
+
+
+async def test_what_was_changed_since_it_was_recorded_is_neither_retried_nor_replayed(
+    api: Api, database: Database
+) -> None:
+    await break_row(api, "one")
+    await submit(api, "one")
+    failure = await the_failure(api)
+    await mend_row(api)
+    position = await api.ledger.pool.fetchval(
+        "select position from ledger.events where stream = $1", api.ledger.decision_stream("one")
+    )
+    await changed(database, position)
+
+    for path, asked in (
+        (f"/failures/{failure}/resolve", {"compensation_strategy": "retry"}),
+        (f"/failures/{failure}/resolve", {"compensation_strategy": "retry", "dry_run": True}),
+        ("/decisions/replay", {"from_sequence": position}),
+    ):
+        status, body = await post(api, path, asked)
+        assert (status, body["code"]) == (503, "payload-changed")
+    assert await version_of(api, "one") is None
+    assert await counted(api) == (0, 1, 0)
+    assert await acts(api) == []
 
 
 async def test_a_dry_run_shows_the_row_changes_and_changes_nothing(api: Api) -> None:
