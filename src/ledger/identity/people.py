@@ -100,7 +100,9 @@ def folded(username: str) -> str:
 
 def is_storable(text: str) -> bool:
     """Tell whether PostgreSQL takes it: no NUL, no half of a surrogate pair."""
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+    if "\0" in text:
+        return False
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def holds_unseen(text: str) -> bool:
