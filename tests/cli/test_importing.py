@@ -1,6 +1,7 @@
 """Files submitted to a real service."""
 
 import asyncio
+import gc
 import io
 import json
 import secrets
@@ -13,6 +14,7 @@ import pytest
 from ledger.cli import client as client_module
 from ledger.cli import client_settings as client_settings_module
 from ledger.cli.importing import NoSuchFile, all_at_once, import_file
+from ledger.cli.submitting import CannotGoOn
 from ledger.settings import SettingsRefused
 from tests.support.databases import TEMPLATE, Cluster
 from tests.support.items import a_file_of, item
@@ -239,3 +241,17 @@ async def test_a_worker_that_misses_its_cancellation_is_told_again():
         assert isinstance(
             (await asyncio.gather(importing, return_exceptions=True))[0], asyncio.CancelledError
         )
+
+
+async def test_of_several_that_cannot_go_on_one_is_told_and_none_complained_about():
+    complaints: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context["message"]))
+
+    async def work() -> None:
+        raise CannotGoOn(reason="nobody is let in")
+
+    with pytest.raises(CannotGoOn):
+        await all_at_once(3, work)
+
+    gc.collect()
+    assert complaints == []

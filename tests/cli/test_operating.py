@@ -7,7 +7,11 @@ import pytest
 from tests.support.service import ledger
 
 
-@pytest.mark.parametrize("looked", [("audit", "log"), ("hold", "list"), ("notary", "status")], ids=" ".join)
+@pytest.mark.parametrize(
+    "looked",
+    [("audit", "log"), ("user", "list"), ("key", "list"), ("notary", "rotate-key", "--reason", "yearly")],
+    ids=" ".join,
+)
 def test_whoever_looks_into_a_folder_that_was_mistyped_makes_no_ledger_there(
     looked: tuple[str, ...], tmp_path: Path
 ):

@@ -133,9 +133,12 @@ async def all_at_once(workers: int, work: Callable[[], Coroutine[None, None, Non
             for task in left:
                 task.cancel()
             await asyncio.wait(left, timeout=TOLD_AGAIN_AFTER)
-    for task in tasks:
-        if not task.cancelled():
-            task.result()
+    failed = [
+        task.exception() for task in tasks if not task.cancelled()
+    ]  # of each, or asyncio complains of those left
+    for reason in failed:
+        if reason is not None:
+            raise reason
 
 
 async def _work(submitter: Submitter, lines: Iterator[Line], summary: Summary, progress: Progress) -> None:

@@ -38,17 +38,19 @@ def show_warnings_only() -> None:
 
 
 @asynccontextmanager
-async def operating(*, only: Part | None = None) -> AsyncIterator[Services]:
+async def operating(*, only: Part | None = None, may_begin: bool = False) -> AsyncIterator[Services]:
     """Everything that stands behind HTTP, with read models that are level, for one operator's command.
 
-    ``only`` the ``api`` part does without read models: for commands that neither ask nor wait for them. An embedded
-    PostgreSQL that does not run is started and migrated for the time of the block.
+    ``only`` the ``api`` part does without read models: for commands that neither ask nor wait for them. ``may_begin`` is
+    for commands that make sense on a ledger that is not there yet, and make it. An embedded PostgreSQL that does not run
+    is started and migrated for the time of the block.
 
     Raises:
         SettingsRefused: the settings are wrong, or the database they name cannot be used.
+        NothingHereYet: there is no ledger, and the command may not begin one: the folder was mistyped.
     """
     async with (
-        _opened() as (settings, ledger),
+        _opened(may_begin=may_begin) as (settings, ledger),
         composed(ledger, settings, ensure_secret_key(settings), only=only) as services,
     ):
         await level(services)
@@ -63,7 +65,7 @@ async def overseeing() -> AsyncIterator[Ledger]:
         SettingsRefused: as ``operating``.
         NothingHereYet: a ledger that is looked at is there already; a folder that was mistyped is left alone.
     """
-    async with _opened(must_exist=True) as (_, ledger), ledger:
+    async with _opened() as (_, ledger), ledger:
         yield ledger
 
 
@@ -74,19 +76,19 @@ async def disclosing() -> AsyncIterator[tuple[Ledger, Keyring]]:
     Raises:
         SettingsRefused, NothingHereYet: as ``overseeing``.
     """
-    async with _opened(must_exist=True) as (settings, ledger), ledger:
+    async with _opened() as (settings, ledger), ledger:
         keys = secret_keys_of(ensure_secret_key(settings), settings)
         yield ledger, Keyring(keys, SUBJECT_KEY_PURPOSE)
 
 
 @asynccontextmanager
-async def _opened(*, must_exist: bool = False) -> AsyncIterator[tuple[Settings, Ledger]]:
+async def _opened(*, may_begin: bool = False) -> AsyncIterator[tuple[Settings, Ledger]]:
     show_warnings_only()
     settings = Settings.load()
     problems = await problems_with(settings)
     if problems:
         raise SettingsRefused(problems)
-    if must_exist and not await is_there(settings):
+    if not may_begin and not await is_there(settings):
         raise NothingHereYet(data_dir=str(settings.data_dir))
     async with beside(settings) as (database, is_ours_alone):
         if is_ours_alone:

@@ -198,7 +198,7 @@ def _password(*, from_stdin: bool, generate: bool) -> str:
 
 
 async def _add(record: Record, password: str, role: Role) -> None:
-    async with operating() as services:
+    async with operating(may_begin=True) as services:
         await registering.register(
             services.identity, record, password=password, role=role, by=None, provenance=by_operator()
         )

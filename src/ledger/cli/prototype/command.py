@@ -80,7 +80,7 @@ def _is_backup(path: Path) -> bool:
 
 
 async def _import(dump: Dump, clock: Clock, submitter: str | None, report: Report) -> None:
-    async with operating(only="api") as services:
+    async with operating(only="api", may_begin=True) as services:
         person = await _person(services, submitter)
         identity = services.identity
         drafting = Drafting(services.ledger, clock, submitter=person, now=identity.clock())
