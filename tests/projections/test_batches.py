@@ -16,7 +16,7 @@ from ledger.projections.views.queue import QUEUE
 from ledger.projections.views.statistics import STATISTICS
 from ledger.store.ledger import LEDGER_ID, Ledger
 from ledger.store.streams import Stored
-from tests.builders import ANA, BEN, claimed, escalated, submitted, voted
+from tests.builders import ANA, BEN, claimed, escalated, released, submitted, voted
 from tests.projections.given import as_stored, bring_level
 from tests.support.databases import Database
 from tests.support.recorded import happened
@@ -125,4 +125,22 @@ async def test_what_the_driver_cannot_write_parks_its_sequence_and_no_other(ledg
 
 
 def test_rows_become_columns_and_arrays_in_them_texts() -> None:
-    assert columns_of([("one", None, (1, 2)), ("two", 3, ())]) == [["one", "two"], [None, 3], ["1,2", ""]]
+    columns = columns_of([("one", None, (1, 2)), ("two", 3, ())])
+
+    assert [list(column or ()) for column in columns] == [["one", "two"], [None, 3], ["1,2", ""]]
+
+
+def test_a_column_of_nothing_is_not_sent() -> None:
+    assert columns_of([("one", None), ("two", None)]) == [("one", "two"), None]
+
+
+async def test_what_is_not_sent_is_written_as_nothing(ledger: Ledger) -> None:
+    await happened(ledger, ONE, submitted(), claimed())
+    await bring_level(ledger, QUEUE, DECISIONS)
+    await happened(ledger, ONE, released())
+    await bring_level(ledger, QUEUE, DECISIONS)
+
+    for table in ("queue_v2", "decisions_v2"):
+        row = await ledger.pool.fetchrow(f"select lease_id, holder, expires_at from views.{table}")  # noqa: S608
+        assert row is not None
+        assert set(row.values()) == {None}

@@ -4,6 +4,7 @@ A projection is a value, like a ``Decider``; both are plain functions and where 
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from types import NoneType
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 import asyncpg
@@ -165,13 +166,21 @@ async def add_rows(conn: Connection, table: str, columns: str, records: Sequence
     await conn.copy_records_to_table(table, records=records, columns=names)
 
 
-def columns_of(records: Iterable[tuple[object, ...]]) -> list[list[object]]:
-    """Turn rows into columns, as a statement takes them; what is an array in a row goes between commas."""
-    return [[_between_commas(value) for value in column] for column in zip(*records, strict=True)]
+def columns_of(records: Iterable[tuple[object, ...]]) -> list[Sequence[object] | None]:
+    """Turn rows into columns, as a statement takes them; what is an array in a row goes between commas.
+
+    A column in which nothing stands is ``None``: ``unnest`` makes nulls of it, and nobody has to send them.
+    """
+    return [_column(values) for values in zip(*records, strict=True)]
 
 
-def _between_commas(value: object) -> object:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else value
+def _column(values: tuple[object, ...]) -> Sequence[object] | None:
+    types = set(map(type, values))
+    if types == {NoneType}:
+        return None
+    if tuple not in types:
+        return values
+    return [",".join(map(str, value)) if isinstance(value, tuple) else value for value in values]
 
 
 def must_exist(row: R | None, item: Recorded[E]) -> R:
