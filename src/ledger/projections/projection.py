@@ -160,7 +160,7 @@ def fold_rows(
 async def add_rows(conn: Connection, table: str, columns: str, records: Sequence[tuple[object, ...]]) -> None:
     """Add rows that are not there, each with its values in the order of ``columns``.
 
-    They are copied: the driver and the server need half as long for it as for an insert from arrays.
+    They are copied: driver and server together need about a quarter less for it than for an insert from arrays.
     """
     names = columns.replace(",", " ").split()
     await conn.copy_records_to_table(table, records=records, columns=names)
