@@ -88,6 +88,33 @@ async def test_what_is_nothing_to_a_projection_gathers_and_what_is_comes_all_the
     assert row["events_not_wanted"] == 12
 
 
+async def test_whoever_waits_for_a_view_that_gathers_is_not_kept_waiting(
+    ledger: Ledger, running: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower_module, "IN_VAIN", 1)
+    monkeypatch.setattr(follower_module, "GATHERING", 600.0)
+    await running.level(await stored_as(ledger, "brand-new", 1), "counting")
+
+    head = await ends(ledger)
+
+    assert await running.progress.wait_for(["counting"], head) == ()
+    assert await seen(ledger) == [head]
+
+
+async def test_a_long_log_without_an_event_for_a_projection_is_passed_without_a_rest(
+    database: Database, ledger: Ledger, counting: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower_module, "MAX_BATCH", 2)
+    monkeypatch.setattr(follower_module, "IN_VAIN", 1)
+    monkeypatch.setattr(follower_module, "GATHERING", 600.0)
+    await make_table(ledger)
+    for number in range(8):
+        last = await stored_as(ledger, "brand-new", number)
+
+    async with service(database, [counting.projection]) as running:
+        await running.level(last, "counting")
+
+
 async def test_a_type_nobody_here_knows_is_passed_by_name(ledger: Ledger, running: Service) -> None:
     await stored_as(ledger, "brand-new", 1)
     head = await ends(ledger)

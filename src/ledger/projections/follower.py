@@ -32,8 +32,8 @@ FAILURE_WAITS: Final = (1.0, 2.0, 4.0, 8.0, 16.0)
 HEARTBEAT_GRACE: Final = 5.0
 IN_VAIN: Final = 8
 GATHERING: Final = 0.1
-"""Seconds that pass after so many batches in a row without an event for a projection: nobody waits for it to see those,
-and each batch costs as much as one that somebody waits for."""
+"""Seconds that pass, unless somebody waits for the view, after so many small batches in a row without an event for it:
+each costs as much as one that somebody waits for."""
 
 
 class Follower:
@@ -46,6 +46,7 @@ class Follower:
         self.error: str | None = None
         self.attempts = 0
         self._ledger, self._progress, self._stopping = ledger, progress, stopping
+        self._hurry = progress.awaited(feed.name)
         self._at: Checkpoint | None = None
         self._limit = MAX_BATCH
         self._in_vain = 0
@@ -66,6 +67,7 @@ class Follower:
         """
         while not self._stopping.is_set():
             appended, changed = self._ledger.appended.rings(), election.changed.rings()
+            hurried = self._hurry.rings()
             if not election.leads(self.feed.name):
                 self._stand_by()
                 await election.changed.wait_past(changed, POLL_EVERY)
@@ -86,7 +88,8 @@ class Follower:
                     self._beat(POLL_EVERY)
                     await self._ledger.appended.wait_past(appended, POLL_EVERY)
                 elif self._in_vain >= IN_VAIN:
-                    await self._pause(GATHERING)
+                    self._beat(GATHERING)
+                    await self._hurry.wait_past(hurried, GATHERING)
         self.state = State.STOPPED
 
     async def _advance(self, conn: Connection) -> bool:
@@ -115,12 +118,13 @@ class Follower:
             except Poisoned:
                 self._singly_until = Position(after + self._limit)
                 return False
+        is_all = step is None or step.position - step.previous < self._limit
         self._limit = min(MAX_BATCH, self._limit * 2)
         if step is None:
             self._singly_until = START
             return True
         self._at = step.checkpoint()
-        self._in_vain = 0 if step.wanted else self._in_vain + 1
+        self._in_vain = self._in_vain + 1 if is_all and not step.wanted else 0
         self._progress.saw(self.feed.name, self._at)
         self._trace(step, began)
         return False

@@ -61,10 +61,11 @@ class _Waiter:
 class _View(msgspec.Struct):
     """Where a view is, and what it owes: a position it must reach, and when we learned of that one.
 
-    ``awaited`` are those who wait for it to come to a position, the lowest first.
+    ``awaited`` are those who wait for it to come to a position, the lowest first; ``hurry`` rings for each who begins to.
     """
 
     at: Checkpoint
+    hurry: Bell
     awaited: list[tuple[Position, int, _Waiter]] = []
     owes: Position | None = None
     owes_since: float = 0.0
@@ -79,7 +80,7 @@ class Progress:
         self._ledger = ledger
         self._feeds = tuple(projections)
         self._versions = {feed.name: feed.version for feed in projections}
-        self._views = {feed.name: _View(at=start()) for feed in projections}
+        self._views = {feed.name: _View(at=start(), hurry=Bell()) for feed in projections}
         self._head, self._head_seen_at = START, 0.0
         self._goal: Position | None = None
         self._has_listened = self._may_have_gone_back = False
@@ -109,6 +110,10 @@ class Progress:
     def is_paused(self, name: str) -> bool:
         """Say whether somebody has paused a view, as last heard."""
         return self._views[name].at.is_paused
+
+    def awaited(self, name: str) -> Bell:
+        """Give the bell that rings when somebody in this process begins to wait for a view."""
+        return self._views[name].hurry
 
     def head(self) -> Position:
         """Say where the log ends, at least."""
@@ -162,6 +167,7 @@ class Progress:
             waiter, number = _Waiter(len(worth_it)), next(self._waits)
             for view in worth_it:
                 heappush(view.awaited, (position, number, waiter))
+                view.hurry.ring()
             await waiter.wait(min(deadline - now, *(_patience(view, now) for view in worth_it)))
 
     async def _parked_in(self, names: Sequence[str], stream: StreamName | None) -> tuple[str, ...]:
