@@ -60,7 +60,7 @@ class Receiver:
 
     async def count(self, wanted: int) -> list[Received]:
         """Wait until so many requests have come."""
-        async with asyncio.timeout(20), self._news:
+        async with asyncio.timeout(90), self._news:
             await self._news.wait_for(lambda: len(self.received) >= wanted)
         return self.received
 

@@ -289,7 +289,7 @@ async def test_workers_killed_again_and_again_lose_nothing_and_send_nothing_twic
 
 
 async def until_all_have_arrived(hooks: Webhooks, webhook: object) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while {one.state for one in await listed(hooks, webhook)} != {State.DELIVERED} or (
             (await row(hooks, webhook)).position < await hooks.ledger.head()
         ):
