@@ -8,8 +8,11 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from ledger.command_handler import Build, Facts, Handled, handle, handle_after
-from ledger.domain.errors import KeyReused, OutcomeUnknown, PreconditionFailed
+from ledger.command_handling.answering import Handled
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.facts import Build, Facts
+from ledger.command_handling.handler import Alongside, handle, handle_after
+from ledger.domain.errors import KeyReused, OutcomeUnknown, PreconditionFailed, VersionConflict
 from ledger.domain.ids import PersonId, SessionId, StreamName, Version
 from ledger.domain.session.commands import EndSession, OpenSession, SessionCommand
 from ledger.domain.session.decide import SESSION, SessionAlreadyOpened, SessionNotFound
@@ -68,12 +71,9 @@ class Desk:
     ) -> Handled[SessionEvent]:
         return await handle_after(
             self.ledger,
-            SESSION,
-            self.stream,
+            CommandContext(decider=SESSION, target=self.stream, clock=self.clock, provenance=provenance),
             effect,
             lambda facts, _done: opening(self.session, facts.now),
-            clock=self.clock,
-            provenance=provenance,
         )
 
     async def end(self, provenance: Provenance | None = None, **how: object) -> Handled[SessionEvent]:
@@ -82,18 +82,23 @@ class Desk:
         )
 
     async def _handle(
-        self, build: Build, provenance: Provenance | None, *, at: Ledger | None = None, **how: object
+        self,
+        build: Build,
+        provenance: Provenance | None,
+        *,
+        at: Ledger | None = None,
+        alongside: Alongside | None = None,
+        **how: object,
     ) -> Handled[SessionEvent]:
         """Handle it here, or ``at`` another process's ledger."""
-        return await handle(
-            at or self.ledger,
-            SESSION,
-            self.stream,
-            build,
+        context = CommandContext(
+            decider=SESSION,
+            target=self.stream,
             clock=self.clock,
             provenance=provenance or by_somebody(),
             **how,
         )
+        return await handle(at or self.ledger, context, build, alongside=alongside)
 
 
 @pytest.fixture
@@ -222,6 +227,20 @@ async def test_after_three_attempts_the_conflict_is_told(desk: Desk) -> None:
     assert (await read_stream(desk.ledger, desk.stream)).version() == 0
 
 
+async def test_a_conflict_that_the_making_of_the_command_tells_of_is_not_tried_again(desk: Desk) -> None:
+    conflict = VersionConflict(stream="another", expected=1, actual=2)
+
+    def build(_facts: Facts) -> SessionCommand:
+        raise conflict
+
+    context = CommandContext(decider=SESSION, target=desk.stream, clock=desk.clock, provenance=by_somebody())
+    with pytest.raises(VersionConflict) as refusal:
+        await handle(desk.ledger, context, build)
+
+    assert refusal.value is conflict
+    assert desk.clock.readings == 1
+
+
 async def test_facts_hold_the_read_streams_at_their_versions(desk: Desk) -> None:
     await desk.open()
     seen: list[object] = []
@@ -233,12 +252,14 @@ async def test_facts_hold_the_read_streams_at_their_versions(desk: Desk) -> None
     other = new_stream()
     await handle(
         desk.ledger,
-        SESSION,
-        other.name,
+        CommandContext(
+            decider=SESSION,
+            target=other.name,
+            clock=desk.clock,
+            provenance=by_somebody(),
+            reads=[desk.stream],
+        ),
         build,
-        clock=desk.clock,
-        provenance=by_somebody(),
-        reads=[desk.stream],
     )
 
     assert isinstance(seen[0], Active)

@@ -15,7 +15,8 @@ from benchmarks.scale import Scale
 from benchmarks.scenarios.projecting import submit
 from benchmarks.server import Server
 from benchmarks.subject import LostOrDoubled
-from ledger.command_handler import handle
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.handler import handle
 from ledger.domain.authority import Authority, Role
 from ledger.domain.decision.commands import ClaimDecision, ReleaseClaim
 from ledger.domain.decision.decide import DECISION
@@ -127,11 +128,13 @@ async def _pull(ledger: Ledger) -> float:
 async def _do(ledger: Ledger, stream: StreamName, command: ClaimDecision | ReleaseClaim) -> None:
     handled = await handle(
         ledger,
-        DECISION,
-        stream,
+        CommandContext(
+            decider=DECISION,
+            target=stream,
+            clock=lambda: command.now,
+            provenance=Provenance(actor=str(ANALYST), command_id=new_command_id()),
+        ),
         lambda _: command,
-        clock=lambda: command.now,
-        provenance=Provenance(actor=str(ANALYST), command_id=new_command_id()),
     )
     if not handled.events:
         raise LostOrDoubled(stream)

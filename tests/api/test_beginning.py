@@ -3,7 +3,8 @@
 import asyncio
 from contextlib import AsyncExitStack
 
-from ledger.beginning import Unread, begin
+from ledger.command_handling.beginning import Unread, begin
+from ledger.command_handling.context import CommandContext
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.ids import StreamName
 from ledger.identity.identity import utc_now
@@ -81,13 +82,11 @@ async def test_what_was_read_while_all_was_forgotten_is_not_held(shared: Api) ->
     beginning = asyncio.create_task(
         begin(
             shared.ledger,
-            DECISION,
-            target,
+            CommandContext(
+                decider=DECISION, target=target, clock=utc_now, provenance=by_somebody(), reads=[read]
+            ),
             lambda _: None,
             unread,
-            clock=utc_now,
-            provenance=by_somebody(),
-            reads=[read],
         )
     )
     await asyncio.sleep(0)

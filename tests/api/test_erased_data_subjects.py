@@ -9,7 +9,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from ledger.command_handler import rehearse
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.handler import of_nobody, rehearse
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.ids import DecisionId, Position
 from ledger.erasing import data_subjects
@@ -148,11 +149,14 @@ async def test_nothing_is_attached_to_a_decision_about_somebody_erased(office: O
     with pytest.raises(SubjectErased):  # before a file is read
         await rehearse(
             office.ledger,
-            DECISION,
-            stream,
+            CommandContext(
+                decider=DECISION,
+                target=stream,
+                clock=office.desk.now,
+                provenance=of_nobody(),
+                cover=Covering(office.desk.api.services.identity, stream),
+            ),
             lambda facts: attach_evidence(now=facts.now),
-            clock=office.desk.now,
-            cover=Covering(office.desk.api.services.identity, stream),
         )
 
 

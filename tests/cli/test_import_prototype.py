@@ -13,7 +13,7 @@ from ledger.cli.prototype.clock import NoSuchTimeZone
 from ledger.cli.prototype.command import NoBackup, NoSuchSubmitter, import_prototype
 from ledger.cli.prototype.file import UnreadableDump
 from ledger.cli.user import add
-from ledger.command_handler import state_of
+from ledger.command_handling.facts import state_of
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.authority import Role
 from ledger.domain.decision.decide import DECISION

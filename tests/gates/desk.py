@@ -6,7 +6,9 @@ from uuid import uuid4
 
 import msgspec
 
-from ledger.command_handler import Alongside, Handled, handle
+from ledger.command_handling.answering import Handled
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.handler import Alongside, handle
 from ledger.domain.authority import Role
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.events import DecisionEvent
@@ -50,34 +52,40 @@ class Desk(msgspec.Struct, frozen=True):
     ) -> Handled[DecisionEvent]:
         return await handle(
             ledger,
-            DECISION,
-            decision,
+            CommandContext(
+                decider=DECISION,
+                target=decision,
+                clock=clock,
+                provenance=provenance or by_somebody(),
+                reads=reads_of(self.principal),
+            ),
             lambda facts: cast_vote(by=authority(facts, self.principal), now=facts.now),
-            clock=clock,
-            provenance=provenance or by_somebody(),
-            reads=reads_of(self.principal),
             alongside=alongside,
         )
 
     async def renews(self, ledger: Ledger, decision: StreamName) -> Handled[DecisionEvent]:
         return await handle(
             ledger,
-            DECISION,
-            decision,
+            CommandContext(
+                decider=DECISION,
+                target=decision,
+                clock=clock,
+                provenance=by_somebody(),
+                reads=reads_of(self.principal),
+            ),
             lambda facts: renew(by=authority(facts, self.principal), now=facts.now),
-            clock=clock,
-            provenance=by_somebody(),
-            reads=reads_of(self.principal),
         )
 
     async def is_revoked(self, ledger: Ledger) -> Handled[SessionEvent]:
         return await handle(
             ledger,
-            SESSION,
-            session_stream(self.principal.session),
+            CommandContext(
+                decider=SESSION,
+                target=session_stream(self.principal.session),
+                clock=clock,
+                provenance=by_somebody(),
+            ),
             lambda facts: revoke(now=facts.now),
-            clock=clock,
-            provenance=by_somebody(),
         )
 
 

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from ledger.command_handler import Handled
+from ledger.command_handling.answering import Handled
 from ledger.domain.errors import KeyReused
 from ledger.domain.ids import StreamName
 from ledger.store.ledger import Ledger

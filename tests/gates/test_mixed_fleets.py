@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from msgspec.structs import replace
 
-from ledger.command_handler import state_of
+from ledger.command_handling.facts import state_of
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.events import DecisionClaimed
 from ledger.domain.decision.state import InReview

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from ledger.command_handler import Handled
+from ledger.command_handling.answering import Handled
 from ledger.domain.authority import SessionNotLive
 from ledger.domain.errors import VersionConflict
 from ledger.domain.ids import StreamName

@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
-from ledger.command_handler import Build, Facts, handle
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.facts import Build, Facts
+from ledger.command_handling.handler import handle
 from ledger.domain.account.commands import AccountCommand, ChangePassword, DeactivateAccount
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.authority import Role, SessionNotLive
@@ -144,9 +146,8 @@ def _change_password(facts: Facts) -> ChangePassword:
 async def _change(identity: Identity, person: PersonId, build: Build[AccountCommand]) -> None:
     await handle(
         identity.ledger,
-        ACCOUNT,
-        account_stream(person),
+        CommandContext(
+            decider=ACCOUNT, target=account_stream(person), clock=identity.clock, provenance=by_operator()
+        ),
         build,
-        clock=identity.clock,
-        provenance=by_operator(),
     )

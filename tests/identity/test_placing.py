@@ -2,7 +2,9 @@
 
 import pytest
 
-from ledger.command_handler import Facts, handle
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.facts import Facts
+from ledger.command_handling.handler import handle
 from ledger.domain.account.decide import AccountNotFound
 from ledger.domain.account.placing import NotADecider, NotAnAnalyst
 from ledger.domain.authority import AdminRequired, Role
@@ -87,12 +89,14 @@ async def test_a_command_that_relied_on_groups_of_before_is_decided_anew(
 
     await handle(
         identity.ledger,
-        SESSION,
-        target,
+        CommandContext(
+            decider=SESSION,
+            target=target,
+            clock=identity.clock,
+            provenance=asked_by(sam),
+            reads=[name for name in reads_of(sam) if name != target],
+        ),
         build,
-        clock=identity.clock,
-        provenance=asked_by(sam),
-        reads=[name for name in reads_of(sam) if name != target],
         alongside=change_meanwhile,
     )
 

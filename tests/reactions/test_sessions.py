@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from ledger.command_handler import handle
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.handler import handle
 from ledger.domain.account.commands import ChangePassword
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.event import Event
@@ -48,11 +49,10 @@ async def password_changed_and_then_a_crash(identity: Identity, person: PersonId
     """The event without what follows it."""
     await handle(
         identity.ledger,
-        ACCOUNT,
-        account_stream(person),
+        CommandContext(
+            decider=ACCOUNT, target=account_stream(person), clock=identity.clock, provenance=by_operator()
+        ),
         lambda facts: ChangePassword(now=facts.now, by=None, reason="leaked"),
-        clock=identity.clock,
-        provenance=by_operator(),
     )
 
 

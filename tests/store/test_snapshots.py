@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from msgspec.structs import replace
 
-from ledger.command_handler import handle, state_of
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.facts import state_of
+from ledger.command_handling.handler import handle
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.decider import C, Decider, E, S, fold
 from ledger.domain.decision.decide import DECISION
@@ -49,11 +51,10 @@ class Case:
             command = (submit(), claim(), renew())[min(version, 2)]
             await handle(
                 self.ledger,
-                DECISION,
-                self.stream,
+                CommandContext(
+                    decider=DECISION, target=self.stream, clock=lambda: NOW, provenance=by_somebody()
+                ),
                 lambda _facts, command=command: command,
-                clock=lambda: NOW,
-                provenance=by_somebody(),
             )
 
     async def snapshot_version(self) -> int | None:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from ledger.command_handler import state_of
+from ledger.command_handling.facts import state_of
 from ledger.domain.decider import fold
 from ledger.domain.event import type_name
 from ledger.domain.ids import NO_EVENTS, EventId, Position, StreamName

@@ -2,7 +2,8 @@
 
 import msgspec
 
-from ledger.command_handler import handle
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.handler import handle
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.ids import DecisionId, PersonId, WebhookId
 from ledger.identity.identity import OPERATOR
@@ -49,13 +50,15 @@ async def submitted(hooks: Webhooks, *names: str, by: PersonId = ENGINE) -> None
     for name in names:
         await handle(
             hooks.ledger,
-            DECISION,
-            hooks.ledger.decision_stream(DecisionId(name)),
+            CommandContext(
+                decider=DECISION,
+                target=hooks.ledger.decision_stream(DecisionId(name)),
+                clock=hooks.clock,
+                provenance=Provenance(actor=str(by), command_id=new_command_id()),
+            ),
             lambda facts, name=name: msgspec.structs.replace(
                 submit(by=by), decision_id=DecisionId(name), now=facts.now
             ),
-            clock=hooks.clock,
-            provenance=Provenance(actor=str(by), command_id=new_command_id()),
         )
 
 

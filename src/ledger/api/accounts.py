@@ -20,7 +20,7 @@ from ledger.api.directory import FEEDS
 from ledger.api.directory_wire import NewGroups, NewLead
 from ledger.api.quota import spend_registration
 from ledger.api.types import HttpRequest
-from ledger.command_handler import Handled
+from ledger.command_handling.answering import Handled
 from ledger.domain.account.events import AccountEvent
 from ledger.identity import administering, registering
 from ledger.identity.people import Record

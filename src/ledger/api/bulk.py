@@ -34,7 +34,8 @@ from ledger.api.refusals import SelectionDiffers
 from ledger.api.types import HttpRequest
 from ledger.api.verdicts import CHOICES, answer_of
 from ledger.api.wire import decision_id
-from ledger.command_handler import Facts, Handled
+from ledger.command_handling.answering import Handled
+from ledger.command_handling.facts import Facts
 from ledger.domain.authority import Authority
 from ledger.domain.decision.commands import Assign, CastVote
 from ledger.domain.decision.events import DecisionEvent

@@ -19,8 +19,11 @@ from ledger.api.receipts import link_to_proof, receipt, wants_seal
 from ledger.api.request_id import request_id_of
 from ledger.api.services import Services
 from ledger.api.types import HttpRequest
-from ledger.beginning import Unread, begin
-from ledger.command_handler import Alongside, Build, Cover, Handled, done_before, handle, rehearse
+from ledger.command_handling.answering import Handled, done_before
+from ledger.command_handling.beginning import Unread, begin
+from ledger.command_handling.context import CommandContext, Cover
+from ledger.command_handling.facts import Build
+from ledger.command_handling.handler import Alongside, handle, of_nobody, rehearse
 from ledger.domain.authority import Role
 from ledger.domain.decider import Decider
 from ledger.domain.errors import LedgerError, Refused, RuleViolation
@@ -98,38 +101,23 @@ class Call:
         ``provenance`` is that of the request, unless it is given; ``cover`` seals what is personal; ``unread`` lets a
         command be tried before anything is read.
         """
-        provenance = provenance or await self._provenance()
-        ledger, version = self.services.ledger, if_match(self._request)
-        relied_on = (*reads_of(self.principal), *reads)
+        context = CommandContext(
+            decider=decider,
+            target=target,
+            clock=self.services.clock,
+            provenance=provenance or await self._provenance(),
+            reads=(*reads_of(self.principal), *reads),
+            if_match=if_match(self._request),
+            cover=cover,
+            recognise=self._recognise,
+        )
+        ledger = self.services.ledger
         async with self._telling_by_name():
-            if unread is not None and version is None:
-                begun = await begin(
-                    ledger,
-                    decider,
-                    target,
-                    build,
-                    unread,
-                    clock=self.services.clock,
-                    provenance=provenance,
-                    reads=relied_on,
-                    cover=cover,
-                    recognise=self._recognise,
-                )
+            if unread is not None and context.if_match is None:
+                begun = await begin(ledger, context, build, unread)
                 if begun is not None:
                     return begun
-            return await handle(
-                ledger,
-                decider,
-                target,
-                build,
-                clock=self.services.clock,
-                provenance=provenance,
-                reads=relied_on,
-                if_match=version,
-                alongside=alongside,
-                cover=cover,
-                recognise=self._recognise,
-            )
+            return await handle(ledger, context, build, alongside=alongside)
 
     async def rehearse(
         self,
@@ -142,16 +130,16 @@ class Call:
     ) -> tuple[E, ...]:
         """Say what ``handle`` would do at this moment, or refuse what it would, and do nothing."""
         async with self._telling_by_name():
-            return await rehearse(
-                self.services.ledger,
-                decider,
-                target,
-                build,
+            context = CommandContext(
+                decider=decider,
+                target=target,
                 clock=self.services.clock,
+                provenance=of_nobody(),
                 reads=(*reads_of(self.principal), *reads),
                 if_match=if_match(self._request),
                 cover=cover,
             )
+            return await rehearse(self.services.ledger, context, build)
 
     async def _recognise(self, stored: str, request: str) -> bool:
         return await is_same_request(self.services.identity, stored, request)

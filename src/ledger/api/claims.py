@@ -25,7 +25,8 @@ from ledger.api.desk import FEEDS, Wish, act, named
 from ledger.api.pulling import pulled, within_limit
 from ledger.api.types import HttpRequest
 from ledger.api.wire import decision_id
-from ledger.command_handler import Facts, Handled
+from ledger.command_handling.answering import Handled
+from ledger.command_handling.facts import Facts
 from ledger.domain.authority import Authority
 from ledger.domain.decision.commands import (
     AcceptHandover,

@@ -2,7 +2,7 @@
 
 from ledger.api.call import Call
 from ledger.api.problems import FieldError, InvalidRequest
-from ledger.command_handler import Facts
+from ledger.command_handling.facts import Facts
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.account.state import Registered
 from ledger.domain.authority import Role

@@ -17,8 +17,8 @@ from ledger.api.submitting import read_submission
 from ledger.api.types import HttpRequest
 from ledger.api.waiting import MAX_WAIT, answered
 from ledger.api.wire import Submitted, decision_id
-from ledger.beginning import Unread
-from ledger.command_handler import Facts
+from ledger.command_handling.beginning import Unread
+from ledger.command_handling.facts import Facts
 from ledger.domain.decision.commands import DecisionCommand
 from ledger.domain.decision.decide import DECISION
 from ledger.identity.sessions import authority

@@ -5,7 +5,9 @@ from typing import Final, TypeAlias
 
 from ledger.api.call import Call, own_only
 from ledger.api.decision_wire import Names
-from ledger.command_handler import Alongside, Build, Facts, Handled
+from ledger.command_handling.answering import Handled
+from ledger.command_handling.facts import Build, Facts
+from ledger.command_handling.handler import Alongside
 from ledger.domain.authority import Authority
 from ledger.domain.decision.commands import DecisionCommand
 from ledger.domain.decision.decide import DECISION

@@ -15,7 +15,7 @@ from ledger.api import erasing_wire as wire
 from ledger.api.call import Call, json_response
 from ledger.api.path_ids import id_in
 from ledger.api.types import HttpRequest
-from ledger.command_handler import Handled
+from ledger.command_handling.answering import Handled
 from ledger.domain.ids import HoldId
 from ledger.domain.subject.decide import SUBJECT, HoldNotFound
 from ledger.domain.subject.events import LegalHoldPlaced, SubjectErased, SubjectEvent, SubjectKind

@@ -19,7 +19,8 @@ from ledger.api.evidence_rules import ALLOWED, harmless_name, media_type
 from ledger.api.types import HttpRequest
 from ledger.api.uploads import Upload
 from ledger.api.wire import decision_id
-from ledger.command_handler import Facts, Handled
+from ledger.command_handling.answering import Handled
+from ledger.command_handling.facts import Facts
 from ledger.domain.authority import Authority
 from ledger.domain.decision.commands import AttachEvidence, DecisionCommand
 from ledger.domain.decision.events import DecisionEvent, EvidenceAttached

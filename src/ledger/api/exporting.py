@@ -15,7 +15,7 @@ from ledger.api.call import Call
 from ledger.api.export_lines import MEDIA, Lines
 from ledger.api.path_ids import id_in
 from ledger.api.types import HttpRequest
-from ledger.command_handler import Facts, state_of
+from ledger.command_handling.facts import Facts, state_of
 from ledger.domain.export.commands import ExportLedger
 from ledger.domain.export.decide import EXPORT, ExportNotFound, NotInExport, require_export
 from ledger.domain.export.events import LedgerExported, Tier

@@ -5,7 +5,7 @@ import msgspec
 from ledger.api import wire
 from ledger.api.bodies import decode_json, text_of
 from ledger.api.problems import InvalidRequest
-from ledger.command_handler import Facts
+from ledger.command_handling.facts import Facts
 from ledger.domain.decision.item import Item, KindItem
 from ledger.domain.errors import Invalid
 from ledger.domain.ids import StreamName

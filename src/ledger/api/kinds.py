@@ -11,7 +11,8 @@ from ledger.api.call import STALE, Call, json_response, staleness
 from ledger.api.conditional import etag
 from ledger.api.paging import next_page
 from ledger.api.types import HttpRequest
-from ledger.command_handler import Build, Facts, Handled
+from ledger.command_handling.answering import Handled
+from ledger.command_handling.facts import Build, Facts
 from ledger.domain.ids import NO_EVENTS, Version
 from ledger.domain.kind.commands import KindCommand, RegisterKind, RetireKind, ReviseKind
 from ledger.domain.kind.decide import KIND

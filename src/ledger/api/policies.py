@@ -13,7 +13,8 @@ from ledger.api.conditional import etag
 from ledger.api.kind_wire import Reason
 from ledger.api.paging import next_page
 from ledger.api.types import HttpRequest
-from ledger.command_handler import Build, Facts, Handled
+from ledger.command_handling.answering import Handled
+from ledger.command_handling.facts import Build, Facts
 from ledger.domain.ids import StreamName
 from ledger.domain.kind.decide import KIND
 from ledger.domain.kind.state import KindNotFound, Registered, known

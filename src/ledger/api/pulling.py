@@ -13,7 +13,8 @@ import structlog
 
 from ledger.api.call import Call
 from ledger.api.claim_wire import Wanted
-from ledger.command_handler import Facts, Handled
+from ledger.command_handling.answering import Handled
+from ledger.command_handling.facts import Facts
 from ledger.domain.authority import Role
 from ledger.domain.decision.commands import ClaimDecision, DecisionCommand
 from ledger.domain.decision.decide import DECISION

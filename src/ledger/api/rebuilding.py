@@ -8,7 +8,7 @@ from litestar.params import FromPath, QueryParameter
 from ledger.api import rebuild_wire as wire
 from ledger.api.call import Call, json_response
 from ledger.api.types import HttpRequest
-from ledger.command_handler import Handled
+from ledger.command_handling.answering import Handled
 from ledger.domain.operations.events import OperationsEvent
 from ledger.operations import rebuilding
 from ledger.projections import rebuilds

@@ -11,7 +11,7 @@ from ledger.api.items import item_of, payload_text, registered, version_of
 from ledger.api.kind_wire import Name
 from ledger.api.policy_wire import Terms
 from ledger.api.services import Services
-from ledger.command_handler import state_of
+from ledger.command_handling.facts import state_of
 from ledger.domain.decision.events import EscalationCause, Priority
 from ledger.domain.decision.item import Item, payload_of
 from ledger.domain.decision.personal import SubjectMissing, subject_of

@@ -9,7 +9,7 @@ from ledger.api.bodies import as_utc
 from ledger.api.call import Call
 from ledger.api.items import item_of, kind_state, payload_text, policy_of, registered, version_of
 from ledger.api.problems import FieldError, InvalidRequest
-from ledger.command_handler import Facts
+from ledger.command_handling.facts import Facts
 from ledger.domain.authority import Authority
 from ledger.domain.decision.commands import SubmitDecision
 from ledger.domain.decision.events import Priority

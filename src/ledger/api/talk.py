@@ -17,7 +17,8 @@ from ledger.api.types import HttpRequest
 from ledger.api.wire import decision_id
 from ledger.api.workflow import ACTS, acted
 from ledger.api.workflow_wire import Informed, Inquiry, Remark, Reply, Said, Saying
-from ledger.command_handler import Facts, Handled
+from ledger.command_handling.answering import Handled
+from ledger.command_handling.facts import Facts
 from ledger.domain.authority import Authority
 from ledger.domain.decision.commands import Comment, ProvideInformation, RequestInformation
 from ledger.domain.decision.decide import DECISION

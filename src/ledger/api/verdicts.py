@@ -15,7 +15,7 @@ from ledger.api.problems import FieldError, InvalidRequest
 from ledger.api.subjects import shape_of
 from ledger.api.types import HttpRequest
 from ledger.api.wire import Verdict, decision_id
-from ledger.command_handler import Facts
+from ledger.command_handling.facts import Facts
 from ledger.domain.authority import Authority
 from ledger.domain.decision.commands import CastVote, DecisionCommand, Escalate
 from ledger.domain.decision.events import (

@@ -21,7 +21,8 @@ from ledger.api.workflow_wire import (
     Why,
     Withdrawal,
 )
-from ledger.command_handler import Facts, Handled
+from ledger.command_handling.answering import Handled
+from ledger.command_handling.facts import Facts
 from ledger.domain.authority import Authority
 from ledger.domain.decision.commands import (
     Cancel,

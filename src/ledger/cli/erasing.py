@@ -17,7 +17,7 @@ from ledger.api import erasing_wire as wire
 from ledger.api.services import Services
 from ledger.cli.operating import by_operator, operating, overseeing
 from ledger.cli.tables import print_json, print_table
-from ledger.command_handler import state_of
+from ledger.command_handling.facts import state_of
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.account.state import Registered
 from ledger.domain.authority import Role

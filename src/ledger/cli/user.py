@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from ledger.api.account_wire import EMAIL, USER_NAME
 from ledger.cli.operating import by_operator, operating
 from ledger.cli.tables import print_json, print_table
-from ledger.command_handler import state_of
+from ledger.command_handling.facts import state_of
 from ledger.domain.account.decide import ACCOUNT, AccountNotFound
 from ledger.domain.account.state import Registered
 from ledger.domain.authority import Role

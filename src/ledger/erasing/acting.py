@@ -4,7 +4,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final, assert_never
 
-from ledger.command_handler import Alongside, Facts, Handled, done_before, handle, handle_after, rehearse
+from ledger.command_handling.answering import Handled, done_before
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.facts import Facts
+from ledger.command_handling.handler import Alongside, handle, handle_after, rehearse
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.account.state import Registered
 from ledger.domain.ids import HoldId, PersonId, StreamName
@@ -96,8 +99,6 @@ async def approve(
     done = await done_before(ledger, SUBJECT, provenance) if provenance.is_keyed else None
     if done is not None:
         return done
-    target = subject_stream(about.subject)
-    reads = sorted({*reads_of(principal), *_accounts(about)})
 
     def build(facts: Facts, removed: Removed) -> SubjectCommand:
         return ApproveErasure(
@@ -112,12 +113,15 @@ async def approve(
         await rows.forget(conn, ledger.ledger_id, about.subject)
         return await _erase(conn, ledger.ledger_id, about, identity.clock())
 
-    await rehearse(
-        ledger, SUBJECT, target, lambda facts: build(facts, NOTHING), clock=identity.clock, reads=reads
+    context = CommandContext(
+        decider=SUBJECT,
+        target=subject_stream(about.subject),
+        clock=identity.clock,
+        provenance=provenance,
+        reads=sorted({*reads_of(principal), *_accounts(about)}),
     )
-    handled = await handle_after(
-        ledger, SUBJECT, target, effect, build, clock=identity.clock, provenance=provenance, reads=reads
-    )
+    await rehearse(ledger, context, lambda facts: build(facts, NOTHING))
+    handled = await handle_after(ledger, context, effect, build)
     await settled(identity, handled.position)
     return handled
 
@@ -176,12 +180,14 @@ async def _handle(
 ) -> Handled[SubjectEvent]:
     return await handle(
         identity.ledger,
-        SUBJECT,
-        subject_stream(named.about.subject),
+        CommandContext(
+            decider=SUBJECT,
+            target=subject_stream(named.about.subject),
+            clock=identity.clock,
+            provenance=actor.provenance,
+            reads=actor.reads(),
+        ),
         build,
-        clock=identity.clock,
-        provenance=actor.provenance,
-        reads=actor.reads(),
         alongside=alongside,
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import assert_never
 from uuid import UUID
 
-from ledger.command_handler import state_of
+from ledger.command_handling.facts import state_of
 from ledger.domain.ids import PersonId, SubjectId
 from ledger.domain.subject.commands import Subject
 from ledger.domain.subject.decide import SUBJECT, SubjectNotFound

@@ -11,7 +11,9 @@ from typing import Final
 
 import msgspec
 
-from ledger.command_handler import Facts, handle
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.facts import Facts
+from ledger.command_handling.handler import handle
 from ledger.domain.event import Utc
 from ledger.domain.ids import PersonId, Position, SessionId
 from ledger.domain.reading.commands import ReadHistory, SumUpReading
@@ -126,12 +128,16 @@ async def record(
 
     await handle(
         identity.ledger,
-        READING,
-        reading_stream(session),
+        CommandContext(
+            decider=READING,
+            target=reading_stream(session),
+            clock=identity.clock,
+            provenance=Provenance(
+                actor=str(principal.person), command_id=new_command_id(), correlation_id=trace
+            ),
+            reads=reads_of(principal),
+        ),
         build,
-        clock=identity.clock,
-        provenance=Provenance(actor=str(principal.person), command_id=new_command_id(), correlation_id=trace),
-        reads=reads_of(principal),
     )
     readings.begin(session, query, principal.person, now)
 
@@ -144,11 +150,13 @@ async def tell(identity: Identity, command: SumUpReading) -> None:
     """
     await handle(
         identity.ledger,
-        READING,
-        reading_stream(command.session),
+        CommandContext(
+            decider=READING,
+            target=reading_stream(command.session),
+            clock=identity.clock,
+            provenance=Provenance(actor=SYSTEM, command_id=new_command_id()),
+        ),
         lambda _facts: command,
-        clock=identity.clock,
-        provenance=Provenance(actor=SYSTEM, command_id=new_command_id()),
     )
 
 

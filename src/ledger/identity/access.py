@@ -1,6 +1,9 @@
 """The rules of coming in: which roles may not do without a second factor."""
 
-from ledger.command_handler import Facts, Handled, handle, state_of
+from ledger.command_handling.answering import Handled
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.facts import Facts, state_of
+from ledger.command_handling.handler import handle
 from ledger.domain.access.commands import AccessCommand, DemandSecondFactor, WaiveSecondFactor
 from ledger.domain.access.decide import ACCESS
 from ledger.domain.access.events import AccessEvent
@@ -54,10 +57,12 @@ async def require_second_factor(
 
     return await handle(
         identity.ledger,
-        ACCESS,
-        ACCESS_STREAM,
+        CommandContext(
+            decider=ACCESS,
+            target=ACCESS_STREAM,
+            clock=identity.clock,
+            provenance=provenance,
+            reads=() if by is None else reads_of(by),
+        ),
         build,
-        clock=identity.clock,
-        provenance=provenance,
-        reads=() if by is None else reads_of(by),
     )

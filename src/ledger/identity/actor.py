@@ -2,7 +2,7 @@
 
 import msgspec
 
-from ledger.command_handler import Facts
+from ledger.command_handling.facts import Facts
 from ledger.domain.authority import Authority
 from ledger.domain.ids import StreamName
 from ledger.identity.sessions import Principal, authority, reads_of

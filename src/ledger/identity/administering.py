@@ -6,7 +6,10 @@ from typing import Final
 
 import msgspec
 
-from ledger.command_handler import MAX_ATTEMPTS, Alongside, Facts, Handled, handle
+from ledger.command_handling.answering import Handled
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.facts import Facts
+from ledger.command_handling.handler import MAX_ATTEMPTS, Alongside, handle
 from ledger.domain.account.commands import (
     AccountCommand,
     ChangeGroups,
@@ -275,12 +278,14 @@ async def _change(
 
     handled = await handle(
         identity.ledger,
-        ACCOUNT,
-        target,
+        CommandContext(
+            decider=ACCOUNT,
+            target=target,
+            clock=identity.clock,
+            provenance=provenance,
+            reads=sorted(reads - {target}),
+        ),
         build,
-        clock=identity.clock,
-        provenance=provenance,
-        reads=sorted(reads - {target}),
         alongside=alongside,
     )
     with left_for_later("revocations"):

@@ -6,7 +6,10 @@ from uuid import uuid4
 
 import msgspec
 
-from ledger.command_handler import Alongside, Facts, Handled, handle, state_of
+from ledger.command_handling.answering import Handled
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.facts import Facts, state_of
+from ledger.command_handling.handler import Alongside, handle
 from ledger.domain.account.commands import AccountCommand, IssueApiKey, RevokeApiKey
 from ledger.domain.account.decide import ACCOUNT, AccountNotFound, KeyNotFound
 from ledger.domain.account.events import AccountEvent, ApiKeyIssued, Scope
@@ -131,11 +134,13 @@ async def _handle(
     target = account_stream(person)
     return await handle(
         identity.ledger,
-        ACCOUNT,
-        target,
+        CommandContext(
+            decider=ACCOUNT,
+            target=target,
+            clock=identity.clock,
+            provenance=provenance,
+            reads=() if by is None else [name for name in reads_of(by) if name != target],
+        ),
         build,
-        clock=identity.clock,
-        provenance=provenance,
-        reads=() if by is None else [name for name in reads_of(by) if name != target],
         alongside=alongside,
     )

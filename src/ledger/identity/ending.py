@@ -7,7 +7,10 @@ from typing import Final, assert_never
 
 import structlog
 
-from ledger.command_handler import Facts, Handled, handle
+from ledger.command_handling.answering import Handled
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.facts import Facts
+from ledger.command_handling.handler import handle
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.account.events import (
     AccountDeactivated,
@@ -99,12 +102,14 @@ async def end(
     ledger, target = identity.ledger, session_stream(session)
     handled = await handle(
         ledger,
-        SESSION,
-        target,
+        CommandContext(
+            decider=SESSION,
+            target=target,
+            clock=identity.clock,
+            provenance=provenance,
+            reads=[name for name in reads if name != target],
+        ),
         build,
-        clock=identity.clock,
-        provenance=provenance,
-        reads=[name for name in reads if name != target],
     )
     with left_for_later("session-row"):
         await session_rows.close(ledger.pool, ledger.ledger_id, [session], identity.clock())

@@ -1,6 +1,9 @@
 """Giving a second factor up, taking a lost one away, and new backup codes."""
 
-from ledger.command_handler import Facts, Handled, handle
+from ledger.command_handling.answering import Handled
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.facts import Facts
+from ledger.command_handling.handler import handle
 from ledger.domain.access.decide import ACCESS
 from ledger.domain.account.commands import DisableSecondFactor, RenewBackupCodes
 from ledger.domain.account.decide import ACCOUNT
@@ -46,12 +49,10 @@ async def disable(
     reads = {ACCESS_STREAM, *(() if by is None else reads_of(by))} - {target}
     handled = await handle(
         ledger,
-        ACCOUNT,
-        target,
+        CommandContext(
+            decider=ACCOUNT, target=target, clock=identity.clock, provenance=provenance, reads=sorted(reads)
+        ),
         build,
-        clock=identity.clock,
-        provenance=provenance,
-        reads=sorted(reads),
         alongside=remove_row,
     )
     with left_for_later("revocations"):
@@ -80,12 +81,14 @@ async def renew_backup_codes(
 
     await handle(
         ledger,
-        ACCOUNT,
-        account_stream(principal.person),
+        CommandContext(
+            decider=ACCOUNT,
+            target=account_stream(principal.person),
+            clock=identity.clock,
+            provenance=provenance,
+            reads=[session_stream(own_session(principal))],
+        ),
         build,
-        clock=identity.clock,
-        provenance=provenance,
-        reads=[session_stream(own_session(principal))],
         alongside=replace_rows,
     )
     return codes

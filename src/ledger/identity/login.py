@@ -3,7 +3,8 @@
 from typing import Final
 from uuid import UUID
 
-from ledger.command_handler import MAX_ATTEMPTS, state_of
+from ledger.command_handling.facts import state_of
+from ledger.command_handling.handler import MAX_ATTEMPTS
 from ledger.domain.access.decide import ACCESS
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.account.state import Registered

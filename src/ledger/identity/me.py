@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from ledger.command_handler import state_of
+from ledger.command_handling.facts import state_of
 from ledger.domain.account.decide import ACCOUNT, AccountNotFound
 from ledger.domain.account.state import Registered
 from ledger.domain.authority import Role

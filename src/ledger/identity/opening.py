@@ -5,7 +5,9 @@ from uuid import uuid4
 
 import msgspec
 
-from ledger.command_handler import Alongside, Facts, handle
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.facts import Facts
+from ledger.command_handling.handler import Alongside, handle
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.account.state import Registered
 from ledger.domain.errors import VersionConflict
@@ -69,12 +71,14 @@ async def open_session(
     opening = _Opening(identity, proven, client, also)
     handled = await handle(
         identity.ledger,
-        SESSION,
-        session_stream(opening.session),
+        CommandContext(
+            decider=SESSION,
+            target=session_stream(opening.session),
+            clock=identity.clock,
+            provenance=by_person(proven.person, correlation_id),
+            reads=[account_stream(proven.person)],
+        ),
         opening.build,
-        clock=identity.clock,
-        provenance=by_person(proven.person, correlation_id),
-        reads=[account_stream(proven.person)],
         alongside=opening.write_rows,
     )
     with left_for_later("excess"):

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from ledger.command_handler import Alongside
+from ledger.command_handling.handler import Alongside
 from ledger.domain.errors import RuleViolation, Unauthenticated
 from ledger.domain.ids import PersonId
 from ledger.domain.session.events import Factor

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from ledger.command_handler import Facts
+from ledger.command_handling.facts import Facts
 from ledger.domain.authority import SessionNotLive
 from ledger.domain.errors import Unauthenticated
 from ledger.domain.session.commands import RevokeSession

@@ -7,7 +7,10 @@ from uuid import UUID, uuid4
 import asyncpg
 import msgspec
 
-from ledger.command_handler import Facts, Handled, handle
+from ledger.command_handling.answering import Handled
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.facts import Facts
+from ledger.command_handling.handler import handle
 from ledger.domain.account.commands import RegisterAccount
 from ledger.domain.account.decide import ACCOUNT, AlreadyRegistered
 from ledger.domain.account.events import AccountEvent, AccountRegistered
@@ -124,12 +127,14 @@ async def _register(
     try:
         return await handle(
             ledger,
-            ACCOUNT,
-            account_stream(person.person),
+            CommandContext(
+                decider=ACCOUNT,
+                target=account_stream(person.person),
+                clock=identity.clock,
+                provenance=provenance,
+                reads=() if by is None else reads_of(by),
+            ),
             build,
-            clock=identity.clock,
-            provenance=provenance,
-            reads=() if by is None else reads_of(by),
             alongside=write_rows,
         )
     except asyncpg.UniqueViolationError as taken:

@@ -4,7 +4,10 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from ledger.command_handler import Alongside, Facts, Handled, handle, state_of
+from ledger.command_handling.answering import Handled
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.facts import Facts, state_of
+from ledger.command_handling.handler import Alongside, handle
 from ledger.domain.account.commands import EnableSecondFactor
 from ledger.domain.account.decide import ACCOUNT, AccountNotFound
 from ledger.domain.account.events import AccountEvent
@@ -104,12 +107,14 @@ async def _record(
 
     handled = await handle(
         identity.ledger,
-        ACCOUNT,
-        account_stream(principal.person),
+        CommandContext(
+            decider=ACCOUNT,
+            target=account_stream(principal.person),
+            clock=identity.clock,
+            provenance=provenance,
+            reads=[session_stream(own_session(principal))],
+        ),
         build,
-        clock=identity.clock,
-        provenance=provenance,
-        reads=[session_stream(own_session(principal))],
         alongside=None if proof is None else proof.use,
     )
     with left_for_later("revocations"):

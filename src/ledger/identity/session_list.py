@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from ledger.command_handler import state_of
+from ledger.command_handling.facts import state_of
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.account.state import Registered, keeps
 from ledger.domain.ids import PersonId

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from ledger.command_handler import Facts, state_asked_often
+from ledger.command_handling.facts import Facts, state_asked_often
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.account.state import AccountState, ApiKey, Registered, keeps, live_key
 from ledger.domain.authority import Authority, InsufficientPermissions, Role, SessionNotLive

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 
-from ledger.command_handler import Alongside, Facts, Handled, handle
+from ledger.command_handling.answering import Handled
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.facts import Facts
+from ledger.command_handling.handler import Alongside, handle
 from ledger.domain.session.commands import PauseSession, ResumeSession, SessionCommand, StepUp
 from ledger.domain.session.decide import SESSION
 from ledger.domain.session.events import Factor, SessionEvent
@@ -78,12 +81,14 @@ async def _handle(
 ) -> Handled[SessionEvent]:
     handled = await handle(
         identity.ledger,
-        SESSION,
-        session_stream(own_session(principal)),
+        CommandContext(
+            decider=SESSION,
+            target=session_stream(own_session(principal)),
+            clock=identity.clock,
+            provenance=provenance,
+            reads=[account_stream(principal.person)],
+        ),
         build,
-        clock=identity.clock,
-        provenance=provenance,
-        reads=[account_stream(principal.person)],
         alongside=alongside,
     )
     await settled(identity, handled.position)

@@ -6,7 +6,10 @@ from typing import TypeAlias, TypedDict, TypeVar
 
 import msgspec
 
-from ledger.command_handler import Alongside, Facts, Handled, handle, handle_after
+from ledger.command_handling.answering import Handled
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.facts import Facts
+from ledger.command_handling.handler import Alongside, handle, handle_after
 from ledger.domain.authority import Authority
 from ledger.domain.event import Utc
 from ledger.domain.operations.commands import OperationsCommand
@@ -71,12 +74,14 @@ async def act(
     """
     return await handle(
         ledger,
-        OPERATIONS,
-        ledger.operations_stream(feed.name, feed.version),
+        CommandContext(
+            decider=OPERATIONS,
+            target=ledger.operations_stream(feed.name, feed.version),
+            clock=actor.clock,
+            provenance=actor.provenance,
+            reads=actor.reads(),
+        ),
         lambda facts: order(_asked(facts, feed, actor)),
-        clock=actor.clock,
-        provenance=actor.provenance,
-        reads=actor.reads(),
         alongside=alongside,
     )
 
@@ -93,13 +98,15 @@ async def act_and_tell(
     """
     return await handle_after(
         ledger,
-        OPERATIONS,
-        ledger.operations_stream(feed.name, feed.version),
+        CommandContext(
+            decider=OPERATIONS,
+            target=ledger.operations_stream(feed.name, feed.version),
+            clock=actor.clock,
+            provenance=actor.provenance,
+            reads=actor.reads(),
+        ),
         effect,
         lambda facts, done: account(_asked(facts, feed, actor), done),
-        clock=actor.clock,
-        provenance=actor.provenance,
-        reads=actor.reads(),
     )
 
 

@@ -4,7 +4,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from ledger.command_handler import Handled
+from ledger.command_handling.answering import Handled
 from ledger.domain.errors import ReasonMissing
 from ledger.domain.event import Utc
 from ledger.domain.ids import EventId, FailureId, StreamName

@@ -1,6 +1,6 @@
 """Letting a projection stand where it is, and go on; each act is on the record."""
 
-from ledger.command_handler import Handled
+from ledger.command_handling.answering import Handled
 from ledger.domain.operations.commands import PauseProjection, ResumeProjection
 from ledger.domain.operations.events import OperationsEvent
 from ledger.operations.acting import Actor, Asked, about, act

@@ -4,7 +4,7 @@ from typing import Final
 
 from uuid_utils.compat import uuid7
 
-from ledger.command_handler import Handled
+from ledger.command_handling.answering import Handled
 from ledger.domain.errors import NotFound
 from ledger.domain.ids import RebuildId
 from ledger.domain.operations.commands import (

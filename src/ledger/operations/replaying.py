@@ -2,7 +2,7 @@
 
 import msgspec
 
-from ledger.command_handler import Handled
+from ledger.command_handling.answering import Handled
 from ledger.domain.event import Utc
 from ledger.domain.ids import Position, StreamName
 from ledger.domain.operations.commands import ReplayRange

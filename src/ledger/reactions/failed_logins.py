@@ -9,7 +9,8 @@ from typing import Final
 
 import structlog
 
-from ledger.command_handler import handle
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.handler import handle
 from ledger.domain.errors import LedgerError
 from ledger.domain.login.commands import LoginCommand, RecordFailures
 from ledger.domain.login.decide import LOGIN
@@ -46,10 +47,12 @@ async def tell(identity: Identity) -> None:
 async def _record(identity: Identity, command: LoginCommand) -> bool:
     handled = await handle(
         identity.ledger,
-        LOGIN,
-        login_stream(command.person),
+        CommandContext(
+            decider=LOGIN,
+            target=login_stream(command.person),
+            clock=identity.clock,
+            provenance=Provenance(actor=SYSTEM, command_id=new_command_id()),
+        ),
         lambda _facts: command,
-        clock=identity.clock,
-        provenance=Provenance(actor=SYSTEM, command_id=new_command_id()),
     )
     return bool(handled.events)

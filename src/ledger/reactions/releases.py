@@ -14,7 +14,9 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from ledger.command_handler import Facts, handle
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.facts import Facts
+from ledger.command_handling.handler import handle
 from ledger.domain.decision.commands import ReleaseClaim
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.errors import Corrupt, LedgerError
@@ -158,7 +160,11 @@ async def _release(ledger: Ledger, clock: Callable[[], datetime], held: _Held) -
     )
     try:
         with ledger.tracing.following(held.ended_by.parent(), f"react {REACTION}"):
-            handled = await handle(ledger, DECISION, held.stream, build, clock=clock, provenance=provenance)
+            handled = await handle(
+                ledger,
+                CommandContext(decider=DECISION, target=held.stream, clock=clock, provenance=provenance),
+                build,
+            )
     except Corrupt as broken:  # one unreadable decision must not keep the others held
         log.warning("claim.release.failed", stream=held.stream, code=broken.code)
         return

@@ -10,7 +10,9 @@ from uuid import UUID
 
 import structlog
 
-from ledger.command_handler import Facts, handle
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.facts import Facts
+from ledger.command_handling.handler import handle
 from ledger.domain.errors import Corrupt, LedgerError
 from ledger.domain.ids import PersonId
 from ledger.domain.session.commands import ExpireSession
@@ -95,11 +97,13 @@ async def _expire(identity: Identity, row: OpenRow, now: datetime) -> None:
     try:
         handled = await handle(
             ledger,
-            SESSION,
-            session_stream(row.session),
+            CommandContext(
+                decider=SESSION,
+                target=session_stream(row.session),
+                clock=lambda: now,
+                provenance=unasked(row.session, "expired"),
+            ),
             build,
-            clock=lambda: now,
-            provenance=unasked(row.session, "expired"),
             alongside=close_row,
         )
     except _UsedMeanwhile:

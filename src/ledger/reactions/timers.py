@@ -16,7 +16,10 @@ import msgspec
 import structlog
 from opentelemetry import metrics
 
-from ledger.command_handler import Facts, Handled, handle
+from ledger.command_handling.answering import Handled
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.facts import Facts
+from ledger.command_handling.handler import handle
 from ledger.domain.decision.commands import DecisionCommand, Expire, LapseOverride, PassMilestone
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.events import DecisionEvent, Milestone
@@ -194,11 +197,13 @@ class Timekeeper:
 
         handled = await handle(
             self._ledger,
-            DECISION,
-            one.stream,
+            CommandContext(
+                decider=DECISION,
+                target=one.stream,
+                clock=lambda: max(one.at, self._now()),
+                provenance=_provenance(one),
+            ),
             build,
-            clock=lambda: max(one.at, self._now()),
-            provenance=_provenance(one),
         )
         if handled.events and handled.events[0].event.at in issued:  # else another process was first
             _fired.add(1, {"timer": one.timer.value})

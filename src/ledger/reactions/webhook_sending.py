@@ -11,7 +11,8 @@ import structlog
 from opentelemetry.trace import SpanKind
 from uuid_utils.compat import uuid7
 
-from ledger.command_handler import handle
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.handler import handle
 from ledger.domain.errors import LedgerError
 from ledger.domain.ids import WebhookId
 from ledger.domain.webhook.commands import DisableWebhook
@@ -220,11 +221,13 @@ class Courier:
 
         await handle(
             self._ledger,
-            WEBHOOK,
-            webhook_stream(webhook),
+            CommandContext(
+                decider=WEBHOOK,
+                target=webhook_stream(webhook),
+                clock=self._hooks.clock,
+                provenance=Provenance(actor=SYSTEM, command_id=new_command_id()),
+            ),
             lambda facts: DisableWebhook(now=facts.now, status=GONE),
-            clock=self._hooks.clock,
-            provenance=Provenance(actor=SYSTEM, command_id=new_command_id()),
             alongside=hold_row,
         )
         log.warning("webhook.disabled", webhook=webhook, status=GONE)

@@ -5,7 +5,9 @@ from datetime import datetime
 
 import msgspec
 
-from ledger.command_handler import Handled, handle
+from ledger.command_handling.answering import Handled
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.handler import handle
 from ledger.domain.errors import Invalid, ReasonMissing, RuleViolation, VersionConflict
 from ledger.domain.notary.commands import AdoptLog, RotateNotaryKey
 from ledger.domain.notary.decide import NOTARY
@@ -182,9 +184,11 @@ async def _write_down(
 ) -> Handled[NotaryEvent]:
     return await handle(
         ledger,
-        NOTARY,
-        ledger.notary_stream(),
+        CommandContext(
+            decider=NOTARY,
+            target=ledger.notary_stream(),
+            clock=operator.clock,
+            provenance=operator.provenance,
+        ),
         lambda facts: command(facts.now),
-        clock=operator.clock,
-        provenance=operator.provenance,
     )

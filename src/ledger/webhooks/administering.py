@@ -7,7 +7,10 @@ from typing import Final
 import msgspec
 from uuid_utils.compat import uuid7
 
-from ledger.command_handler import Alongside, Facts, Handled, handle, handle_after
+from ledger.command_handling.answering import Handled
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.facts import Facts
+from ledger.command_handling.handler import Alongside, handle, handle_after
 from ledger.domain.authority import Authority
 from ledger.domain.event import Utc
 from ledger.domain.ids import MessageId, PersonId, StreamName, WebhookId
@@ -226,13 +229,15 @@ async def replay(
 
     handled = await handle_after(
         hooks.ledger,
-        WEBHOOK,
-        webhook_stream(webhook),
+        CommandContext(
+            decider=WEBHOOK,
+            target=webhook_stream(webhook),
+            clock=hooks.clock,
+            provenance=actor.provenance,
+            reads=_reads(actor),
+        ),
         effect,
         build,
-        clock=hooks.clock,
-        provenance=actor.provenance,
-        reads=_reads(actor),
     )
     hooks.due.ring()
     return handled
@@ -290,11 +295,13 @@ async def _handle(
 ) -> Handled[WebhookEvent]:
     return await handle(
         hooks.ledger,
-        WEBHOOK,
-        webhook_stream(webhook),
+        CommandContext(
+            decider=WEBHOOK,
+            target=webhook_stream(webhook),
+            clock=hooks.clock,
+            provenance=actor.provenance,
+            reads=_reads(actor),
+        ),
         lambda facts: order(_asked(facts, actor)),
-        clock=hooks.clock,
-        provenance=actor.provenance,
-        reads=_reads(actor),
         alongside=alongside,
     )

@@ -16,7 +16,9 @@ from ledger.cli.evidence.leaves import Leaf
 from ledger.cli.evidence.page import evidence_page
 from ledger.cli.exporting.folder import Folder, new_folder
 from ledger.cli.operating import by_operator, disclosing
-from ledger.command_handler import Facts, handle
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.facts import Facts
+from ledger.command_handling.handler import handle
 from ledger.domain.decision.events import EvidenceAttached
 from ledger.domain.export.commands import ExportDecision
 from ledger.domain.export.decide import EXPORT
@@ -126,7 +128,9 @@ async def _record(ledger: Ledger, dossier: Dossier) -> None:
         return ExportDecision(now=facts.now, by=None, decision_id=story.decision, last=story.last)
 
     stream = export_stream(provenance.command_id)
-    await handle(ledger, EXPORT, stream, build, clock=utc_now, provenance=provenance)
+    await handle(
+        ledger, CommandContext(decider=EXPORT, target=stream, clock=utc_now, provenance=provenance), build
+    )
 
 
 def _write_events(dossier: Dossier, folder: Folder) -> None:

@@ -7,7 +7,9 @@ from typing import Final
 from ledger.api.export_wire import keys_told, person_told
 from ledger.cli.exporting.source import NothingSealed, Stamp, Wanted, Wish, telling
 from ledger.cli.operating import by_operator
-from ledger.command_handler import Facts, handle
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.facts import Facts
+from ledger.command_handling.handler import handle
 from ledger.domain.export.commands import ExportLedger
 from ledger.domain.export.decide import EXPORT
 from ledger.domain.ids import Position
@@ -60,11 +62,13 @@ class FromDatabase:
 
         await handle(
             self._ledger,
-            EXPORT,
-            export_stream(provenance.command_id),
+            CommandContext(
+                decider=EXPORT,
+                target=export_stream(provenance.command_id),
+                clock=utc_now,
+                provenance=provenance,
+            ),
             build,
-            clock=utc_now,
-            provenance=provenance,
         )
         return wish
 

@@ -15,7 +15,7 @@ from ledger.cli.prototype.file import Answer, AuditEntry, Bad, Decision, Dump, G
 from ledger.cli.prototype.names import Names, newcomer
 from ledger.cli.prototype.payloads import Draft, Drafting, said
 from ledger.cli.prototype.report import Count, Ledgered, Report
-from ledger.command_handler import state_of
+from ledger.command_handling.facts import state_of
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.state import NotSubmitted, Resolved
 from ledger.domain.errors import VersionConflict

@@ -7,17 +7,17 @@ nothing has been written, and ``handle`` says by a fresh look what is to be said
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Generic, TypeVar
 
 import msgspec
 
-from ledger.command_handler import Build, Cover, Facts, Handled, Recognise, decided, outcome
-from ledger.domain.decider import Decider
+from ledger.command_handling.answering import Handled, outcome
+from ledger.command_handling.context import CommandContext
+from ledger.command_handling.deciding import decide
+from ledger.command_handling.facts import Build, Facts
 from ledger.domain.errors import LedgerError, VersionConflict
 from ledger.domain.event import Event
 from ledger.domain.ids import StreamName
-from ledger.store.envelope import Provenance
 from ledger.store.gauges import Command
 from ledger.store.lately import Lately
 from ledger.store.ledger import Ledger
@@ -36,47 +36,33 @@ class Unread(msgspec.Struct, Generic[C], frozen=True):
 
 
 async def begin(
-    ledger: Ledger,
-    decider: Decider[C, S, E],
-    target: StreamName,
-    build: Build[C],
-    unread: Unread[C],
-    *,
-    clock: Callable[[], datetime],
-    provenance: Provenance,
-    reads: Sequence[StreamName] = (),
-    cover: Cover[S, C] | None = None,
-    recognise: Recognise | None = None,
+    ledger: Ledger, context: CommandContext[C, S, E], build: Build[C], unread: Unread[C]
 ) -> Handled[E] | None:
-    """Carry out a command on ``target``, taken to be new; ``None``: nothing was written, ``handle`` it.
+    """Carry out a command on a target that is taken to be new; ``None``: nothing was written, ``handle`` it.
 
     Raises:
         KeyReused: the key of a keyed command has been used for another request.
         Overloaded, Unavailable, OutcomeUnknown: as ``Appender.append``.
     """
-    known, now = await _known(ledger, unread.lately, reads), clock()
-    streams = {**known, target: Stream(name=target, events=())}
+    known, now = await _known(ledger, unread.lately, context.reads), context.clock()
+    streams = {**known, context.target: Stream(name=context.target, events=())}
     try:
-        wish = build(Facts(now, streams, target))
+        wish = build(Facts(now, streams, context.target))
         if not unread.may(wish):
             return None
-        drafted, events = await decided(
-            decider, streams, target, lambda _: wish, cover, now=now, provenance=provenance, reads=reads
-        )
+        decided = await decide(context, lambda _: wish, streams, now)
     except LedgerError:
         return None
-    if not events:
+    if not decided.events:
         return None
-    async with Command(decider.category, target) as command:
+    async with Command(context.decider.category, context.target) as command:
         try:
-            landed = await append(ledger, drafted)
+            landed = await append(ledger, decided.drafted)
         except VersionConflict:
-            unread.lately.forget(reads)
+            unread.lately.forget(context.reads)
             command.give_way()
             return None
-        return await outcome(
-            ledger, decider, drafted, events, landed, provenance=provenance, recognise=recognise
-        )
+        return await outcome(ledger, context, decided, landed)
 
 
 async def _known(ledger: Ledger, lately: Lately, names: Sequence[StreamName]) -> dict[StreamName, Stream]:
