@@ -93,7 +93,7 @@ cross join lateral (
     order by stream
     limit 1
 ) found
-where d.ctid = found.place
+where d.ledger_id = $1 and d.ctid = found.place
 """
 # Fenced as LOAD is.
 # $1 ledger, $2 streams

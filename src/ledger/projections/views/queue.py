@@ -67,7 +67,7 @@ cross join lateral (
     order by stream
     limit 1
 ) found
-where q.ctid = found.place
+where q.ledger_id = $1 and q.ctid = found.place
 """
 # $1 ledger, $2 streams
 CLOSE: Final = "delete from queue_v2 where ledger_id = $1 and stream = any($2)"
