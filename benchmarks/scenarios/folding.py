@@ -15,6 +15,7 @@ from benchmarks.peers.ours import GroupCommit
 from benchmarks.progress import Progress
 from benchmarks.result import Part, Table, per_second, ratio
 from benchmarks.scale import Scale
+from benchmarks.scenarios.batching import AS_A_SET, NOTHING, look_on
 from benchmarks.server import Server
 from benchmarks.subject import LostOrDoubled
 from ledger.domain.decision.events import (
@@ -74,9 +75,7 @@ where ledger_id = $1 and stream = $2
 """
 AGAIN: Final = "truncate views.decisions_v2; delete from views.checkpoints where projection = 'decisions'"
 DIGEST: Final = "select coalesce(md5(string_agg(d::text, ',' order by stream)), '') from views.decisions_v2 d"
-AS_A_SET: Final = "500 as a set"
 EVENT_BY_EVENT: Final = "500, an event at a time (executemany)"
-NOTHING: Final = "500, read and decoded, nothing written"
 TOGETHER: Final = "one decision after another"
 APART: Final = "one step of 500 decisions after another"
 
@@ -142,10 +141,6 @@ def _vote(event: VoteCast) -> str:
         changes=event.changes,
     )
     return msgspec.json.encode(vote).decode()
-
-
-async def look_on(conn: Connection, ledger_id: int, batch: Sequence[Recorded[DecisionEvent]]) -> None:
-    """Write nothing."""
 
 
 WAYS: Final[dict[str, Feed]] = {

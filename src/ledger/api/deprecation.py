@@ -38,7 +38,7 @@ class Deprecation(msgspec.Struct, frozen=True, kw_only=True):
 def deprecation_of(handler: BaseRouteHandler) -> Deprecation | None:
     """Find how a route is marked."""
     marked = handler.opt.get("deprecated")
-    return marked if marked is not None and isinstance(marked, Deprecation) else None
+    return marked if isinstance(marked, Deprecation) else None
 
 
 def deprecation_headers(scope: HTTPScope) -> Iterator[tuple[bytes, bytes]]:

@@ -50,4 +50,5 @@ Digest = NewType("Digest", str)
 """A SHA-256 in lower-case hexadecimal, 64 characters."""
 
 NO_EVENTS: Final = Version(0)
+FIRST_VERSION: Final = Version(1)
 START: Final = Position(0)

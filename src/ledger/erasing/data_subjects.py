@@ -5,14 +5,12 @@ from typing import Final
 
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.events import DecisionSubmitted
-from ledger.domain.ids import StreamName, SubjectId, SubjectKeyId, Version
+from ledger.domain.ids import FIRST_VERSION, StreamName, SubjectId, SubjectKeyId
 from ledger.domain.subject.events import Removed
 from ledger.personal import keys
 from ledger.store import evidence
 from ledger.store.pool import Connection
 from ledger.store.streams import read_until, recorded
-
-FIRST: Final = Version(1)
 
 # $1 ledger, $2 subject
 KNOWN: Final = """
@@ -56,7 +54,7 @@ async def _is_sealed_under(
     conn: Connection, ledger_id: int, stream: StreamName, key_id: SubjectKeyId
 ) -> bool:
     """Say whether a decision was submitted about whom this key is of: some rows are of submissions that failed."""
-    for stored in await read_until(conn, ledger_id, stream, FIRST):
+    for stored in await read_until(conn, ledger_id, stream, FIRST_VERSION):
         event = recorded(stored, DECISION.event_types).event
         return isinstance(event, DecisionSubmitted) and event.sealed_under == key_id
     return False

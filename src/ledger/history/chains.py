@@ -10,7 +10,7 @@ from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.events import DecisionEvent, DecisionSubmitted, DecisionSuperseded
 from ledger.domain.decision.telling import what
 from ledger.domain.errors import Corrupt, NotFound
-from ledger.domain.ids import DecisionId, Position, Version
+from ledger.domain.ids import FIRST_VERSION, DecisionId, Position
 from ledger.store import relations
 from ledger.store.history import read_stream_until
 from ledger.store.ledger import Ledger
@@ -138,7 +138,7 @@ async def _decisions_of(ledger: Ledger, events: Iterable[Stored]) -> dict[str, D
     streams = sorted({event.stream for event in events if event.stream.startswith(f"{DECISION.category}-")})
     found: dict[str, DecisionId] = {}
     for name in streams:
-        first = await read_stream_until(ledger, name, version=Version(1))
+        first = await read_stream_until(ledger, name, version=FIRST_VERSION)
         for event in _decoded(first.events):
             if isinstance(event.event, DecisionSubmitted):
                 found[name] = event.event.decision_id

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Final
 from uuid import UUID
 
-from ledger.domain.ids import PersonId, StreamName, Version
+from ledger.domain.ids import FIRST_VERSION, PersonId, StreamName
 from ledger.identity import people
 from ledger.identity.identity import OPERATOR, SYSTEM
 from ledger.store.ledger import Ledger
@@ -14,7 +14,6 @@ from ledger.store.streams import Stored, read_until
 
 NOBODY: Final = frozenset({SYSTEM, OPERATOR, "imported"})
 """Actors that are no person."""
-FIRST: Final = Version(1)
 PERSON_FIELDS: Final = (
     *("by", "to", "person", "voter", "holder", "decided_by", "submitted_by", "on_behalf_of", "submitter"),
     *("requested_by", "approved_by"),
@@ -43,7 +42,7 @@ def persons_of(event: Stored) -> set[PersonId]:
 async def is_begun(ledger: Ledger, stream: StreamName) -> bool:
     """Say whether anything ever happened in a stream."""
     async with reading(ledger.source) as conn:
-        return bool(await read_until(conn, ledger.ledger_id, stream, FIRST))
+        return bool(await read_until(conn, ledger.ledger_id, stream, FIRST_VERSION))
 
 
 async def actor_called(ledger: Ledger, text: str) -> str | None:

@@ -5,7 +5,7 @@ A projection is a value, like a ``Decider``; both are plain functions and where 
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import NoneType
-from typing import Final, Generic, Protocol, TypeAlias, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import asyncpg
 import msgspec
@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from ledger.domain.errors import Corrupt
 from ledger.domain.event import Event, type_name
-from ledger.domain.ids import StreamName, Version
+from ledger.domain.ids import FIRST_VERSION, StreamName
 from ledger.store.codec import check_version
 from ledger.store.pool import Connection
 from ledger.store.streams import Recorded, Stored, recorded
@@ -21,7 +21,6 @@ from ledger.store.streams import Recorded, Stored, recorded
 E = TypeVar("E", bound=Event)
 R = TypeVar("R")
 
-FIRST: Final = Version(1)
 
 Apply: TypeAlias = Callable[[Connection, int, Sequence[Recorded[E]]], Awaitable[None]]
 """Brings a ledger's rows up to date with the next events, in a constant number of statements."""
@@ -140,7 +139,7 @@ async def load_rows(
     conn: Connection, statement: str, ledger_id: int, batch: Sequence[Recorded[E]]
 ) -> Sequence[asyncpg.Record]:
     """Load the rows of those of a batch's streams that began before it; nobody looks for what is only made now."""
-    begun = {item.stream for item in batch if item.version == FIRST}
+    begun = {item.stream for item in batch if item.version == FIRST_VERSION}
     before = [name for name in _streams_of(batch) if name not in begun]
     return await conn.fetch(statement, ledger_id, before) if before else ()
 

@@ -86,9 +86,8 @@ class Ledger:
         self.ledger_id = ledger_id
         self.request_key = request_key
         self._namespace = namespace
-        self._names = uuid_utils.UUID(
-            bytes=namespace.bytes
-        )  # the same, in the type that makes ids of names quickly
+        # The same, in the type that makes ids of names quickly.
+        self._names = uuid_utils.UUID(bytes=namespace.bytes)
         self.appender = Appender(url, ledger_id, max_queue=max_queue)
         self.snapshots = SnapshotWriter(pool, ledger_id, every=snapshot_every)
         self.turns = Turns()
