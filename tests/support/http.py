@@ -38,9 +38,10 @@ SECRET_KEY: Final = "a key for tests that is long enough"
 
 
 class Api(msgspec.Struct, kw_only=True):
-    """A client of the application, and the ledger behind it."""
+    """A client of the application, its door, and the ledger behind it."""
 
     client: httpx.AsyncClient
+    door: Door
     ledger: Ledger
     services: Services
 
@@ -117,17 +118,20 @@ async def read_and_check(answer: httpx.Response) -> None:
 
 _idle: Final[list[Litestar]] = []
 """Applications that no test uses any more: making one takes longer than most tests."""
+BUILT_IN: Final = frozenset({"cors_origins", "max_body_bytes", "metrics_apart"})
+"""What an application is made to; all else it asks its services for."""
 
 
 @contextmanager
-def _borrowed(services: Services, settings: Mapping[str, object] | None) -> Iterator[Litestar]:
-    """Take an idle application for ``services``, or make one; what is made to other settings is used once."""
-    app = routed(services) if settings or not _idle else _idle.pop()
+def _borrowed(services: Services, settings: Mapping[str, object]) -> Iterator[Litestar]:
+    """Take an idle application for ``services``, or make one; what is made to settings of its own is used once."""
+    is_usual = BUILT_IN.isdisjoint(settings)
+    app = _idle.pop() if is_usual and _idle else routed(services)
     app.state["services"] = services
     try:
         yield app
     finally:
-        if not settings:
+        if is_usual:
             _idle.append(app)
 
 
@@ -177,7 +181,7 @@ async def serving(
         live = [asyncio.create_task(begin()) for _, begin in services.live.tasks()]
         live.append(asyncio.create_task(notary.run_forever()))
         try:
-            with _borrowed(services, settings) as app:
+            with _borrowed(services, settings or {}) as app:
                 door = Door(
                     app,
                     max_in_flight=services.max_in_flight,
@@ -189,7 +193,7 @@ async def serving(
                     base_url="http://ledger.test",
                     event_hooks={"response": [read_and_check]},
                 ) as client:
-                    yield Api(client=client, ledger=ledger, services=services)
+                    yield Api(client=client, door=door, ledger=ledger, services=services)
         finally:
             for task in live:
                 task.cancel()

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 
-from ledger.cli.http import serving as serving_http
+from ledger.cli.http import serving_door
 from ledger.cli.port import open_port, port_of, take_port
 from ledger.settings import Settings
 from tests.support.databases import Database
@@ -32,7 +32,7 @@ async def reachable(database: Database, **choices: object) -> AsyncIterator[Reac
     open_port(sockets)
     async with (
         serving(database, passwords=cheap_passwords(), settings=choices) as api,
-        serving_http(api.services, Settings(), sockets),
+        serving_door(api.door, api.services.live, Settings(), sockets),
     ):
         yield Reached(api, port_of(sockets))
 

@@ -43,12 +43,21 @@ async def serving(
     Stopping takes no new requests at once and gives those under way 10 seconds; who is not answered by then is
     told so (503). The task that is given ends early only when the server fails.
     """
-    server = _Server(_config(create_app(services), settings))
+    async with serving_door(create_app(services), services.live, settings, sockets) as task:
+        yield task
+
+
+@asynccontextmanager
+async def serving_door(
+    door: Door, live: Live, settings: Settings, sockets: Sequence[socket.socket]
+) -> AsyncIterator[asyncio.Task[None]]:
+    """Serve what is behind ``door``, as ``serving`` does; ``live`` knows who only listens."""
+    server = _Server(_config(door, settings))
     task = asyncio.create_task(server.serve(list(sockets)), name="http")
     try:
         yield task
     finally:
-        _tell_of_stop(server, services.live)
+        _tell_of_stop(server, live)
         await _stop(server, task)
 
 
