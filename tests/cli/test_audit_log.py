@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from datetime import datetime
+from subprocess import CompletedProcess
 
 import pytest
 
@@ -13,7 +15,6 @@ from ledger.domain.ids import DecisionId
 from tests.builders import SAM, submitted, voted
 from tests.support.databases import Database
 from tests.support.recorded import happened
-from tests.support.service import ledger
 
 
 async def some_history() -> None:
@@ -95,8 +96,10 @@ def test_a_filter_that_names_nothing_is_refused(wrong: dict, said: dict):
 
 
 @pytest.mark.parametrize("wrong", [("--limit", "-3"), ("--limit", "0"), ("--after", "-1")])
-def test_a_number_of_events_that_cannot_be_is_a_usage_error(wrong: tuple[str, str]):
-    refused = ledger("audit", "log", *wrong)
+def test_a_number_of_events_that_cannot_be_is_a_usage_error(
+    ledger_here: Callable[..., CompletedProcess[str]], wrong: tuple[str, str]
+):
+    refused = ledger_here("audit", "log", *wrong)
 
     assert refused.returncode == 64
     assert f'Invalid value "{wrong[1]}" for {wrong[0]}.' in refused.stderr

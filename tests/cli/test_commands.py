@@ -31,6 +31,7 @@ HEAVY = (
     "structlog",
     "ledger.settings",
 )
+Ran = Callable[..., subprocess.CompletedProcess[str]]
 COMMANDS = ("serve", "migrate", "user", "import", "doctor", "demo")
 
 
@@ -77,8 +78,8 @@ def test_help_names_every_command_and_is_quick():
         ("audit", "monitor"),
     ],
 )
-def test_every_command_has_help_for_people(asked: tuple[str, ...]):
-    shown = ledger(*asked, "--help")
+def test_every_command_has_help_for_people(ledger_here: Ran, asked: tuple[str, ...]):
+    shown = ledger_here(*asked, "--help")
     assert shown.returncode == 0, shown.stderr
     assert f"Usage: ledger {' '.join(asked)}" in shown.stdout
     assert len(shown.stdout.splitlines()) > 3
@@ -100,8 +101,8 @@ def test_it_tells_its_version():
     assert ledger("--version").stdout.strip() == version("decision-ledger")
 
 
-def test_what_it_does_not_know_is_refused():
-    refused = ledger("serv")
+def test_what_it_does_not_know_is_refused(ledger_here: Ran):
+    refused = ledger_here("serv")
     assert refused.returncode != 0
     assert "serve" in refused.stdout + refused.stderr  # what was probably meant
 
@@ -113,8 +114,8 @@ def test_what_it_does_not_know_is_refused():
         ("projections", "show", "no-id"),
     ],
 )
-def test_what_is_misspelt_is_never_taken_for_a_finding(asked: tuple[str, ...]):
-    refused = ledger(*asked)
+def test_what_is_misspelt_is_never_taken_for_a_finding(ledger_here: Ran, asked: tuple[str, ...]):
+    refused = ledger_here(*asked)
     assert refused.returncode == 64
     assert refused.stdout == ""
     assert "Error" in refused.stderr
@@ -141,8 +142,8 @@ def test_a_page_of_help_does_not_say_what_is_said_already(page: Callable[..., st
     assert "[default: 16]" in page("import")
 
 
-def test_refusals_are_sentences_on_standard_error():
-    refused = ledger("serve", settings={"LEDGER_PORT": "x", "LEDGER_POOORT": "1"})
+def test_refusals_are_sentences_on_standard_error(ledger_here: Ran):
+    refused = ledger_here("serve", settings={"LEDGER_PORT": "x", "LEDGER_POOORT": "1"})
     assert refused.returncode == 1
     assert refused.stdout == ""
     assert refused.stderr.splitlines() == [

@@ -5,9 +5,10 @@ import gc
 import io
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
@@ -18,7 +19,7 @@ from ledger.cli.submitting import CannotGoOn
 from ledger.settings import SettingsRefused
 from tests.support.databases import TEMPLATE, Cluster
 from tests.support.items import a_file_of, item
-from tests.support.service import HANG_GUARD, Service, ledger, on_database, service
+from tests.support.service import HANG_GUARD, Service, on_database, service
 
 pytestmark = pytest.mark.processes
 
@@ -175,8 +176,10 @@ def test_who_set_where_the_service_listens_is_told_how_to_name_it_to_a_client(
     assert f"{name} is not read here: name the service with --url or LEDGER_URL" in capsys.readouterr().err
 
 
-def test_without_a_token_it_names_the_variable(tmp_path: Path):
-    refused = ledger("import", str(a_file(tmp_path, line("NEVER"))))
+def test_without_a_token_it_names_the_variable(
+    ledger_here: Callable[..., CompletedProcess[str]], tmp_path: Path
+):
+    refused = ledger_here("import", str(a_file(tmp_path, line("NEVER"))))
     assert refused.returncode == 1
     assert refused.stderr.startswith("The command cannot reach a service with what it was told.")
     assert "LEDGER_TOKEN: is needed" in refused.stderr

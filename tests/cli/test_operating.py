@@ -1,10 +1,10 @@
 """Operators' commands and the data folder that they are given."""
 
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
-
-from tests.support.service import ledger
 
 
 @pytest.mark.parametrize(
@@ -13,11 +13,11 @@ from tests.support.service import ledger
     ids=" ".join,
 )
 def test_whoever_looks_into_a_folder_that_was_mistyped_makes_no_ledger_there(
-    looked: tuple[str, ...], tmp_path: Path
+    ledger_here: Callable[..., CompletedProcess[str]], looked: tuple[str, ...], tmp_path: Path
 ):
     mistyped = tmp_path / "mistyped"
 
-    refused = ledger(*looked, settings={"LEDGER_DATA_DIR": str(mistyped)})
+    refused = ledger_here(*looked, settings={"LEDGER_DATA_DIR": str(mistyped)})
 
     assert refused.returncode == 1
     assert "There is no ledger in the data folder yet." in refused.stderr
