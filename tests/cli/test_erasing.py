@@ -12,7 +12,7 @@ import pytest
 from ledger.api.services import Services
 from ledger.cli import erasing
 from ledger.cli.erasing import BasisName, NoApprover
-from ledger.cli.operating import by_operator, operating
+from ledger.cli.operating import by_operator, operating, operator
 from ledger.domain.account.decide import AccountNotFound
 from ledger.domain.authority import Role
 from ledger.domain.errors import ReasonMissing
@@ -55,14 +55,11 @@ def staffed(installed: Database) -> Database:
             await registering.register(
                 cheap,
                 Record(username=name, email=f"{name}@example.org", full_name=name),
+                operator(),
                 password=PASSWORD,
                 role=role,
-                by=None,
-                provenance=by_operator(),
             )
-        await administering.deactivate(
-            services.identity, "sam", reason="left", by=None, provenance=by_operator()
-        )
+        await administering.deactivate(services.identity, "sam", operator(), reason="left")
 
     on_services(let_in)
     return installed

@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from ledger.cli.operating import by_operator
+from ledger.cli.operating import operator
 from ledger.cli.prototype.clock import NoSuchTimeZone
 from ledger.cli.prototype.command import NoBackup, NoSuchSubmitter, import_prototype
 from ledger.cli.prototype.file import UnreadableDump
@@ -427,9 +427,7 @@ def test_nobodys_password_is_imported_and_an_administrator_gives_a_new_one(insta
         client = Client(address="198.51.100.7", user_agent="test")
         with pytest.raises(WrongCredentials):
             await login(identity, username="ana", password=PASSWORD, client=client)
-        await administering.change_password(
-            identity, "ana", new_password=PASSWORD, by=None, provenance=by_operator()
-        )
+        await administering.change_password(identity, "ana", operator(), new_password=PASSWORD)
         return await login(identity, username="ana", password=PASSWORD, client=client)
 
     assert in_ledger(installed, log_in_with_a_new_password)

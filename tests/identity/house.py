@@ -5,6 +5,7 @@ from typing import Final
 
 from ledger.domain.authority import Role
 from ledger.domain.ids import PersonId
+from ledger.identity.actor import Actor
 from ledger.identity.identity import OPERATOR, Identity
 from ledger.identity.login import login
 from ledger.identity.opening import LoggedIn
@@ -38,6 +39,14 @@ class MovingClock:
         self.now += timedelta(**by)
 
 
+def operator() -> Actor:
+    return Actor(principal=None, provenance=by_operator())
+
+
+def asking(principal: Principal) -> Actor:
+    return Actor(principal=principal, provenance=asked_by(principal))
+
+
 def by_operator() -> Provenance:
     return Provenance(actor=OPERATOR, command_id=new_command_id())
 
@@ -53,9 +62,7 @@ def record(username: str) -> Record:
 async def admitted(
     identity: Identity, username: str, *, role: Role = Role.ANALYST, password: str = PASSWORD
 ) -> PersonId:
-    handled = await register(
-        identity, record(username), password=password, role=role, by=None, provenance=by_operator()
-    )
+    handled = await register(identity, record(username), operator(), password=password, role=role)
     person = registered_person(handled)
     assert person is not None
     return person

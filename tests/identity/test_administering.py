@@ -10,6 +10,7 @@ from ledger.domain.ids import SessionId
 from ledger.domain.session.decide import SESSION, InactiveUser
 from ledger.domain.session.events import RevocationCause, SessionRevoked
 from ledger.identity import administering, session_rows
+from ledger.identity.actor import Actor
 from ledger.identity.administering import WrongCurrentPassword
 from ledger.identity.ending import revoke_lapsed
 from ledger.identity.identity import Identity
@@ -26,9 +27,9 @@ from tests.identity.house import (
     PASSWORD,
     MovingClock,
     admitted,
-    asked_by,
-    by_operator,
+    asking,
     logged_in,
+    operator,
     principal,
     record,
 )
@@ -44,8 +45,9 @@ async def an_admin(identity: Identity, username: str = "ada") -> Principal:
 
 
 async def deactivate(identity: Identity, username: str, by: Principal | None) -> None:
-    provenance = by_operator() if by is None else asked_by(by)
-    await administering.deactivate(identity, username, reason="left", by=by, provenance=provenance)
+    await administering.deactivate(
+        identity, username, operator() if by is None else asking(by), reason="left"
+    )
 
 
 async def revocation_of(identity: Identity, session: SessionId) -> SessionRevoked:
@@ -79,7 +81,7 @@ async def test_a_reactivated_person_logs_in_anew_and_old_sessions_stay_dead(iden
     before = await logged_in(identity, "sam")
 
     await deactivate(identity, "sam", ada)
-    await administering.reactivate(identity, "sam", reason="back", by=ada, provenance=asked_by(ada))
+    await administering.reactivate(identity, "sam", asking(ada), reason="back")
 
     await principal(identity, "sam")
     with pytest.raises(SessionNotLive):
@@ -91,9 +93,7 @@ async def test_another_role_ends_the_sessions_of_the_old_one(identity: Identity)
     await admitted(identity, "sam")
     before = await principal(identity, "sam")
 
-    await administering.change_role(
-        identity, "sam", role=Role.VIEWER, reason="moved", by=ada, provenance=asked_by(ada)
-    )
+    await administering.change_role(identity, "sam", asking(ada), role=Role.VIEWER, reason="moved")
 
     assert (await revocation_of(identity, before.session)).cause is RevocationCause.ROLE_CHANGED
     assert (await principal(identity, "sam")).role is Role.VIEWER
@@ -106,15 +106,10 @@ async def test_ones_own_password_needs_the_current_one(identity: Identity) -> No
     for current in (None, "wrong"):
         with pytest.raises(WrongCurrentPassword):
             await administering.change_password(
-                identity,
-                "sam",
-                new_password=NEW,
-                current_password=current,
-                by=sam,
-                provenance=asked_by(sam),
+                identity, "sam", asking(sam), new_password=NEW, current_password=current
             )
     await administering.change_password(
-        identity, "sam", new_password=NEW, current_password=PASSWORD, by=sam, provenance=asked_by(sam)
+        identity, "sam", asking(sam), new_password=NEW, current_password=PASSWORD
     )
 
     assert (await revocation_of(identity, sam.session)).cause is RevocationCause.PASSWORD_CHANGED
@@ -130,12 +125,7 @@ async def test_two_who_change_one_password_at_once_do_it_once(identity: Identity
     outcomes = await asyncio.gather(
         *(
             administering.change_password(
-                identity,
-                "sam",
-                new_password=f"{NEW} {sam.session}",
-                current_password=PASSWORD,
-                by=sam,
-                provenance=asked_by(sam),
+                identity, "sam", asking(sam), new_password=f"{NEW} {sam.session}", current_password=PASSWORD
             )
             for sam in sams
         ),
@@ -152,12 +142,8 @@ async def test_an_administrator_sets_anybodys_password_and_nobody_else_does(iden
     ben = await principal(identity, "ben")
 
     with pytest.raises(AdminRequired):
-        await administering.change_password(
-            identity, "sam", new_password=NEW, by=ben, provenance=asked_by(ben)
-        )
-    await administering.change_password(
-        identity, "sam", new_password=NEW, by=ada, reason="forgotten", provenance=asked_by(ada)
-    )
+        await administering.change_password(identity, "sam", asking(ben), new_password=NEW)
+    await administering.change_password(identity, "sam", asking(ada), new_password=NEW, reason="forgotten")
 
     await principal(identity, "sam", NEW)
 
@@ -168,9 +154,7 @@ async def test_a_login_that_overlaps_a_password_change_does_not_outlive_it(ident
 
     async def change() -> None:
         await asyncio.sleep(0.02)
-        await administering.change_password(
-            identity, "sam", new_password=NEW, by=ada, provenance=asked_by(ada)
-        )
+        await administering.change_password(identity, "sam", asking(ada), new_password=NEW)
 
     answers = await asyncio.gather(
         change(), *(logged_in(identity, "sam") for _ in range(40)), return_exceptions=True
@@ -203,9 +187,7 @@ async def test_the_last_active_administrator_stays(identity: Identity) -> None:
     with pytest.raises(LastAdmin):
         await deactivate(identity, "ada", ada)
     with pytest.raises(LastAdmin):
-        await administering.change_role(
-            identity, "ada", role=Role.VIEWER, reason="tired", by=None, provenance=by_operator()
-        )
+        await administering.change_role(identity, "ada", operator(), role=Role.VIEWER, reason="tired")
     await an_admin(identity, "eve")
     await deactivate(identity, "ada", ada)
     await bring_level(identity.ledger, DIRECTORY)
@@ -250,9 +232,13 @@ async def test_the_same_deactivation_sent_again_ends_no_session_twice(identity: 
         request="digest",
     )
 
-    first = await administering.deactivate(identity, "sam", reason="left", by=ada, provenance=provenance)
+    first = await administering.deactivate(
+        identity, "sam", Actor(principal=ada, provenance=provenance), reason="left"
+    )
     head = await identity.ledger.head()
-    again = await administering.deactivate(identity, "sam", reason="left", by=ada, provenance=provenance)
+    again = await administering.deactivate(
+        identity, "sam", Actor(principal=ada, provenance=provenance), reason="left"
+    )
     await revoke_lapsed(identity, [sam])
 
     assert (again.position, again.leaf) == (first.position, first.leaf)
@@ -264,7 +250,7 @@ async def test_no_session_of_the_new_epoch_is_revoked_for_the_old_one(
 ) -> None:
     ada = await an_admin(identity)
     sam = await admitted(identity, "sam")
-    await administering.change_password(identity, "sam", new_password=NEW, by=ada, provenance=asked_by(ada))
+    await administering.change_password(identity, "sam", asking(ada), new_password=NEW)
     after = await logged_in(identity, "sam", NEW)
 
     await revoke_lapsed(identity, [sam])

@@ -10,6 +10,7 @@ from ledger.domain.account.events import Scope
 from ledger.domain.authority import Role, SessionNotLive
 from ledger.domain.ids import KeyId
 from ledger.identity import api_keys
+from ledger.identity.actor import Actor
 from ledger.identity.administering import change_role, deactivate
 from ledger.identity.api_keys import IssuedKey
 from ledger.identity.identity import Identity
@@ -17,7 +18,7 @@ from ledger.identity.sessions import authenticate, own_session
 from ledger.identity.tokens import InvalidToken
 from ledger.store.envelope import Provenance
 from ledger.store.streams import keyed_command_id
-from tests.identity.house import MovingClock, admitted, by_operator, principal
+from tests.identity.house import MovingClock, admitted, by_operator, operator, principal
 
 
 async def issued(
@@ -31,11 +32,10 @@ async def issued(
     _, key = await api_keys.issue(
         identity,
         username,
+        Actor(principal=None, provenance=provenance or by_operator()),
         name="the engine",
         scopes=[Scope.SUBMIT],
         expires_at=expires_at,
-        by=None,
-        provenance=provenance or by_operator(),
     )
     return key
 
@@ -94,7 +94,7 @@ async def test_a_revoked_key_opens_nothing_and_is_listed_no_more(identity: Ident
     await authenticate(identity, key.secret or "")
     assert {one.key.key for one in await api_keys.keys_of(identity)} == {key.key.key, other.key.key}
 
-    await api_keys.revoke(identity, key.key.key, reason="leaked", by=None, provenance=by_operator())
+    await api_keys.revoke(identity, key.key.key, operator(), reason="leaked")
 
     with pytest.raises(InvalidToken):
         await authenticate(identity, key.secret or "")
@@ -102,7 +102,7 @@ async def test_a_revoked_key_opens_nothing_and_is_listed_no_more(identity: Ident
     assert [one.key for one in await api_keys.keys_of(identity)] == [other.key]
     for gone in (key.key.key, KeyId(UUID(int=1))):
         with pytest.raises(KeyNotFound):
-            await api_keys.revoke(identity, gone, reason="", by=None, provenance=by_operator())
+            await api_keys.revoke(identity, gone, operator(), reason="")
 
 
 async def test_a_deactivated_account_has_no_keys(identity: Identity) -> None:
@@ -110,7 +110,7 @@ async def test_a_deactivated_account_has_no_keys(identity: Identity) -> None:
     secret = (await issued(identity)).secret or ""
     await authenticate(identity, secret)
 
-    await deactivate(identity, "engine", reason="retired", by=None, provenance=by_operator())
+    await deactivate(identity, "engine", operator(), reason="retired")
 
     with pytest.raises(InvalidToken):
         await authenticate(identity, secret)
@@ -120,9 +120,7 @@ async def test_an_account_of_another_role_has_no_keys(identity: Identity) -> Non
     await admitted(identity, "engine", role=Role.SERVICE)
     secret = (await issued(identity)).secret or ""
 
-    await change_role(
-        identity, "engine", role=Role.ANALYST, reason="a person", by=None, provenance=by_operator()
-    )
+    await change_role(identity, "engine", operator(), role=Role.ANALYST, reason="a person")
 
     with pytest.raises(InvalidToken):
         await authenticate(identity, secret)
@@ -177,9 +175,8 @@ async def test_an_administrator_whose_session_is_over_issues_nothing(identity: I
         await api_keys.issue(
             identity,
             "engine",
+            Actor(principal=ada, provenance=by_operator()),
             name="",
             scopes=list(Scope),
             expires_at=None,
-            by=ada,
-            provenance=by_operator(),
         )

@@ -22,7 +22,7 @@ from ledger.reactions.failed_logins import tell
 from ledger.store.ledger import Ledger, account_stream, login_stream
 from ledger.store.streams import read_stream, recorded
 from tests.builders.people import NOW
-from tests.identity.house import PASSWORD, MovingClock, admitted, asked_by, logged_in, principal
+from tests.identity.house import PASSWORD, MovingClock, admitted, asking, logged_in, principal
 from tests.support.databases import Database
 
 WRONG = "wrong"
@@ -175,12 +175,7 @@ async def test_the_password_form_of_a_stolen_session_is_no_place_to_guess_either
 
     async def try_changing(current: str) -> None:
         await change_password(
-            identity,
-            "sam",
-            new_password="another one of mine",
-            current_password=current,
-            by=sam,
-            provenance=asked_by(sam),
+            identity, "sam", asking(sam), new_password="another one of mine", current_password=current
         )
 
     for _ in range(10):

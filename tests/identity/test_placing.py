@@ -18,14 +18,13 @@ from ledger.identity.user_list import GroupPage, ListedGroup, groups, users
 from ledger.projections.views.directory import DIRECTORY
 from ledger.store.ledger import session_stream
 from ledger.store.pool import Connection
-from tests.identity.house import admitted, asked_by, by_operator, logged_in, principal
+from tests.identity.house import admitted, asked_by, asking, logged_in, operator, principal
 from tests.projections.given import bring_level
 
 
 async def put(identity: Identity, username: str, *names: str, by: Principal | None = None) -> bool:
-    provenance = by_operator() if by is None else asked_by(by)
     handled = await administering.change_groups(
-        identity, username, groups=names, reason="new team", by=by, provenance=provenance
+        identity, username, operator() if by is None else asking(by), groups=names, reason="new team"
     )
     return bool(handled.events)
 
@@ -33,9 +32,8 @@ async def put(identity: Identity, username: str, *names: str, by: Principal | No
 async def let_lead(
     identity: Identity, username: str, *, is_lead: bool = True, by: Principal | None = None
 ) -> bool:
-    provenance = by_operator() if by is None else asked_by(by)
     handled = await administering.change_lead(
-        identity, username, is_lead=is_lead, reason="shift", by=by, provenance=provenance
+        identity, username, operator() if by is None else asking(by), is_lead=is_lead, reason="shift"
     )
     return bool(handled.events)
 

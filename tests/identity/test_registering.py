@@ -10,6 +10,7 @@ from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.account.events import AccountRegistered
 from ledger.domain.authority import AdminRequired, Role
 from ledger.identity import people
+from ledger.identity.actor import Actor
 from ledger.identity.identity import Identity
 from ledger.identity.people import UnstorableText, folded
 from ledger.identity.registering import (
@@ -24,8 +25,8 @@ from ledger.store.streams import keyed_command_id, read_stream, recorded
 from tests.identity.house import (
     PASSWORD,
     admitted,
-    asked_by,
-    by_operator,
+    asking,
+    operator,
     principal,
     record,
 )
@@ -65,12 +66,8 @@ async def test_only_an_administrator_registers_people(identity: Identity) -> Non
     ada, sam = await principal(identity, "ada"), await principal(identity, "sam")
 
     with pytest.raises(AdminRequired):
-        await register(
-            identity, record("ben"), password=PASSWORD, role=Role.ANALYST, by=sam, provenance=asked_by(sam)
-        )
-    handled = await register(
-        identity, record("ben"), password=PASSWORD, role=Role.ANALYST, by=ada, provenance=asked_by(ada)
-    )
+        await register(identity, record("ben"), asking(sam), password=PASSWORD, role=Role.ANALYST)
+    handled = await register(identity, record("ben"), asking(ada), password=PASSWORD, role=Role.ANALYST)
 
     event = handled.events[0].event
     assert isinstance(event, AccountRegistered)
@@ -86,7 +83,11 @@ async def test_the_same_registration_sent_again_and_again_lets_one_person_in(ide
     handled = await asyncio.gather(
         *(
             register(
-                identity, record("sam"), password=PASSWORD, role=Role.ANALYST, by=None, provenance=provenance
+                identity,
+                record("sam"),
+                Actor(principal=None, provenance=provenance),
+                password=PASSWORD,
+                role=Role.ANALYST,
             )
             for _ in range(10)
         )
@@ -100,9 +101,7 @@ async def test_the_same_registration_sent_again_and_again_lets_one_person_in(ide
 @pytest.mark.parametrize("text", ["a\0b", "a\ud800b"])
 async def test_what_cannot_be_stored_is_refused_by_field(identity: Identity, text: str) -> None:
     with pytest.raises(UnstorableText) as refused:
-        await register(
-            identity, record(text), password=PASSWORD, role=Role.ANALYST, by=None, provenance=by_operator()
-        )
+        await register(identity, record(text), operator(), password=PASSWORD, role=Role.ANALYST)
 
     assert refused.value.context == {"field": "username"}
 

@@ -29,8 +29,8 @@ from tests.identity.house import (
     MovingClock,
     admitted,
     asked_by,
-    by_operator,
     logged_in,
+    operator,
     principal,
 )
 
@@ -330,7 +330,7 @@ async def test_a_limited_token_dies_after_five_minutes_and_with_the_password(
         await complete(identity, old.access_token, factor.backup_codes[0])
 
     halfway = await logged_in(identity, "sam")
-    await change_password(identity, "sam", new_password="another one", by=None, provenance=by_operator())
+    await change_password(identity, "sam", operator(), new_password="another one")
     for code in (factor.backup_codes[0], "000000"):
         with pytest.raises(InvalidToken):
             await complete(identity, halfway.access_token, code)
@@ -349,7 +349,7 @@ async def test_a_dead_session_enables_nothing(identity: Identity, clock: MovingC
     await admitted(identity, "sam")
     sam = await principal(identity, "sam")
     factor = await setup(identity, sam.person)
-    await change_password(identity, "sam", new_password="another one", by=None, provenance=by_operator())
+    await change_password(identity, "sam", operator(), new_password="another one")
 
     with pytest.raises(SessionNotLive):
         await enable(identity, sam, code_of(factor, clock()), asked_by(sam))

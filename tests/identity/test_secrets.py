@@ -22,8 +22,8 @@ from tests.identity.house import (
     MovingClock,
     admitted,
     asked_by,
-    by_operator,
     logged_in,
+    operator,
 )
 
 
@@ -36,11 +36,9 @@ async def test_the_log_holds_no_name_no_address_and_no_secret(identity: Identity
     await enable(identity, sam, pyotp.TOTP(factor.secret).at(clock()), asked_by(sam))
     halfway = await logged_in(identity, "samantha")
     done = await complete_login(identity, halfway.access_token, factor.backup_codes[0], client=CLIENT)
-    await change_role(
-        identity, "samantha", role=Role.VIEWER, reason="moved", by=None, provenance=by_operator()
-    )
-    await change_password(identity, "samantha", new_password="fresh one", by=None, provenance=by_operator())
-    await deactivate(identity, "samantha", reason="left", by=None, provenance=by_operator())
+    await change_role(identity, "samantha", operator(), role=Role.VIEWER, reason="moved")
+    await change_password(identity, "samantha", operator(), new_password="fresh one")
+    await deactivate(identity, "samantha", operator(), reason="left")
     hashes = await identity.ledger.pool.fetch(
         "select password_hash as secret from work.credentials"
         " union all select encode(token_hash, 'hex') from work.refresh_tokens"

@@ -6,13 +6,14 @@ from ledger.command_handling.context import CommandContext
 from ledger.command_handling.handler import handle
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.ids import DecisionId, PersonId, WebhookId
+from ledger.identity.actor import Actor
 from ledger.identity.identity import OPERATOR
 from ledger.reactions import webhook_following
 from ledger.reactions.webhook_sending import Courier
 from ledger.store.envelope import Provenance
 from ledger.store.streams import new_command_id
 from ledger.webhooks import administering, deliveries, rows
-from ledger.webhooks.administering import Actor, Issued, Wanted
+from ledger.webhooks.administering import Issued, Wanted
 from ledger.webhooks.deliveries import Delivery
 from ledger.webhooks.queue import State
 from ledger.webhooks.rows import Webhook
@@ -22,12 +23,8 @@ from ledger.webhooks.webhooks import Webhooks
 from tests.builders import ENGINE, submit
 
 
-def operator(reason: str = "") -> Actor:
-    return Actor(
-        principal=None,
-        provenance=Provenance(actor=OPERATOR, command_id=new_command_id()),
-        reason=reason,
-    )
+def operator() -> Actor:
+    return Actor(principal=None, provenance=Provenance(actor=OPERATOR, command_id=new_command_id()))
 
 
 def wanted(

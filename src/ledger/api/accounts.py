@@ -44,10 +44,9 @@ class AccountController(Controller):
         handled = await registering.register(
             call.services.identity,
             Record(username=wanted.username, email=wanted.email, full_name=wanted.full_name),
+            await call.actor(),
             password=wanted.password,
             role=wanted.role,
-            by=call.principal,
-            provenance=await call.provenance(),
         )
         body = Registered(message="User registered successfully", username=wanted.username)
         return await call.answer(body, handled=handled, feeds=FEEDS)
@@ -58,11 +57,7 @@ class AccountController(Controller):
         call = Call(request)
         given = await call.json(WithReason)
         handled = await administering.deactivate(
-            call.services.identity,
-            username,
-            reason=given.reason,
-            by=call.principal,
-            provenance=await call.provenance(),
+            call.services.identity, username, await call.actor(), reason=given.reason
         )
         return await _changed(call, "User deactivated", handled)
 
@@ -72,11 +67,7 @@ class AccountController(Controller):
         call = Call(request)
         given = await call.json(WithReason)
         handled = await administering.reactivate(
-            call.services.identity,
-            username,
-            reason=given.reason,
-            by=call.principal,
-            provenance=await call.provenance(),
+            call.services.identity, username, await call.actor(), reason=given.reason
         )
         return await _changed(call, "User reactivated", handled)
 
@@ -90,12 +81,7 @@ class AccountController(Controller):
         call = Call(request)
         given = await call.json(NewRole)
         handled = await administering.change_role(
-            call.services.identity,
-            username,
-            role=given.role,
-            reason=given.reason,
-            by=call.principal,
-            provenance=await call.provenance(),
+            call.services.identity, username, await call.actor(), role=given.role, reason=given.reason
         )
         return await _changed(call, "Role changed", handled)
 
@@ -112,11 +98,10 @@ class AccountController(Controller):
         handled = await administering.change_password(
             call.services.identity,
             username,
+            await call.actor(),
             new_password=given.new_password,
             current_password=given.current_password,
             reason=given.reason or "",
-            by=call.principal,
-            provenance=await call.provenance(),
         )
         return await _changed(call, "Password changed", handled)
 
@@ -130,12 +115,7 @@ class AccountController(Controller):
         call = Call(request)
         given = await call.json(NewGroups)
         handled = await administering.change_groups(
-            call.services.identity,
-            username,
-            groups=given.groups,
-            reason=given.reason,
-            by=call.principal,
-            provenance=await call.provenance(),
+            call.services.identity, username, await call.actor(), groups=given.groups, reason=given.reason
         )
         return await _changed(call, "Groups changed", handled)
 
@@ -149,12 +129,7 @@ class AccountController(Controller):
         call = Call(request)
         given = await call.json(NewLead)
         handled = await administering.change_lead(
-            call.services.identity,
-            username,
-            is_lead=given.lead,
-            reason=given.reason,
-            by=call.principal,
-            provenance=await call.provenance(),
+            call.services.identity, username, await call.actor(), is_lead=given.lead, reason=given.reason
         )
         return await _changed(call, "Lead changed", handled)
 

@@ -20,6 +20,7 @@ from ledger.api.types import HttpRequest
 from ledger.domain.account.decide import AccountNotFound
 from ledger.domain.authority import STEP_UP_SECONDS
 from ledger.identity import access, factor_changes, people, stepping_up
+from ledger.identity.actor import Actor
 from ledger.identity.identity import by_person
 
 
@@ -65,9 +66,8 @@ class FactorController(Controller):
         handled = await factor_changes.disable(
             call.services.identity,
             call.principal.person,
+            Actor(principal=call.principal, provenance=by_person(call.principal.person, call.trace_id())),
             reason=given.reason,
-            by=call.principal,
-            provenance=by_person(call.principal.person, call.trace_id()),
         )
         return await call.answer(Message(message="Second factor disabled"), handled=handled)
 
@@ -89,9 +89,8 @@ class FactorController(Controller):
         handled = await factor_changes.disable(
             call.services.identity,
             found.person,
+            await call.actor(),
             reason=given.reason,
-            by=call.principal,
-            provenance=await call.provenance(),
         )
         return await call.answer(Message(message="Second factor disabled"), handled=handled)
 
@@ -110,9 +109,8 @@ class FactorController(Controller):
         handled = await access.require_second_factor(
             identity,
             given.role,
+            await call.actor(),
             is_required=given.is_required,
             reason=given.reason,
-            by=call.principal,
-            provenance=await call.provenance(),
         )
         return await call.answer(FactorRules(roles=await access.demanding_roles(identity)), handled=handled)

@@ -41,11 +41,10 @@ class KeyController(Controller):
         handled, issued = await api_keys.issue(
             call.services.identity,
             wanted.username,
+            await call.actor(),
             name=wanted.name,
             scopes=wanted.scopes,
             expires_at=expires_at,
-            by=call.principal,
-            provenance=await call.provenance(),
         )
         body = KeyIssued(
             key_id=issued.key.key,
@@ -76,11 +75,7 @@ class KeyController(Controller):
         """Take a key away; it stops working at once."""
         call = Call(request)
         handled = await api_keys.revoke(
-            call.services.identity,
-            KeyId(id_in(key_id, KeyNotFound())),
-            reason=reason,
-            by=call.principal,
-            provenance=await call.provenance(),
+            call.services.identity, KeyId(id_in(key_id, KeyNotFound())), await call.actor(), reason=reason
         )
         return await call.answer(Message(message="API key revoked"), handled=handled)
 

@@ -20,7 +20,7 @@ from ledger.domain.webhook.events import DeadLettersReplayed
 from ledger.identity import people
 from ledger.identity.people import ERASED
 from ledger.webhooks import administering, deliveries, rows
-from ledger.webhooks.administering import Actor, Wanted
+from ledger.webhooks.administering import Wanted
 from ledger.webhooks.messages import check_topics
 from ledger.webhooks.queue import State
 from ledger.webhooks.rows import Webhook
@@ -52,7 +52,7 @@ class WebhookController(Controller):
         given = await call.json(wire.WebhookTerms)
         wanted = await _wanted(call, given)
         issued = await administering.register(
-            call.services.webhooks, wanted, await _actor(call, given.reason)
+            call.services.webhooks, wanted, await call.actor(), reason=given.reason
         )
         body = wire.WebhookIssued(webhook_id=issued.webhook, secret=issued.secret)
         return await call.answer(body, handled=issued.handled)
@@ -81,8 +81,8 @@ class WebhookController(Controller):
         call, hooks = Call(request), Call(request).services.webhooks
         given = await call.json(wire.WebhookTerms)
         found = await administering.must_find(hooks, _webhook_id(webhook_id))
-        wanted, actor = await _wanted(call, given), await _actor(call, given.reason)
-        handled = await administering.change(hooks, found, wanted, actor)
+        wanted, actor = await _wanted(call, given), await call.actor()
+        handled = await administering.change(hooks, found, wanted, actor, reason=given.reason)
         return await call.answer(Message(message="Webhook changed"), handled=handled)
 
     @post(
@@ -94,8 +94,8 @@ class WebhookController(Controller):
         """Have nothing sent; what happens meanwhile waits."""
         call, webhook = Call(request), _webhook_id(webhook_id)
         given = await call.json_if_any(wire.WebhookReason)
-        actor = await _actor(call, given.reason)
-        handled = await administering.pause(call.services.webhooks, webhook, actor)
+        actor = await call.actor()
+        handled = await administering.pause(call.services.webhooks, webhook, actor, reason=given.reason)
         return await call.answer(Message(message="Webhook paused"), handled=handled)
 
     @post(
@@ -107,9 +107,9 @@ class WebhookController(Controller):
         """Have it sent to again, also after its receiver said that it was gone."""
         call, webhook = Call(request), _webhook_id(webhook_id)
         given = await call.json_if_any(wire.WebhookResumption)
-        actor = await _actor(call, given.reason)
+        actor = await call.actor()
         handled = await administering.resume(
-            call.services.webhooks, webhook, actor, skips_missed=given.skip_missed
+            call.services.webhooks, webhook, actor, skips_missed=given.skip_missed, reason=given.reason
         )
         return await call.answer(Message(message="Webhook resumed"), handled=handled)
 
@@ -122,9 +122,9 @@ class WebhookController(Controller):
         """Make another secret, which is in this answer only; the present one signs too for some hours."""
         call, webhook = Call(request), _webhook_id(webhook_id)
         given = await call.json_if_any(wire.WebhookRotation)
-        actor = await _actor(call, given.reason)
+        actor = await call.actor()
         issued = await administering.rotate(
-            call.services.webhooks, webhook, actor, overlap_hours=given.overlap_hours
+            call.services.webhooks, webhook, actor, overlap_hours=given.overlap_hours, reason=given.reason
         )
         body = wire.WebhookIssued(webhook_id=issued.webhook, secret=issued.secret)
         return await call.answer(body, handled=issued.handled)
@@ -133,7 +133,7 @@ class WebhookController(Controller):
     async def ping_webhook(self, request: HttpRequest, webhook_id: FromPath[str]) -> Response[bytes]:
         """Have a test message sent."""
         call, webhook = Call(request), _webhook_id(webhook_id)
-        handled, message = await administering.ping(call.services.webhooks, webhook, await _actor(call))
+        handled, message = await administering.ping(call.services.webhooks, webhook, await call.actor())
         return await call.answer(wire.WebhookPinged(message_id=message), handled=handled)
 
     @delete("/{webhook_id:str}", status_code=200, opt={"answer": Message, "keyed": True})
@@ -145,7 +145,9 @@ class WebhookController(Controller):
     ) -> Response[bytes]:
         """Have nothing sent there any more; its secrets and messages are deleted."""
         call, webhook = Call(request), _webhook_id(webhook_id)
-        handled = await administering.remove(call.services.webhooks, webhook, await _actor(call, reason))
+        handled = await administering.remove(
+            call.services.webhooks, webhook, await call.actor(), reason=reason
+        )
         return await call.answer(Message(message="Webhook removed"), handled=handled)
 
     @get("/{webhook_id:str}/deliveries", opt={"answer": list[wire.DeliveryShown]})
@@ -180,8 +182,10 @@ class WebhookController(Controller):
         call, webhook = Call(request), _webhook_id(webhook_id)
         given = await call.json_if_any(wire.WebhookReplay)
         message = None if given.message_id is None else MessageId(given.message_id)
-        actor = await _actor(call, given.reason)
-        handled = await administering.replay(call.services.webhooks, webhook, actor, message=message)
+        actor = await call.actor()
+        handled = await administering.replay(
+            call.services.webhooks, webhook, actor, message=message, reason=given.reason
+        )
         count = sum(one.event.count for one in handled.events if isinstance(one.event, DeadLettersReplayed))
         return await call.answer(wire.WebhookReplayed(count=count), handled=handled)
 
@@ -203,10 +207,6 @@ async def _person(call: Call, username: str | None) -> PersonId | None:
     if found is None:
         raise AccountNotFound
     return found.person
-
-
-async def _actor(call: Call, reason: str = "") -> Actor:
-    return Actor(principal=call.principal, provenance=await call.provenance(), reason=reason)
 
 
 async def _shown(call: Call, webhooks: Sequence[Webhook]) -> list[wire.WebhookShown]:

@@ -15,7 +15,7 @@ from cyclopts import Parameter
 
 from ledger.api import erasing_wire as wire
 from ledger.api.services import Services
-from ledger.cli.operating import by_operator, operating, overseeing
+from ledger.cli.operating import operating, operator, overseeing
 from ledger.cli.tables import print_json, print_table
 from ledger.command_handling.facts import state_of
 from ledger.domain.account.decide import ACCOUNT
@@ -29,7 +29,6 @@ from ledger.domain.subject.state import Erased, Kept, Requested, SubjectState
 from ledger.erasing import acting, finding, rows
 from ledger.erasing.rows import Named
 from ledger.identity import people
-from ledger.identity.actor import Actor
 from ledger.store.ledger import Ledger, account_stream
 from ledger.store.streams import read_stream
 
@@ -149,8 +148,7 @@ async def _request(
     ledger, about = services.ledger, named.about
     if isinstance(state, Erased) and not await finding.is_kept(ledger, about):
         return state
-    actor = Actor(principal=None, provenance=by_operator())
-    await acting.request(services.identity, named, actor, basis=basis, reason=reason)
+    await acting.request(services.identity, named, operator(), basis=basis, reason=reason)
     return await _state(ledger, about.subject)
 
 
@@ -189,7 +187,7 @@ async def _place(subject: str, reason: str) -> HoldId:
         handled = await acting.place_hold(
             services.identity,
             await _find(services.ledger, subject),
-            Actor(principal=None, provenance=by_operator()),
+            operator(),
             hold=HoldId(uuid4()),
             reason=reason,
         )
@@ -203,11 +201,7 @@ async def _lift(subject: str, hold_id: str, reason: str) -> None:
         raise HoldNotFound from odd
     async with operating(only="api") as services:
         await acting.lift_hold(
-            services.identity,
-            await _find(services.ledger, subject),
-            Actor(principal=None, provenance=by_operator()),
-            hold=hold,
-            reason=reason,
+            services.identity, await _find(services.ledger, subject), operator(), hold=hold, reason=reason
         )
 
 

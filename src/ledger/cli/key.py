@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from cyclopts import Parameter
 
-from ledger.cli.operating import by_operator, operating
+from ledger.cli.operating import operating, operator
 from ledger.cli.tables import print_json, print_table
 from ledger.domain.account.events import Scope
 from ledger.domain.errors import Invalid
@@ -87,13 +87,7 @@ async def _issue(username: str, name: str, scopes: tuple[Scope, ...], days: int 
     async with operating() as services:
         expires_at = None if days is None else services.clock() + timedelta(days=days)
         _, issued = await api_keys.issue(
-            services.identity,
-            username,
-            name=name,
-            scopes=scopes,
-            expires_at=expires_at,
-            by=None,
-            provenance=by_operator(),
+            services.identity, username, operator(), name=name, scopes=scopes, expires_at=expires_at
         )
         return issued
 
@@ -120,7 +114,7 @@ async def _keys() -> list[Key]:
 
 async def _revoke(key: KeyId, reason: str) -> None:
     async with operating() as services:
-        await api_keys.revoke(services.identity, key, reason=reason, by=None, provenance=by_operator())
+        await api_keys.revoke(services.identity, key, operator(), reason=reason)
 
 
 def _print_table(keys: list[Key]) -> None:

@@ -8,6 +8,7 @@ from ledger.api.services import Services
 from ledger.cli.composing import Part, composed, level, secret_keys_of
 from ledger.cli.database import beside, is_there, problems_with
 from ledger.domain.errors import Unavailable
+from ledger.identity.actor import Actor
 from ledger.identity.identity import OPERATOR, SUBJECT_KEY_PURPOSE
 from ledger.identity.keys import Keyring
 from ledger.settings import Settings, SettingsRefused, ensure_secret_key
@@ -25,6 +26,11 @@ class NothingHereYet(Unavailable):
 
     code = "nothing-here-yet"
     advice = "Look at LEDGER_DATA_DIR; a first 'ledger serve' or 'ledger migrate' makes a new ledger there."
+
+
+def operator() -> Actor:
+    """Take whoever may run commands on this machine as who does it, once."""
+    return Actor(principal=None, provenance=by_operator())
 
 
 def by_operator() -> Provenance:

@@ -11,7 +11,7 @@ import msgspec
 from cyclopts import Parameter
 
 from ledger.api.account_wire import EMAIL, USER_NAME
-from ledger.cli.operating import by_operator, operating
+from ledger.cli.operating import operating, operator
 from ledger.cli.tables import print_json, print_table
 from ledger.command_handling.facts import state_of
 from ledger.domain.account.decide import ACCOUNT, AccountNotFound
@@ -199,23 +199,19 @@ def _password(*, from_stdin: bool, generate: bool) -> str:
 
 async def _add(record: Record, password: str, role: Role) -> None:
     async with operating(may_begin=True) as services:
-        await registering.register(
-            services.identity, record, password=password, role=role, by=None, provenance=by_operator()
-        )
+        await registering.register(services.identity, record, operator(), password=password, role=role)
 
 
 async def _deactivate(username: str, reason: str) -> bool:
     async with operating() as services:
-        handled = await administering.deactivate(
-            services.identity, username, reason=reason, by=None, provenance=by_operator()
-        )
+        handled = await administering.deactivate(services.identity, username, operator(), reason=reason)
     return bool(handled.events)
 
 
 async def _change_groups(username: str, groups: Sequence[str], reason: str) -> bool:
     async with operating() as services:
         handled = await administering.change_groups(
-            services.identity, username, groups=groups, reason=reason, by=None, provenance=by_operator()
+            services.identity, username, operator(), groups=groups, reason=reason
         )
     return bool(handled.events)
 
@@ -223,7 +219,7 @@ async def _change_groups(username: str, groups: Sequence[str], reason: str) -> b
 async def _change_lead(username: str, *, is_lead: bool, reason: str) -> bool:
     async with operating() as services:
         handled = await administering.change_lead(
-            services.identity, username, is_lead=is_lead, reason=reason, by=None, provenance=by_operator()
+            services.identity, username, operator(), is_lead=is_lead, reason=reason
         )
     return bool(handled.events)
 
@@ -233,9 +229,7 @@ async def _forget_factor(username: str, reason: str) -> bool:
         found = await people.find(services.ledger.pool, services.ledger.ledger_id, username)
         if found is None:
             raise AccountNotFound
-        handled = await factor_changes.disable(
-            services.identity, found.person, reason=reason, by=None, provenance=by_operator()
-        )
+        handled = await factor_changes.disable(services.identity, found.person, operator(), reason=reason)
     return bool(handled.events)
 
 

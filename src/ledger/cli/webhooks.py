@@ -8,14 +8,13 @@ import msgspec
 from cyclopts import Parameter
 
 from ledger.api.webhook_wire import DeliveryShown, delivery_shown
-from ledger.cli.operating import by_operator, operating, overseeing
+from ledger.cli.operating import operating, operator, overseeing
 from ledger.cli.tables import print_json, print_table
 from ledger.domain.ids import MessageId, WebhookId
 from ledger.domain.webhook.decide import WebhookNotFound
 from ledger.domain.webhook.events import DeadLettersReplayed
 from ledger.store.ledger import Ledger
 from ledger.webhooks import administering, deliveries, rows
-from ledger.webhooks.administering import Actor
 from ledger.webhooks.queue import State
 from ledger.webhooks.rows import Webhook
 from ledger.webhooks.targets import origin_of
@@ -124,10 +123,11 @@ async def _asked(ledger: Ledger, webhook: WebhookId | None) -> tuple[Webhook, ..
 
 
 async def _replay(webhook: WebhookId, message: UUID | None, reason: str) -> int:
-    actor = Actor(principal=None, provenance=by_operator(), reason=reason)
     named = None if message is None else MessageId(message)
     async with operating(only="api") as services:
-        handled = await administering.replay(services.webhooks, webhook, actor, message=named)
+        handled = await administering.replay(
+            services.webhooks, webhook, operator(), message=named, reason=reason
+        )
     return sum(one.event.count for one in handled.events if isinstance(one.event, DeadLettersReplayed))
 
 

@@ -11,9 +11,8 @@ from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.account.state import Registered
 from ledger.domain.authority import Role
 from ledger.domain.ids import PersonId
+from ledger.identity.actor import Actor
 from ledger.identity.identity import Identity
-from ledger.identity.sessions import Principal, authority, reads_of
-from ledger.store.envelope import Provenance
 from ledger.store.ledger import ACCESS_STREAM, account_stream
 from ledger.store.streams import read_stream, read_streams
 
@@ -37,13 +36,12 @@ async def lacks_second_factor(identity: Identity, person: PersonId) -> bool:
 async def require_second_factor(
     identity: Identity,
     role: Role,
+    actor: Actor,
     *,
     is_required: bool,
     reason: str,
-    by: Principal | None,
-    provenance: Provenance,
 ) -> Handled[AccessEvent]:
-    """Demand a second factor of everybody of a role, or waive it; ``by`` is ``None`` for the operator.
+    """Demand a second factor of everybody of a role, or waive it; an administrator does, or the operator.
 
     Raises:
         AdminRequired: somebody else asks for it.
@@ -52,8 +50,7 @@ async def require_second_factor(
 
     def build(facts: Facts) -> AccessCommand:
         wish = DemandSecondFactor if is_required else WaiveSecondFactor
-        asks = None if by is None else authority(facts, by)
-        return wish(now=facts.now, by=asks, role=role, reason=reason)
+        return wish(now=facts.now, by=actor.authority(facts), role=role, reason=reason)
 
     return await handle(
         identity.ledger,
@@ -61,8 +58,8 @@ async def require_second_factor(
             decider=ACCESS,
             target=ACCESS_STREAM,
             clock=identity.clock,
-            provenance=provenance,
-            reads=() if by is None else reads_of(by),
+            provenance=actor.provenance,
+            reads=actor.reads(),
         ),
         build,
     )

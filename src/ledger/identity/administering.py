@@ -28,12 +28,11 @@ from ledger.domain.errors import Refused
 from ledger.domain.event import Utc
 from ledger.domain.ids import PersonId
 from ledger.identity import credentials, people
+from ledger.identity.actor import Actor
 from ledger.identity.ending import left_for_later, revoke_lapsed
 from ledger.identity.identity import Identity, settled
 from ledger.identity.login import WrongCredentials, compare
-from ledger.identity.sessions import Principal, authority, reads_of
 from ledger.projections.views.directory import another_active_admin
-from ledger.store.envelope import Provenance
 from ledger.store.ledger import account_stream
 from ledger.store.pool import Connection, reading
 
@@ -60,9 +59,9 @@ _Order = Callable[[_Asked], AccountCommand]
 
 
 async def deactivate(
-    identity: Identity, username: str, *, reason: str, by: Principal | None, provenance: Provenance
+    identity: Identity, username: str, actor: Actor, *, reason: str
 ) -> Handled[AccountEvent]:
-    """Keep a person out and end their sessions; ``by`` is an administrator, or ``None`` for the operator.
+    """Keep a person out and end their sessions; an administrator does, or the operator.
 
     Raises:
         AdminRequired: somebody else asks for it.
@@ -73,40 +72,34 @@ async def deactivate(
     def order(asked: _Asked) -> DeactivateAccount:
         return DeactivateAccount(now=asked.now, by=asked.by, reason=reason, another_admin=asked.another_admin)
 
-    return await _leave_an_admin(identity, username, order, by, provenance)
+    return await _leave_an_admin(identity, username, order, actor)
 
 
 async def reactivate(
-    identity: Identity, username: str, *, reason: str, by: Principal | None, provenance: Provenance
+    identity: Identity, username: str, actor: Actor, *, reason: str
 ) -> Handled[AccountEvent]:
     """Let a person in again; refusals as ``change_role``."""
 
     def order(asked: _Asked) -> ReactivateAccount:
         return ReactivateAccount(now=asked.now, by=asked.by, reason=reason)
 
-    person = await _find(identity, username, by)
+    person = await _find(identity, username, actor)
 
     async def hold_row(conn: Connection) -> None:
         """Keep whoever is about to erase them waiting, or learn that it was done."""
         if not await people.hold(conn, identity.ledger.ledger_id, person):
             raise AccountNotFound
 
-    return await _change(identity, person, order, by, provenance, alongside=hold_row)
+    return await _change(identity, person, order, actor, alongside=hold_row)
 
 
 async def change_role(
-    identity: Identity,
-    username: str,
-    *,
-    role: Role,
-    reason: str,
-    by: Principal | None,
-    provenance: Provenance,
+    identity: Identity, username: str, actor: Actor, *, role: Role, reason: str
 ) -> Handled[AccountEvent]:
     """Give a person another job and end their sessions; refusals as ``deactivate``.
 
     Raises:
-        StepUpRequired: an administrator comes of it, and ``by`` has a second factor to be proven again.
+        StepUpRequired: an administrator comes of it, and who asks has a second factor to be proven again.
     """
 
     def order(asked: _Asked) -> ChangeRole:
@@ -114,17 +107,11 @@ async def change_role(
             now=asked.now, by=asked.by, role=role, reason=reason, another_admin=asked.another_admin
         )
 
-    return await _leave_an_admin(identity, username, order, by, provenance)
+    return await _leave_an_admin(identity, username, order, actor)
 
 
 async def change_groups(
-    identity: Identity,
-    username: str,
-    *,
-    groups: Sequence[str],
-    reason: str,
-    by: Principal | None,
-    provenance: Provenance,
+    identity: Identity, username: str, actor: Actor, *, groups: Sequence[str], reason: str
 ) -> Handled[AccountEvent]:
     """Put a person into these groups and no others; it holds from their next command on, and no session ends.
 
@@ -138,18 +125,12 @@ async def change_groups(
     def order(asked: _Asked) -> ChangeGroups:
         return ChangeGroups(now=asked.now, by=asked.by, groups=tuple(groups), reason=reason)
 
-    person = await _find(identity, username, by)
-    return await _change(identity, person, order, by, provenance)
+    person = await _find(identity, username, actor)
+    return await _change(identity, person, order, actor)
 
 
 async def change_lead(
-    identity: Identity,
-    username: str,
-    *,
-    is_lead: bool,
-    reason: str,
-    by: Principal | None,
-    provenance: Provenance,
+    identity: Identity, username: str, actor: Actor, *, is_lead: bool, reason: str
 ) -> Handled[AccountEvent]:
     """Let an analyst lead, or lead no more; it holds from their next command on, and no session ends.
 
@@ -164,35 +145,33 @@ async def change_lead(
         wish = GrantLead if is_lead else RevokeLead
         return wish(now=asked.now, by=asked.by, reason=reason)
 
-    person = await _find(identity, username, by)
-    return await _change(identity, person, order, by, provenance)
+    person = await _find(identity, username, actor)
+    return await _change(identity, person, order, actor)
 
 
 async def change_password(
     identity: Identity,
     username: str,
+    actor: Actor,
     *,
     new_password: str,
     current_password: str | None = None,
     reason: str = "",
-    by: Principal | None,
-    provenance: Provenance,
 ) -> Handled[AccountEvent]:
     """Change one's own password by the current one, or anybody else's as an administrator; all sessions end.
 
     Raises:
         WrongCurrentPassword: one's own, and the current one is missing or another.
         AdminRequired: somebody else's, asked for by no administrator.
-        StepUpRequired: another administrator's, and ``by`` has a second factor to be proven again.
+        StepUpRequired: another administrator's, and who asks has a second factor to be proven again.
         AccountNotFound: nobody has this user name.
         TooManyFailures: the current one was wrong too often.
         Overloaded: too many passwords wait to be compared.
     """
     ledger = identity.ledger
-    person = await _find(identity, username, by)
-    is_proven = (
-        by is None or by.person != person or await _is_current(identity, username, person, current_password)
-    )
+    person = await _find(identity, username, actor)
+    is_own = actor.principal is not None and actor.principal.person == person
+    is_proven = not is_own or await _is_current(identity, username, person, current_password)
     password_hash = await identity.passwords.hash(new_password)
 
     def order(asked: _Asked) -> ChangePassword:
@@ -204,7 +183,7 @@ async def change_password(
     async def write_row(conn: Connection) -> None:
         await credentials.replace(conn, ledger.ledger_id, person, password_hash, identity.clock())
 
-    return await _change(identity, person, order, by, provenance, alongside=write_row)
+    return await _change(identity, person, order, actor, alongside=write_row)
 
 
 async def _is_current(identity: Identity, username: str, person: PersonId, password: str | None) -> bool:
@@ -221,10 +200,10 @@ async def _is_current(identity: Identity, username: str, person: PersonId, passw
     return True
 
 
-async def _find(identity: Identity, username: str, by: Principal | None) -> PersonId:
+async def _find(identity: Identity, username: str, actor: Actor) -> PersonId:
     """Find whom it is about; only administrators learn that a user name is nobody's."""
     ledger = identity.ledger
-    found = await people.find(ledger.pool, ledger.ledger_id, username)
+    found, by = await people.find(ledger.pool, ledger.ledger_id, username), actor.principal
     if by is not None and by.role is not Role.ADMIN and (found is None or found.person != by.person):
         raise AdminRequired(role=by.role.value)
     if found is None:
@@ -233,7 +212,7 @@ async def _find(identity: Identity, username: str, by: Principal | None) -> Pers
 
 
 async def _leave_an_admin(
-    identity: Identity, username: str, order: _Order, by: Principal | None, provenance: Provenance
+    identity: Identity, username: str, order: _Order, actor: Actor
 ) -> Handled[AccountEvent]:
     """Change an account that may be an administrator's, on the strength of another active one's account.
 
@@ -241,11 +220,11 @@ async def _leave_an_admin(
     in the append, and one of them stays. A directory that lags may name somebody who is none any more: it is
     asked again, three times in all, a tenth of a second apart.
     """
-    person = await _find(identity, username, by)
+    person = await _find(identity, username, actor)
     for attempt in range(1, MAX_ATTEMPTS + 1):
         other = await _another_admin(identity, person)
         try:
-            return await _change(identity, person, order, by, provenance, other=other)
+            return await _change(identity, person, order, actor, other=other)
         except LastAdmin:
             if other is None or attempt == MAX_ATTEMPTS:
                 raise
@@ -263,18 +242,17 @@ async def _change(
     identity: Identity,
     person: PersonId,
     order: _Order,
-    by: Principal | None,
-    provenance: Provenance,
+    actor: Actor,
     *,
     other: PersonId | None = None,
     alongside: Alongside | None = None,
 ) -> Handled[AccountEvent]:
     target = account_stream(person)
-    reads = {*(() if by is None else reads_of(by)), *(() if other is None else (account_stream(other),))}
+    reads = {*actor.reads(), *(() if other is None else (account_stream(other),))}
 
     def build(facts: Facts) -> AccountCommand:
-        asks = None if by is None else authority(facts, by)
-        return order(_Asked(now=facts.now, by=asks, another_admin=_is_active_admin(facts, other)))
+        is_another = _is_active_admin(facts, other)
+        return order(_Asked(now=facts.now, by=actor.authority(facts), another_admin=is_another))
 
     handled = await handle(
         identity.ledger,
@@ -282,7 +260,7 @@ async def _change(
             decider=ACCOUNT,
             target=target,
             clock=identity.clock,
-            provenance=provenance,
+            provenance=actor.provenance,
             reads=sorted(reads - {target}),
         ),
         build,

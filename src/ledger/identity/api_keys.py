@@ -16,10 +16,9 @@ from ledger.domain.account.events import AccountEvent, ApiKeyIssued, Scope
 from ledger.domain.account.state import ApiKey, Registered
 from ledger.domain.ids import KeyId, PersonId
 from ledger.identity import key_rows, people
+from ledger.identity.actor import Actor
 from ledger.identity.identity import Identity, settled
 from ledger.identity.key_rows import Described, Held
-from ledger.identity.sessions import Principal, authority, reads_of
-from ledger.store.envelope import Provenance
 from ledger.store.ledger import account_stream
 from ledger.store.pool import Connection
 from ledger.store.streams import read_streams
@@ -43,14 +42,13 @@ class ListedKey(msgspec.Struct, frozen=True, kw_only=True):
 async def issue(
     identity: Identity,
     username: str,
+    actor: Actor,
     *,
     name: str,
     scopes: Sequence[Scope],
     expires_at: datetime | None,
-    by: Principal | None,
-    provenance: Provenance,
 ) -> tuple[Handled[AccountEvent], IssuedKey]:
-    """Let a machine use a service account; ``by`` is an administrator, or ``None`` for the operator.
+    """Let a machine use a service account; an administrator does, or the operator.
 
     Raises:
         AdminRequired: somebody else asks for it.
@@ -68,7 +66,7 @@ async def issue(
     def build(facts: Facts) -> IssueApiKey:
         return IssueApiKey(
             now=facts.now,
-            by=None if by is None else authority(facts, by),
+            by=actor.authority(facts),
             key=held.key,
             scopes=tuple(sorted(set(scopes))),
             expires_at=expires_at,
@@ -77,15 +75,13 @@ async def issue(
     async def write_row(conn: Connection) -> None:
         await key_rows.insert(conn, ledger.ledger_id, held, name=name, secret=secret, now=identity.clock())
 
-    handled = await _handle(identity, found.person, build, by, provenance, alongside=write_row)
+    handled = await _handle(identity, found.person, build, actor, alongside=write_row)
     issued = next(one.event for one in handled.events if isinstance(one.event, ApiKeyIssued))
     key = ApiKey(key=issued.key, scopes=issued.scopes, expires_at=issued.expires_at)
     return handled, IssuedKey(key=key, secret=secret if key.key == held.key else None)
 
 
-async def revoke(
-    identity: Identity, key: KeyId, *, reason: str, by: Principal | None, provenance: Provenance
-) -> Handled[AccountEvent]:
+async def revoke(identity: Identity, key: KeyId, actor: Actor, *, reason: str) -> Handled[AccountEvent]:
     """Take a key away; it stops working at once, on every instance.
 
     Raises:
@@ -97,10 +93,9 @@ async def revoke(
         raise KeyNotFound
 
     def build(facts: Facts) -> RevokeApiKey:
-        asks = None if by is None else authority(facts, by)
-        return RevokeApiKey(now=facts.now, by=asks, key=key, reason=reason)
+        return RevokeApiKey(now=facts.now, by=actor.authority(facts), key=key, reason=reason)
 
-    handled = await _handle(identity, person, build, by, provenance)
+    handled = await _handle(identity, person, build, actor)
     await settled(identity, handled.position)
     return handled
 
@@ -126,8 +121,7 @@ async def _handle(
     identity: Identity,
     person: PersonId,
     build: Callable[[Facts], AccountCommand],
-    by: Principal | None,
-    provenance: Provenance,
+    actor: Actor,
     *,
     alongside: Alongside | None = None,
 ) -> Handled[AccountEvent]:
@@ -138,8 +132,8 @@ async def _handle(
             decider=ACCOUNT,
             target=target,
             clock=identity.clock,
-            provenance=provenance,
-            reads=() if by is None else [name for name in reads_of(by) if name != target],
+            provenance=actor.provenance,
+            reads=[name for name in actor.reads() if name != target],
         ),
         build,
         alongside=alongside,

@@ -11,23 +11,24 @@ from ledger.domain.account.events import AccountEvent
 from ledger.domain.account.state import Registered
 from ledger.domain.ids import PersonId
 from ledger.identity import factor_codes, factor_rows
+from ledger.identity.actor import Actor
 from ledger.identity.ending import left_for_later, revoke_lapsed
 from ledger.identity.identity import Identity, settled
-from ledger.identity.sessions import Principal, authority, own_session, reads_of
+from ledger.identity.sessions import Principal, authority, own_session
 from ledger.store.envelope import Provenance
 from ledger.store.ledger import ACCESS_STREAM, account_stream, session_stream
 from ledger.store.pool import Connection
 
 
 async def disable(
-    identity: Identity, person: PersonId, *, reason: str, by: Principal | None, provenance: Provenance
+    identity: Identity, person: PersonId, actor: Actor, *, reason: str
 ) -> Handled[AccountEvent]:
     """Ask a person for no second factor any more: one's own, or anybody's as an administrator or the operator.
 
     The person's other sessions end.
 
     Raises:
-        AdminRequired: it is somebody else's, and ``by`` is no administrator.
+        AdminRequired: it is somebody else's, and who asks is no administrator.
         StepUpRequired: it has to be proven again first; an administrator's own, if they have one.
         SecondFactorNeeded: it is one's own, and the role demands one.
     """
@@ -38,7 +39,7 @@ async def disable(
         demanded = facts.state(ACCESS, ACCESS_STREAM).second_factor
         return DisableSecondFactor(
             now=facts.now,
-            by=None if by is None else authority(facts, by),
+            by=actor.authority(facts),
             reason=reason,
             is_demanded=isinstance(account, Registered) and account.role in demanded,
         )
@@ -46,11 +47,15 @@ async def disable(
     async def remove_row(conn: Connection) -> None:
         await factor_rows.remove(conn, ledger.ledger_id, person)
 
-    reads = {ACCESS_STREAM, *(() if by is None else reads_of(by))} - {target}
+    reads = {ACCESS_STREAM, *actor.reads()} - {target}
     handled = await handle(
         ledger,
         CommandContext(
-            decider=ACCOUNT, target=target, clock=identity.clock, provenance=provenance, reads=sorted(reads)
+            decider=ACCOUNT,
+            target=target,
+            clock=identity.clock,
+            provenance=actor.provenance,
+            reads=sorted(reads),
         ),
         build,
         alongside=remove_row,

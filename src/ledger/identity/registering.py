@@ -17,9 +17,9 @@ from ledger.domain.account.events import AccountEvent, AccountRegistered
 from ledger.domain.authority import Role
 from ledger.domain.ids import PersonId
 from ledger.identity import credentials, people
+from ledger.identity.actor import Actor
 from ledger.identity.identity import OPERATOR, Identity
 from ledger.identity.people import Person, Record
-from ledger.identity.sessions import Principal, authority, reads_of
 from ledger.store.envelope import Provenance
 from ledger.store.ledger import account_stream
 from ledger.store.pool import Connection
@@ -45,22 +45,21 @@ class FirstAdmin(msgspec.Struct, frozen=True, kw_only=True):
 async def register(
     identity: Identity,
     record: Record,
+    actor: Actor,
     *,
     password: str,
     role: Role,
-    by: Principal | None,
-    provenance: Provenance,
 ) -> Handled[AccountEvent]:
-    """Let somebody in; ``by`` is an administrator, or ``None`` for the operator of the machine.
+    """Let somebody in; an administrator does, or the operator of the machine.
 
     Raises:
         AdminRequired: somebody else asks for it.
-        StepUpRequired: it makes an administrator, and ``by`` has a second factor to be proven again.
+        StepUpRequired: it makes an administrator, and who asks has a second factor to be proven again.
         UsernameTaken: somebody has the user name, capitalised this way or another.
         UnstorableText: a field holds what cannot be stored.
     """
     person = _newcomer(identity, record)
-    return await _register(identity, person, password=password, role=role, by=by, provenance=provenance)
+    return await _register(identity, person, actor, password=password, role=role)
 
 
 async def ensure_first_admin(identity: Identity, username: str, password: str | None) -> FirstAdmin | None:
@@ -78,7 +77,11 @@ async def ensure_first_admin(identity: Identity, username: str, password: str | 
         actor=OPERATOR, command_id=keyed_command_id(FIRST_ADMIN_SPACE, "first-admin"), is_keyed=True
     )
     handled = await _register(
-        identity, person, password=password or generated, role=Role.ADMIN, by=None, provenance=provenance
+        identity,
+        person,
+        Actor(principal=None, provenance=provenance),
+        password=password or generated,
+        role=Role.ADMIN,
     )
     if registered_person(handled) != person.person:
         return None
@@ -102,11 +105,10 @@ def _newcomer(identity: Identity, record: Record) -> Person:
 async def _register(
     identity: Identity,
     person: Person,
+    actor: Actor,
     *,
     password: str,
     role: Role,
-    by: Principal | None,
-    provenance: Provenance,
 ) -> Handled[AccountEvent]:
     ledger = identity.ledger
     password_hash = await identity.passwords.hash(password)
@@ -114,7 +116,7 @@ async def _register(
     def build(facts: Facts) -> RegisterAccount:
         return RegisterAccount(
             now=facts.now,
-            by=None if by is None else authority(facts, by),
+            by=actor.authority(facts),
             person=person.person,
             role=role,
             commitment=people.commitment(person.salt, person.record),
@@ -131,8 +133,8 @@ async def _register(
                 decider=ACCOUNT,
                 target=account_stream(person.person),
                 clock=identity.clock,
-                provenance=provenance,
-                reads=() if by is None else reads_of(by),
+                provenance=actor.provenance,
+                reads=actor.reads(),
             ),
             build,
             alongside=write_rows,

@@ -13,7 +13,7 @@ from ledger.command_handling.facts import Facts
 from ledger.command_handling.handler import Alongside, handle, handle_after
 from ledger.domain.authority import Authority
 from ledger.domain.event import Utc
-from ledger.domain.ids import MessageId, PersonId, StreamName, WebhookId
+from ledger.domain.ids import MessageId, PersonId, WebhookId
 from ledger.domain.webhook.commands import (
     ChangeWebhook,
     PauseWebhook,
@@ -27,9 +27,8 @@ from ledger.domain.webhook.commands import (
 )
 from ledger.domain.webhook.decide import WEBHOOK, WebhookNotFound
 from ledger.domain.webhook.events import Terms, WebhookEvent, WebhookRegistered, WebhookSecretRotated
+from ledger.identity.actor import Actor
 from ledger.identity.people import commitment, new_salt
-from ledger.identity.sessions import Principal, authority, reads_of
-from ledger.store.envelope import Provenance
 from ledger.store.ledger import webhook_stream
 from ledger.store.pool import Connection
 from ledger.store.streams import event_ids
@@ -43,14 +42,6 @@ from ledger.webhooks.webhooks import Webhooks
 
 OVERLAP_HOURS: Final = 24
 """How long the secret of before signs too, unless somebody says otherwise."""
-
-
-class Actor(msgspec.Struct, frozen=True, kw_only=True):
-    """Who does it, and why; no ``principal``: the operator of the machine."""
-
-    principal: Principal | None
-    provenance: Provenance
-    reason: str = ""
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +73,7 @@ class _Asked(msgspec.Struct, frozen=True, kw_only=True):
     by: Authority | None
 
 
-async def register(hooks: Webhooks, wanted: Wanted, actor: Actor) -> Issued:
+async def register(hooks: Webhooks, wanted: Wanted, actor: Actor, *, reason: str = "") -> Issued:
     """Have notices sent there from now on.
 
     Raises:
@@ -106,7 +97,7 @@ async def register(hooks: Webhooks, wanted: Wanted, actor: Actor) -> Issued:
             webhook=webhook,
             terms=_terms(wanted, salt),
             secret=digest_of(secret),
-            reason=actor.reason,
+            reason=reason,
         )
 
     async def write_row(conn: Connection) -> None:
@@ -118,13 +109,13 @@ async def register(hooks: Webhooks, wanted: Wanted, actor: Actor) -> Issued:
     return Issued(handled=handled, webhook=registered.webhook, secret=secret if is_first else None)
 
 
-async def change(hooks: Webhooks, webhook: Webhook, wanted: Wanted, actor: Actor) -> Handled[WebhookEvent]:
+async def change(
+    hooks: Webhooks, webhook: Webhook, wanted: Wanted, actor: Actor, *, reason: str = ""
+) -> Handled[WebhookEvent]:
     """Have other notices sent, or elsewhere; no event where nothing changes."""
 
     def order(asked: _Asked) -> ChangeWebhook:
-        return ChangeWebhook(
-            now=asked.now, by=asked.by, terms=_terms(wanted, webhook.salt), reason=actor.reason
-        )
+        return ChangeWebhook(now=asked.now, by=asked.by, terms=_terms(wanted, webhook.salt), reason=reason)
 
     async def write_row(conn: Connection) -> None:
         await rows.change(
@@ -140,11 +131,13 @@ async def change(hooks: Webhooks, webhook: Webhook, wanted: Wanted, actor: Actor
     return await _handle(hooks, webhook.webhook, order, actor, alongside=write_row)
 
 
-async def pause(hooks: Webhooks, webhook: WebhookId, actor: Actor) -> Handled[WebhookEvent]:
+async def pause(
+    hooks: Webhooks, webhook: WebhookId, actor: Actor, *, reason: str = ""
+) -> Handled[WebhookEvent]:
     """Have nothing sent; what happens meanwhile waits."""
 
     def order(asked: _Asked) -> PauseWebhook:
-        return PauseWebhook(now=asked.now, by=asked.by, reason=actor.reason)
+        return PauseWebhook(now=asked.now, by=asked.by, reason=reason)
 
     async def write_row(conn: Connection) -> None:
         await rows.hold(conn, hooks.ledger.ledger_id, webhook, Standing.PAUSED)
@@ -153,12 +146,12 @@ async def pause(hooks: Webhooks, webhook: WebhookId, actor: Actor) -> Handled[We
 
 
 async def resume(
-    hooks: Webhooks, webhook: WebhookId, actor: Actor, *, skips_missed: bool
+    hooks: Webhooks, webhook: WebhookId, actor: Actor, *, skips_missed: bool, reason: str = ""
 ) -> Handled[WebhookEvent]:
     """Have it sent to again; with ``skips_missed`` what happened meanwhile is not sent, only what waited before."""
 
     def order(asked: _Asked) -> ResumeWebhook:
-        return ResumeWebhook(now=asked.now, by=asked.by, skips_missed=skips_missed, reason=actor.reason)
+        return ResumeWebhook(now=asked.now, by=asked.by, skips_missed=skips_missed, reason=reason)
 
     async def write_row(conn: Connection) -> None:
         await rows.resume(conn, hooks.ledger.ledger_id, webhook, skips_missed=skips_missed)
@@ -168,7 +161,7 @@ async def resume(
 
 
 async def rotate(
-    hooks: Webhooks, webhook: WebhookId, actor: Actor, *, overlap_hours: int = OVERLAP_HOURS
+    hooks: Webhooks, webhook: WebhookId, actor: Actor, *, overlap_hours: int = OVERLAP_HOURS, reason: str = ""
 ) -> Issued:
     """Make another secret; the present one signs too for so many hours, and one before it no more."""
     secret = new_secret()
@@ -176,7 +169,7 @@ async def rotate(
 
     def order(asked: _Asked) -> RotateWebhookSecret:
         return RotateWebhookSecret(
-            now=asked.now, by=asked.by, secret=digest_of(secret), overlap_until=until, reason=actor.reason
+            now=asked.now, by=asked.by, secret=digest_of(secret), overlap_until=until, reason=reason
         )
 
     async def write_row(conn: Connection) -> None:
@@ -210,7 +203,7 @@ async def ping(hooks: Webhooks, webhook: WebhookId, actor: Actor) -> tuple[Handl
 
 
 async def replay(
-    hooks: Webhooks, webhook: WebhookId, actor: Actor, *, message: MessageId | None
+    hooks: Webhooks, webhook: WebhookId, actor: Actor, *, message: MessageId | None, reason: str = ""
 ) -> Handled[WebhookEvent]:
     """Have dead letters sent again, one or all of them; their number is in the event.
 
@@ -223,9 +216,7 @@ async def replay(
 
     def build(facts: Facts, count: int) -> ReplayDeadLetters:
         asked = _asked(facts, actor)
-        return ReplayDeadLetters(
-            now=asked.now, by=asked.by, message=message, count=count, reason=actor.reason
-        )
+        return ReplayDeadLetters(now=asked.now, by=asked.by, message=message, count=count, reason=reason)
 
     handled = await handle_after(
         hooks.ledger,
@@ -234,7 +225,7 @@ async def replay(
             target=webhook_stream(webhook),
             clock=hooks.clock,
             provenance=actor.provenance,
-            reads=_reads(actor),
+            reads=actor.reads(),
         ),
         effect,
         build,
@@ -243,11 +234,13 @@ async def replay(
     return handled
 
 
-async def remove(hooks: Webhooks, webhook: WebhookId, actor: Actor) -> Handled[WebhookEvent]:
+async def remove(
+    hooks: Webhooks, webhook: WebhookId, actor: Actor, *, reason: str = ""
+) -> Handled[WebhookEvent]:
     """Have nothing sent there any more, and delete its secrets and messages."""
 
     def order(asked: _Asked) -> RemoveWebhook:
-        return RemoveWebhook(now=asked.now, by=asked.by, reason=actor.reason)
+        return RemoveWebhook(now=asked.now, by=asked.by, reason=reason)
 
     async def write_row(conn: Connection) -> None:
         await rows.remove(conn, hooks.ledger.ledger_id, webhook)
@@ -278,11 +271,7 @@ def _terms(wanted: Wanted, salt: bytes) -> Terms:
 
 
 def _asked(facts: Facts, actor: Actor) -> _Asked:
-    return _Asked(now=facts.now, by=None if actor.principal is None else authority(facts, actor.principal))
-
-
-def _reads(actor: Actor) -> tuple[StreamName, ...]:
-    return () if actor.principal is None else reads_of(actor.principal)
+    return _Asked(now=facts.now, by=actor.authority(facts))
 
 
 async def _handle(
@@ -300,7 +289,7 @@ async def _handle(
             target=webhook_stream(webhook),
             clock=hooks.clock,
             provenance=actor.provenance,
-            reads=_reads(actor),
+            reads=actor.reads(),
         ),
         lambda facts: order(_asked(facts, actor)),
         alongside=alongside,
