@@ -5,6 +5,7 @@ Every attack happens in a transaction that also verifies, and is rolled back: on
 
 import asyncio
 import hashlib
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -13,11 +14,13 @@ import msgspec
 import pytest
 
 from ledger.cli.audit_database import verify_ledger
+from ledger.sealing.notes import Signer, checkpoint_in
 from ledger.sealing.rows import Sealed
 from ledger.store.ledger import Ledger
 from ledger.store.pool import DirectConnection
 from ledger.store.streams import StreamName, append, draft, read_stream
 from ledger.verifier.checkpoint import Checkpoint, parse_checkpoint
+from ledger.verifier.merkle import root_of
 from ledger.verifier.policy import Policy, parse_policy
 from ledger.verifier.report import Report
 from ledger.verifier.verdict import Verdict
@@ -37,6 +40,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     database: Database
     policy: Policy
     sealed: Sealed
+    signer: Signer
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +62,7 @@ async def _history(database: Database, folder: Path) -> Scene:
         await _append(ledger, names, ALL - SEALED)
         (signer,) = keyring_in(ledger, folder).signers()
         policy = parse_policy(f"log {signer.vkey}\nquorum none\n".encode())
-    return Scene(database=database, policy=policy, sealed=sealed)
+    return Scene(database=database, policy=policy, sealed=sealed, signer=signer)
 
 
 async def _append(ledger: Ledger, names: list[StreamName], count: int) -> None:
@@ -227,6 +231,77 @@ async def test_a_column_that_says_something_else_than_the_envelope_is_located(
     assert report.found[0].facts["column"] == column
 
 
+@pytest.mark.parametrize(
+    "moment", ["'-infinity'", "'infinity'", "recorded_at - interval '4000 years'", "'20000-03-15'"]
+)
+async def test_a_moment_that_no_program_can_hold_is_located(
+    moment: str, superuser: DirectConnection, scene: Scene
+):
+    stream = await stream_at(superuser, VICTIM)
+    await superuser.execute(f"update ledger.events set recorded_at = {moment} where position = $1", VICTIM)  # noqa: S608
+
+    report = await verified(superuser, scene)
+
+    assert place(report) == ("column-differs", VICTIM, stream)
+    assert report.found[0].facts["column"] == "recorded_at"
+
+
+@pytest.mark.parametrize(
+    ("column", "code"),
+    [
+        ("envelope", "entry-differs"),
+        ("leaf_hash", "column-differs"),
+        ("recorded_at", "column-differs"),
+        ("event_id", "column-differs"),
+        ("version", "column-differs"),
+        ("salt", "payload-differs"),
+        ("payload", "payload-differs"),
+    ],
+)
+async def test_a_column_that_was_emptied_is_located(
+    column: str, code: str, superuser: DirectConnection, scene: Scene
+):
+    await superuser.execute("alter table ledger.events alter leaf_hash drop expression")
+    await superuser.execute(f"alter table ledger.events alter {column} drop not null")
+    await superuser.execute(f"update ledger.events set {column} = null where position = $1", VICTIM)  # noqa: S608
+
+    assert place(await verified(superuser, scene))[:2] == (code, VICTIM)
+
+
+@pytest.mark.parametrize("position", [-5, 0, 100, 256, 257, SEALED, ALL])
+async def test_a_row_beside_those_of_the_log_is_located(
+    position: int, superuser: DirectConnection, scene: Scene
+):
+    """Whoever reads a stream reads it, by version; page by page it may be passed over."""
+    stream = await stream_at(superuser, VICTIM)
+    await superuser.execute("alter table ledger.events drop constraint events_position_positive")
+    await superuser.execute("alter table ledger.events drop constraint events_pkey")
+    await superuser.execute(
+        "insert into ledger.events (ledger_id, position, stream, version, type, schema_version, event_id,"
+        " recorded_at, actor, command_id, causation_id, correlation_id, envelope, salt, payload) "
+        "select ledger_id, $1, stream, version + 1000, type, schema_version, gen_random_uuid(), recorded_at, actor,"
+        " command_id, causation_id, correlation_id, envelope, salt, payload from ledger.events where position = $2",
+        position,
+        VICTIM,
+    )
+
+    report = await verified(superuser, scene)
+
+    assert (report.verdict, report.found[0].facts["position"]) == (Verdict.TAMPERED, position)
+    assert report.found[0].code in {"rows-added", "entry-differs"}
+    if report.found[0].code == "rows-added":
+        assert stream in str(report.found[0].facts["streams"])
+
+
+async def test_rows_that_the_database_does_not_give_are_not_usable(superuser: DirectConnection, scene: Scene):
+    await superuser.execute("alter table ledger.events rename salt to pepper")
+
+    report = await verified(superuser, scene)
+
+    assert (report.verdict, report.found[0].code) == (Verdict.UNUSABLE, "rows-unreadable")
+    assert report.found[0].facts == {"verified_to": 0, "reason": 'column "salt" does not exist'}
+
+
 async def test_events_that_were_put_into_another_ledger_are_located(
     superuser: DirectConnection, scene: Scene
 ):
@@ -380,6 +455,70 @@ async def test_a_checkpoint_that_was_changed_to_fit_does_not_bear_the_signature(
     report = await verified(superuser, scene)
 
     assert (report.verdict, report.found[0].code) == (Verdict.TAMPERED, "signature-wrong")
+
+
+@pytest.mark.parametrize(
+    ("change", "size", "reason"),
+    [
+        ("root = sha256(root) where size = 300", SEALED, "its columns say something else than its note"),
+        ("size = 299 where size = 300", SEALED - 1, "its columns say something else than its note"),
+        ("size = 9000000 where size = 300", 9000000, "its columns say something else than its note"),
+        ("root = sha256(root) where size = 270", EARLIER, "its columns say something else than its note"),
+        ("size = 271 where size = 270", EARLIER + 1, "its columns say something else than its note"),
+        ("note = 'no note' where size = 270", EARLIER, "its note is none"),
+        (
+            "note = replace(note, split_part(note, E'\\n', 3), encode(sha256(''), 'base64')), root = sha256('') where size = 270",
+            EARLIER,
+            "a signature on it is wrong",
+        ),
+    ],
+)
+async def test_a_checkpoint_of_before_that_was_changed_is_located(
+    change: str, size: int, reason: str, superuser: DirectConnection, scene: Scene
+):
+    """Nothing else depends on it, and yet proofs are by it, and monitors are shown it."""
+    await superuser.execute(f"update work.notary_checkpoints set {change}")  # noqa: S608
+
+    report = await verified(superuser, scene)
+
+    assert report.verdict is Verdict.TAMPERED
+    assert [(one.code, one.facts) for one in report.found] == [
+        ("checkpoint-differs", {"size": size, "reason": reason})
+    ]
+
+
+async def test_a_checkpoint_of_another_history_is_found_without_a_policy(superuser: DirectConnection):
+    await superuser.execute(
+        "update work.notary_checkpoints set note = replace(note, $1, $2), root = decode($2, 'base64') where size = $3",
+        b64encode((await earlier(superuser, EARLIER)).root).decode(),
+        b64encode(bytes(32)).decode(),
+        EARLIER,
+    )
+
+    report = await verify_ledger(superuser, 1, None)
+
+    assert report.found[0].code == "checkpoint-differs"
+    assert report.found[0].facts == {"size": EARLIER, "reason": "its root is not that of the events"}
+
+
+async def test_a_history_that_was_written_and_signed_anew_contradicts_the_checkpoints_that_stayed(
+    superuser: DirectConnection, scene: Scene
+):
+    """Whoever has the key too signs the last checkpoint alone anew: the one before is the log's own word against it."""
+    await _rewrite_all(superuser, VICTIM)
+    rows = await superuser.fetch(
+        "select leaf_hash from ledger.events where position <= $1 order by position", SEALED
+    )
+    root = root_of(b"".join(row["leaf_hash"] for row in rows))
+    anew = msgspec.structs.replace(checkpoint_in(scene.sealed.note), root=root).signed_by([scene.signer])
+    await superuser.execute(
+        "update work.notary_checkpoints set root = $1, note = $2 where size = $3", root, anew, SEALED
+    )
+
+    report = await verified(superuser, scene)
+
+    assert (report.verdict, report.found[0].code) == (Verdict.FORK, "history-differs")
+    assert report.found[0].facts["older"] == EARLIER
 
 
 async def test_json_that_the_database_wrote_anew_is_not_what_was_sealed(

@@ -46,6 +46,13 @@ where level = 0 and tile = {tile};
 HIGHER: Final = (
     "update work.notary_tiles set hashes = overlay(hashes placing sha256('') from 1 for 32) where level = 1"
 )
+ADDED: Final = """
+alter table ledger.events drop constraint if exists events_position_positive;
+alter table ledger.events drop constraint if exists events_pkey;
+insert into ledger.events
+select ledger_id, {position}, stream, version + 9, type, schema_version, gen_random_uuid(), recorded_at, actor, command_id,
+       causation_id, correlation_id, envelope, leaf_hash, salt, payload from ledger.events where position = 7;
+"""
 SWAP: Final = """
 create temp table swapped as select * from ledger.events where position in (5, 6);
 delete from ledger.events where position in (5, 6);
@@ -63,6 +70,11 @@ CHANGES: Final = {
     "update ledger.events set version = 9 where position = 2": {2: "column-differs"},
     "update ledger.events set recorded_at = 'infinity' where position = 2": {2: "column-differs"},
     "update ledger.events set recorded_at = '200000-01-01' where position = 2": {2: "column-differs"},
+    "update ledger.events set recorded_at = "
+    "(to_char(recorded_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || 'Z BC')::timestamptz "
+    "where position = 2": {2: "column-differs"},
+    ADDED.format(position=-5): {-5: "rows-added"},
+    ADDED.format(position=256): {256: "rows-added"},
     "delete from ledger.events where position = 4": {4: "rows-missing"},
     "delete from ledger.events where position > 258": {259: "rows-missing", 260: "rows-missing"},
     SWAP: {5: "entry-differs", 6: "entry-differs"},

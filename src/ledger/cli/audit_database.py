@@ -2,6 +2,9 @@
 
 import asyncio
 
+import asyncpg
+
+from ledger.cli.audit_checkpoints import PastCheckpoints, kept
 from ledger.cli.operating import overseeing
 from ledger.cli.progress import Bar
 from ledger.domain.ids import Position
@@ -9,15 +12,16 @@ from ledger.sealing.rows import Sealed, checkpoints_from, last_checkpoint, read_
 from ledger.sealing.tree import Tile as StoredTile
 from ledger.sealing.tree import TileMissing
 from ledger.store.pool import Connection, reading
-from ledger.store.whole_rows import WholeRow, read_rows
+from ledger.store.whole_rows import WholeRow, find_added, read_rows
 from ledger.verifier.checkpoint import Checkpoint, parse_checkpoint
+from ledger.verifier.past import CheckpointDiffers, check_row
 from ledger.verifier.payloads import PayloadDiffers, TypeDiffers
 from ledger.verifier.policy import Policy, accepted, parse_policy
 from ledger.verifier.report import Report, attested_by
-from ledger.verifier.rows import RewrittenBetween, Row, Rows
+from ledger.verifier.rows import RewrittenBetween, Row, Rows, RowsAdded
 from ledger.verifier.tiles import Tile, TileBroken, edge_of, root, tiles_of
 from ledger.verifier.tree import LogShrunk, RootDiffers, Upper, check_history
-from ledger.verifier.verdict import Forked, Unverified
+from ledger.verifier.verdict import Forked, Unusable, Unverified
 
 PAGE = 256
 TILES = 256
@@ -53,7 +57,17 @@ async def verify_ledger(
         await _Audit(conn, ledger_id, policy, report).verify(since)
     except Unverified as wrong:
         report.found_wrong(wrong)
+    except asyncpg.PostgresError as failed:
+        report.found_wrong(
+            RowsUnreadable(verified_to=report.last, reason=str(failed.args[0] if failed.args else failed))
+        )
     return report
+
+
+class RowsUnreadable(Unusable):
+    """The database does not give its rows: they are damaged, or its tables are not those of this release."""
+
+    code = "rows-unreadable"
 
 
 class _Audit:
@@ -74,12 +88,17 @@ class _Audit:
             except Forked as forked:  # the rows may say where
                 self._report.found_wrong(forked)
         rows = Rows(checkpoint, upper, ledger=self._ledger_id)
+        last = 0 if sealed is None else min(size, sealed.size)
+        past = PastCheckpoints(self._conn, self._ledger_id, self._policy, last)
         try:
-            await self._take_all(rows, size)
+            await self._take_all(rows, past, size)
         except RootDiffers as differs:
             raise await self._located(differs, size) from differs
         finally:
             self._tell(rows, size)
+        for wrong in past.wrong[:MOST_NAMED]:
+            self._report.found_wrong(wrong)
+        await self._look_for_more(rows)
         if checkpoint is None:
             self._report.lacks("a checkpoint: nothing was sealed yet")
 
@@ -91,6 +110,10 @@ class _Audit:
             # What is asked is whether the rows are those that the log signed; witnesses saw later what they saw.
             by = accepted(self._policy, checkpoint, with_quorum=False)
             self._report.attested = attested_by(by, self._policy.quorum)
+        try:
+            check_row(kept(sealed))
+        except CheckpointDiffers as wrong:  # the note is what is signed, and what the rows are held against
+            self._report.found_wrong(wrong)
         return checkpoint
 
     async def _check_history(self, since: Checkpoint, checkpoint: Checkpoint | None, upper: Upper) -> None:
@@ -106,7 +129,7 @@ class _Audit:
         check_history(since, checkpoint, upper, lowest.__getitem__)
         self._report.since = since.size
 
-    async def _take_all(self, rows: Rows, size: int) -> None:
+    async def _take_all(self, rows: Rows, past: PastCheckpoints, size: int) -> None:
         with Bar("Verifying") as bar:
             while page := await read_rows(
                 self._conn, self._ledger_id, after=Position(rows.chain.next - 1), limit=PAGE
@@ -115,8 +138,17 @@ class _Audit:
                     if (tile := rows.next_tile()) is not None:
                         rows.tile(tile, (await self._tiles([tile]))[tile])
                     self._take(rows, row)
+                    await past.take(row.leaf_hash)
                 bar.to(rows.chain.next - 1, max(size, rows.chain.next - 1))
         rows.finish()
+
+    async def _look_for_more(self, rows: Rows) -> None:
+        last = Position(rows.chain.next - 1)
+        added = await find_added(self._conn, self._ledger_id, upto=last)
+        if added is not None:
+            self._report.found_wrong(
+                RowsAdded(position=added.position, streams=added.streams, rows=added.rows)
+            )
 
     def _take(self, rows: Rows, row: WholeRow) -> None:
         """Take a row; go on behind a content that is not the one that was sealed: entries and chain do not depend on it."""
@@ -181,11 +213,11 @@ def _plain(row: WholeRow) -> Row:
         version=row.version,
         type=row.type,
         schema_version=row.schema_version,
-        event_id=str(row.event_id),
+        event_id=row.event_id,
         recorded_at=row.recorded_at,
         actor=row.actor,
-        command_id=str(row.command_id),
-        causation_id="" if row.causation_id is None else str(row.causation_id),
+        command_id=row.command_id,
+        causation_id=row.causation_id,
         correlation_id=row.correlation_id,
         envelope=row.envelope,
         leaf_hash=row.leaf_hash,

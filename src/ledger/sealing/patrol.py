@@ -36,6 +36,7 @@ REST: Final = 10
 EVENTS: Final = 2 * FULL_WIDTH
 MOST_BYTES: Final = 4 * 1024 * 1024
 """What one look hashes at most, but for one event: their number, and their payloads together."""
+ADDED: Final = "rows-added"
 MOST_FINDINGS: Final = 100
 """More are not kept, nor told: whoever comes to look reads the whole log anyway."""
 
@@ -44,7 +45,8 @@ MOST_FINDINGS: Final = 100
 # $1 ledger, $2 after this position, $3 up to this one, $4 bytes
 READ_STORED: Final = """
 select position, stream, version, type, schema_version, event_id::text as event_id,
-       to_char(recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as recorded_at, actor,
+       to_char(recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+           || case when recorded_at < '0001-01-01 00:00Z' then ' BC' else '' end as recorded_at, actor,
        command_id::text as command_id, coalesce(causation_id::text, '') as causation_id, correlation_id,
        coalesce(envelope, '') as envelope, leaf_hash, coalesce(bytes_before, 0) >= $4 as is_left,
        case when coalesce(bytes_before, 0) < $4 then encode(sha256(salt || payload), 'hex') end as data
@@ -55,6 +57,11 @@ from (
     where ledger_id = $1 and position > $2 and position <= $3
 ) sized
 order by position
+"""
+# No event lies there, and whoever reads its stream would read it all the same.
+# $1 ledger, $2 at most this many
+READ_BEFORE_THE_FIRST: Final = """
+select position, stream from ledger.events where ledger_id = $1 and position < 1 order by position limit $2
 """
 REPEATED: Final = (
     "stream",
@@ -149,8 +156,10 @@ class Patrol:
             until = min(after + self._events, size)
             part = await _part(conn, ledger_id, sealed, after=after, until=until)
             rows = await conn.fetch(READ_STORED, ledger_id, after, until, self._most_bytes)
+            before = [] if after else await conn.fetch(READ_BEFORE_THE_FIRST, ledger_id, MOST_FINDINGS)
         until = min((row["position"] - 1 for row in rows if row["is_left"]), default=until)
         found = await asyncio.to_thread(_compare, rows, part, ledger_id=ledger_id, after=after, until=until)
+        found |= {row["position"]: Finding(row["position"], row["stream"], ADDED) for row in before}
         is_end = until >= size
         self._take(found, after=after, until=until, is_end=is_end)
         self._looked(after, is_end=is_end)
@@ -165,7 +174,9 @@ class Patrol:
     def _take(self, found: Mapping[int, Finding], *, after: int, until: int, is_end: bool) -> None:
         """Keep what was found, and drop what is well again or, after a restore, behind the end."""
         for position, known in tuple(self._findings.items()):
-            is_seen = after < position <= until or (is_end and position > until)
+            is_seen = (
+                after < position <= until or (is_end and position > until) or (not after and position < 1)
+            )
             if is_seen and position not in found:
                 del self._findings[position]
                 log.warning("sealing.patrol.well_again", **_told(known))
@@ -232,7 +243,11 @@ def _compare(
 ) -> dict[int, Finding]:
     """Compare what is stored with what was sealed, position by position, and each tile that begins here with the tree above it."""
     found = dict[int, Finding]()
-    stored = {row["position"]: row for row in rows}
+    stored = dict[int, asyncpg.Record]()
+    for one in rows:
+        if one["position"] in stored:
+            found[one["position"]] = Finding(one["position"], one["stream"], ADDED)
+        stored[one["position"]] = one
     for position in range(after + 1, until + 1):
         index, slot = divmod(position - 1, FULL_WIDTH)
         tile, row = part.tiles[index], stored.get(position)
@@ -240,7 +255,7 @@ def _compare(
             found[position] = Finding(position, None, "rows-missing")
             continue
         sealed = None if tile is None else tile[slot * HASH_BYTES : (slot + 1) * HASH_BYTES]
-        wrong = _wrong_with(row, sealed, ledger_id)
+        wrong = None if position in found else _wrong_with(row, sealed, ledger_id)
         if wrong is not None:
             found[position] = Finding(position, row["stream"], wrong)
     for index, way in part.ways.items():

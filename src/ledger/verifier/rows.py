@@ -1,7 +1,5 @@
 """Rows of a live database, given as plain values: what is stored beside an envelope agrees with what it says."""
 
-from datetime import UTC, datetime
-
 import msgspec
 
 from ledger.verifier.chain import Chain
@@ -25,6 +23,16 @@ class RowsMissing(Tampered):
     code = "rows-missing"
 
 
+class RowsAdded(Tampered):
+    """There are more rows than positions: whoever reads the stream of such a row reads an event that nobody recorded.
+
+    Context: the first ``position`` that has too many, below 1 where no event can be; the ``streams`` of all its rows; and
+    how many ``rows`` are too many in all, where that is known.
+    """
+
+    code = "rows-added"
+
+
 class ColumnDiffers(Tampered):
     """A column says something else than the envelope beside it.
 
@@ -44,7 +52,7 @@ class RewrittenBetween(Tampered):
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One row of the table of events; ids as they are written in an envelope, empty where there is none."""
+    """One row of the table of events; ids and the moment as an envelope writes them, empty where there is none."""
 
     position: int
     stream: str
@@ -52,7 +60,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     type: str
     schema_version: int
     event_id: str
-    recorded_at: datetime
+    recorded_at: str
     actor: str
     command_id: str
     causation_id: str
@@ -69,6 +77,7 @@ REPEATED = (
     "type",
     "schema_version",
     "event_id",
+    "recorded_at",
     "actor",
     "command_id",
     "causation_id",
@@ -116,6 +125,8 @@ class Rows:
             Tampered: which event, and what about it.
         """
         position = self.chain.next
+        if row.position < position:
+            raise RowsAdded(position=row.position, streams=[row.stream])
         if row.position != position:
             raise RowsMissing(position=position, events=row.position - position)
         leaf = leaf_hash(row.envelope)
@@ -166,10 +177,11 @@ def _check_columns(row: Row, envelope: Envelope, *, ledger: int) -> None:
             raise ColumnDiffers(
                 position=row.position, stream=envelope.stream, column=column, stored=stored, sealed=sealed
             )
-    when = row.recorded_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    if when != envelope.recorded_at or envelope.ledger != ledger:
-        column = "ledger_id" if when == envelope.recorded_at else "recorded_at"
-        stored, sealed = (ledger, envelope.ledger) if column == "ledger_id" else (when, envelope.recorded_at)
+    if envelope.ledger != ledger:
         raise ColumnDiffers(
-            position=row.position, stream=envelope.stream, column=column, stored=stored, sealed=sealed
+            position=row.position,
+            stream=envelope.stream,
+            column="ledger_id",
+            stored=ledger,
+            sealed=envelope.ledger,
         )
