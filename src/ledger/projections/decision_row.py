@@ -9,16 +9,12 @@ from ledger.domain.decision.events import (
     Choice,
     CommentAdded,
     DecisionAssigned,
-    DecisionCancelled,
     DecisionEscalated,
     DecisionEvent,
     DecisionExpired,
     DecisionOverridden,
     DecisionReprioritised,
-    DecisionResolved,
     DecisionSubmitted,
-    DecisionSuperseded,
-    DecisionWithdrawn,
     EvidenceAttached,
     InformationProvided,
     InformationRequested,
@@ -30,7 +26,7 @@ from ledger.domain.decision.events import (
     VoteCast,
     VotesInvalidated,
 )
-from ledger.domain.decision.evolving import Answering, answer_in, expired
+from ledger.domain.decision.evolving import Ending, answer_in, expired
 from ledger.domain.decision.item import Change, kind_of
 from ledger.domain.decision.state import Answer, DutyStanding, Status
 from ledger.domain.event import Utc
@@ -166,21 +162,12 @@ def evolve(row: DecisionRow | None, item: Recorded[DecisionEvent]) -> DecisionRo
         return _opened(item, event)
     row = must_exist(row, item)
     seen = replace(row, version=item.version, standing=stands_after(row.standing, event))
-    match event:
-        case DecisionEscalated():
-            groups = () if event.group is None else (event.group,)
-            return replace(seen, answer=answer_in(event), groups=groups, assigned_to=None)
-        case (
-            DecisionResolved()
-            | DecisionOverridden()
-            | DecisionExpired()
-            | DecisionWithdrawn()
-            | DecisionCancelled()
-            | DecisionSuperseded()
-        ):
-            return _ended(seen, event)
-        case _:
-            return _after_the_end(_while_open(seen, event), event)
+    if isinstance(event, DecisionEscalated):
+        groups = () if event.group is None else (event.group,)
+        return replace(seen, answer=answer_in(event), groups=groups, assigned_to=None)
+    if isinstance(event, Ending):
+        return _ended(seen, event)
+    return _after_the_end(_while_open(seen, event), event)
 
 
 def _opened(item: Recorded[DecisionEvent], event: DecisionSubmitted) -> DecisionRow:
@@ -278,7 +265,7 @@ def file_of(event: EvidenceAttached) -> File:
     )
 
 
-def _ended(row: DecisionRow, event: Answering) -> DecisionRow:
+def _ended(row: DecisionRow, event: Ending) -> DecisionRow:
     override = None
     if isinstance(event, DecisionOverridden):
         override = Override(

@@ -8,17 +8,11 @@ from msgspec.structs import replace
 from ledger.domain.decision.events import (
     CommentAdded,
     DecisionAssigned,
-    DecisionCancelled,
     DecisionClaimed,
     DecisionEscalated,
     DecisionEvent,
-    DecisionExpired,
-    DecisionOverridden,
     DecisionReprioritised,
-    DecisionResolved,
     DecisionSubmitted,
-    DecisionSuperseded,
-    DecisionWithdrawn,
     InformationProvided,
     InformationRequested,
     OutcomeReported,
@@ -29,6 +23,7 @@ from ledger.domain.decision.events import (
     VoteCast,
     VotesInvalidated,
 )
+from ledger.domain.decision.evolving import Ending
 from ledger.domain.decision.item import kind_of
 from ledger.domain.event import Utc
 from ledger.domain.ids import DecisionId, Digest, PersonId, Position, SessionId, StreamName, Version
@@ -86,19 +81,12 @@ def evolve(row: QueueRow | None, item: Recorded[DecisionEvent]) -> QueueRow | No
         RowMissing: it is not the stream's first event, and there is no row.
     """
     event = item.event
+    if isinstance(event, Ending):
+        must_exist(row, item)
+        return None
     match event:
         case DecisionSubmitted():
             return _opened(item, event)
-        case (
-            DecisionResolved()
-            | DecisionOverridden()
-            | DecisionExpired()
-            | DecisionWithdrawn()
-            | DecisionCancelled()
-            | DecisionSuperseded()
-        ):
-            must_exist(row, item)
-            return None
         case (
             CommentAdded()
             | OverrideCountersigned()

@@ -10,7 +10,6 @@ from ledger.domain.decision.events import (
     DecisionClaimed,
     DecisionEscalated,
     DecisionEvent,
-    DecisionResolved,
 )
 from ledger.domain.decision.state import Status
 from ledger.domain.event import Utc
@@ -44,7 +43,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def stands_after(standing: Standing, event: DecisionEvent) -> Standing:
-    """Move level and claim by what happened."""
+    """Move level and claim by what happened while it was open."""
     hold = standing.hold
     match event:
         case DecisionClaimed():
@@ -55,8 +54,6 @@ def stands_after(standing: Standing, event: DecisionEvent) -> Standing:
             return replace(standing, hold=None)
         case DecisionEscalated():
             return Standing(level=event.level)
-        case DecisionResolved():
-            return replace(standing, hold=None)
         case _:
             return standing
 

@@ -10,13 +10,8 @@ from msgspec.structs import replace
 
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.events import (
-    DecisionCancelled,
-    DecisionExpired,
     DecisionOverridden,
-    DecisionResolved,
     DecisionSubmitted,
-    DecisionSuperseded,
-    DecisionWithdrawn,
     InformationProvided,
     InformationRequested,
     Milestone,
@@ -24,7 +19,7 @@ from ledger.domain.decision.events import (
     OverrideCountersigned,
     OverrideLapsed,
 )
-from ledger.domain.decision.evolving import evolve
+from ledger.domain.decision.evolving import Ending, evolve
 from ledger.domain.decision.state import case_of
 from ledger.domain.decision.timing import Clocks, Timer, clocks_of, due_moments
 from ledger.domain.event import Utc
@@ -38,12 +33,7 @@ TimedEvent: TypeAlias = (
     | MilestonePassed
     | InformationRequested
     | InformationProvided
-    | DecisionResolved
-    | DecisionWithdrawn
-    | DecisionCancelled
-    | DecisionSuperseded
-    | DecisionExpired
-    | DecisionOverridden
+    | Ending
     | OverrideCountersigned
     | OverrideLapsed
 )
@@ -171,6 +161,8 @@ async def apply(conn: Connection, ledger_id: int, batch: Sequence[Recorded[Timed
 
 def _evolve(row: Timers | None, item: Recorded[TimedEvent]) -> Timers | None:
     event = item.event
+    if isinstance(event, Ending):
+        return _ended(item.stream, event)
     match event:
         case DecisionSubmitted():
             clocks = clocks_of(case_of(evolve(DECISION.initial, event)))
@@ -179,21 +171,18 @@ def _evolve(row: Timers | None, item: Recorded[TimedEvent]) -> Timers | None:
             if isinstance(event, MilestonePassed):
                 must_exist(row, item)
             return row and replace(row, clocks=row.clocks and _clocks_after(row.clocks, event))
-        case DecisionOverridden():
-            return Timers(stream=item.stream, clocks=None, countersign_by=event.countersign_by)
         case OverrideCountersigned() | OverrideLapsed():
             must_exist(row, item)
             return None
-        case (
-            DecisionResolved()
-            | DecisionWithdrawn()
-            | DecisionCancelled()
-            | DecisionSuperseded()
-            | DecisionExpired()
-        ):
-            return None
         case _:
             assert_never(event)
+
+
+def _ended(stream: StreamName, event: Ending) -> Timers | None:
+    """Keep until when an override is to be countersigned; after any other end nothing falls due."""
+    if not isinstance(event, DecisionOverridden):
+        return None
+    return Timers(stream=stream, clocks=None, countersign_by=event.countersign_by)
 
 
 def _clocks_after(
