@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from ledger.domain.ids import Position
 from ledger.projections import follower as follower_module
@@ -73,7 +74,7 @@ async def test_a_checkpoint_accounts_for_what_is_applied_and_what_is_not_wanted(
 async def test_what_is_nothing_to_a_projection_gathers_and_what_is_comes_all_the_same(
     ledger: Ledger, running: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follower_module, "IN_VAIN", 1)
+    monkeypatch.setattr(follower_module, "AT_LEISURE", 1)
     monkeypatch.setattr(follower_module, "GATHERING", 0.3)
     for number in range(12):
         last = await stored_as(ledger, "brand-new", number)
@@ -91,7 +92,7 @@ async def test_what_is_nothing_to_a_projection_gathers_and_what_is_comes_all_the
 async def test_whoever_waits_for_a_view_that_gathers_is_not_kept_waiting(
     ledger: Ledger, running: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follower_module, "IN_VAIN", 1)
+    monkeypatch.setattr(follower_module, "AT_LEISURE", 1)
     monkeypatch.setattr(follower_module, "GATHERING", 600.0)
     await running.level(await stored_as(ledger, "brand-new", 1), "counting")
 
@@ -101,11 +102,28 @@ async def test_whoever_waits_for_a_view_that_gathers_is_not_kept_waiting(
     assert await seen(ledger) == [head]
 
 
+async def test_what_no_answer_waits_for_gathers_though_all_of_it_is_wanted(
+    database: Database, ledger: Ledger, counting: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower_module, "AT_LEISURE", 1)
+    monkeypatch.setattr(follower_module, "GATHERING", 600.0)
+    await make_table(ledger)
+    async with service(database, [replace(counting.projection, is_awaited=False)]) as running:
+        await running.level(await ends(ledger), "counting")
+        for _ in range(11):
+            head = await ends(ledger)
+
+        assert await running.progress.wait_for(["counting"], head) == ()
+
+    assert await seen(ledger) == list(range(1, 13))
+    assert counting.tries == 2
+
+
 async def test_a_long_log_without_an_event_for_a_projection_is_passed_without_a_rest(
     database: Database, ledger: Ledger, counting: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(follower_module, "MAX_BATCH", 2)
-    monkeypatch.setattr(follower_module, "IN_VAIN", 1)
+    monkeypatch.setattr(follower_module, "AT_LEISURE", 1)
     monkeypatch.setattr(follower_module, "GATHERING", 600.0)
     await make_table(ledger)
     for number in range(8):

@@ -72,6 +72,10 @@ class Chaos:
         return self._feed.is_keyed_by_stream
 
     @property
+    def is_awaited(self) -> bool:
+        return self._feed.is_awaited
+
+    @property
     def schema(self) -> str:
         return self._feed.schema
 

@@ -30,10 +30,10 @@ BATCH_TIMEOUT: Final = 30.0
 TRANSIENT_WAITS: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 FAILURE_WAITS: Final = (1.0, 2.0, 4.0, 8.0, 16.0)
 HEARTBEAT_GRACE: Final = 5.0
-IN_VAIN: Final = 8
+AT_LEISURE: Final = 8
 GATHERING: Final = 0.1
-"""Seconds that pass, unless somebody waits for the view, after so many small batches in a row without an event for it:
-each costs as much as one that somebody waits for."""
+"""Seconds that pass, unless somebody waits for the view, after so many small batches in a row without an event for it,
+or for a view that no answer waits for: each costs as much as one that somebody waits for."""
 
 
 class Follower:
@@ -49,7 +49,7 @@ class Follower:
         self._hurry = progress.awaited(feed.name)
         self._at: Checkpoint | None = None
         self._limit = MAX_BATCH
-        self._in_vain = 0
+        self._at_leisure = 0
         self._singly_until = START
         self._retry_look_at = 0.0
         self._due_back = time.monotonic() + HEARTBEAT_GRACE
@@ -87,7 +87,7 @@ class Follower:
                 if is_level:
                     self._beat(POLL_EVERY)
                     await self._ledger.appended.wait_past(appended, POLL_EVERY)
-                elif self._in_vain >= IN_VAIN:
+                elif self._at_leisure >= AT_LEISURE:
                     self._beat(GATHERING)
                     await self._hurry.wait_past(hurried, GATHERING)
         self.state = State.STOPPED
@@ -124,7 +124,8 @@ class Follower:
             self._singly_until = START
             return True
         self._at = step.checkpoint()
-        self._in_vain = self._in_vain + 1 if is_all and not step.wanted else 0
+        is_urgent = self.feed.is_awaited and bool(step.wanted)
+        self._at_leisure = self._at_leisure + 1 if is_all and not is_urgent else 0
         self._progress.saw(self.feed.name, self._at)
         self._trace(step, began)
         return False

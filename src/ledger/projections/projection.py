@@ -55,6 +55,10 @@ class Feed(Protocol):
     def is_keyed_by_stream(self) -> bool:
         """Say whether each row has the ``stream`` it is folded from, and nothing else, in it."""
 
+    @property
+    def is_awaited(self) -> bool:
+        """Say whether answers wait until it shows what they tell; otherwise its events may gather for a moment."""
+
     def wanted(self) -> tuple[str, ...]:
         """Name the event types it wants, as they are stored."""
 
@@ -91,6 +95,7 @@ class Projection(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
     apply: Apply[E]
     sequence_of: Callable[[Stored], str] = by_stream
     is_keyed_by_stream: bool = True
+    is_awaited: bool = True
     schema: str = "views"
 
     def sequence(self, stored: Stored) -> str:

@@ -250,4 +250,5 @@ TIMERS: Final = Projection[TimedEvent](
     event_types=get_args(TimedEvent),
     tables=("timers_v1",),
     apply=apply,
+    is_awaited=False,
 )
