@@ -4,6 +4,7 @@ import asyncio
 
 import asyncpg
 
+from ledger.cli import audit_beside
 from ledger.cli.audit_checkpoints import PastCheckpoints, kept
 from ledger.cli.operating import overseeing
 from ledger.cli.progress import Bar
@@ -13,6 +14,7 @@ from ledger.sealing.tree import Tile as StoredTile
 from ledger.sealing.tree import TileMissing
 from ledger.store.pool import Connection, reading
 from ledger.store.whole_rows import WholeRow, find_added, read_rows
+from ledger.verifier.beside import Beside
 from ledger.verifier.checkpoint import Checkpoint, parse_checkpoint
 from ledger.verifier.past import CheckpointDiffers, check_row
 from ledger.verifier.payloads import PayloadDiffers, TypeDiffers
@@ -76,6 +78,7 @@ class _Audit:
         self._ledger_id = ledger_id
         self._policy = policy
         self._report = report
+        self._beside = Beside()
 
     async def verify(self, since: Checkpoint | None) -> None:
         sealed = await last_checkpoint(self._conn, self._ledger_id)
@@ -99,6 +102,7 @@ class _Audit:
         for wrong in past.wrong[:MOST_NAMED]:
             self._report.found_wrong(wrong)
         await self._look_for_more(rows)
+        await audit_beside.finish(self._conn, self._ledger_id, self._beside, self._report)
         if checkpoint is None:
             self._report.lacks("a checkpoint: nothing was sealed yet")
 
@@ -139,6 +143,7 @@ class _Audit:
                         rows.tile(tile, (await self._tiles([tile]))[tile])
                     self._take(rows, row)
                     await past.take(row.leaf_hash)
+                await audit_beside.compare_page(self._conn, self._ledger_id, self._beside, self._report)
                 bar.to(rows.chain.next - 1, max(size, rows.chain.next - 1))
         rows.finish()
 
@@ -153,7 +158,7 @@ class _Audit:
     def _take(self, rows: Rows, row: WholeRow) -> None:
         """Take a row; go on behind a content that is not the one that was sealed: entries and chain do not depend on it."""
         try:
-            rows.take(_plain(row))
+            self._beside.take(row.position, rows.take(_plain(row)), row.payload)
         except (PayloadDiffers, TypeDiffers) as wrong:
             self._report.payloads_wrong += 1
             if self._report.payloads_wrong <= MOST_NAMED:

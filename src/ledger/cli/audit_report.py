@@ -119,7 +119,15 @@ def _verified(report: Report) -> Iterator[str]:
         yield f"  not looked at, as --tsa names no authority: {unread}"
     if report.unsealed_from is not None:
         yield f"  events from {report.unsealed_from} on are not sealed yet: nothing but their chain was looked at"
-    told = report.disclosed
+    yield from _beside(report)
+
+
+def _beside(report: Report) -> Iterator[str]:
+    """Tell of names and keys: those that a database keeps, or a bundle discloses."""
+    kept, told = report.kept, report.disclosed
+    if kept is not None:
+        yield f"  {counted(kept.names, 'name')} as committed to by the log; {kept.names_erased} erased, as it says"
+        yield f"  {counted(kept.keys, 'key')} of sealed values; {kept.keys_erased} erased, as it says"
     if told is not None:
         yield f"  {counted(told.names, 'name')} as committed to by the log; {told.names_erased} erased, as it says"
         yield f"  {counted(told.opened, 'sealed value')} opened; {told.unopened} without a key"

@@ -183,7 +183,12 @@ async def names_of(pool: Pool, ledger_id: int, persons: Sequence[PersonId]) -> d
 async def read_those(pool: Pool, ledger_id: int, persons: Sequence[PersonId]) -> tuple[Person, ...]:
     """Read the rows of these people, by user name; who was erased is missing."""
     async with reading(pool) as conn:
-        rows = await conn.fetch(THESE, ledger_id, list(persons))
+        return await those(conn, ledger_id, persons)
+
+
+async def those(conn: Connection, ledger_id: int, persons: Sequence[PersonId]) -> tuple[Person, ...]:
+    """As ``read_those``, over a connection of the caller's."""
+    rows = await conn.fetch(THESE, ledger_id, list(persons))
     return tuple(_person(row) for row in rows)
 
 

@@ -44,6 +44,12 @@ for update
 NAMED: Final = """
 select key_id, subject, wrapped, kek_id from work.subject_keys where ledger_id = $1 and key_id = any($2)
 """
+# $1 ledger, $2 key ids
+THERE: Final = "select key_id from work.subject_keys where ledger_id = $1 and key_id = any($2)"
+# $1 ledger, $2 subjects
+OF_SUBJECTS: Final = (
+    "select key_id, subject from work.subject_keys where ledger_id = $1 and subject = any($2)"
+)
 # $1 ledger, $2 key id, $3 subject, $4 wrapped, $5 under which key, $6 now
 KEEP: Final = """
 insert into work.subject_keys (ledger_id, key_id, subject, wrapped, kek_id, created_at)
@@ -126,6 +132,21 @@ async def kept_keys(ledger: Ledger, keyring: Keyring, ids: Collection[SubjectKey
     async with reading(ledger.pool) as conn:
         rows = await conn.fetch(NAMED, ledger.ledger_id, list(ids))
     return tuple(_kept(row, keyring) for row in rows)
+
+
+async def which_are_there(
+    conn: Connection, ledger_id: int, ids: Collection[SubjectKeyId]
+) -> frozenset[SubjectKeyId]:
+    """Tell which of these keys have not been erased, whether they can be unwrapped or not."""
+    return frozenset(row["key_id"] for row in await conn.fetch(THERE, ledger_id, list(ids)))
+
+
+async def owners(
+    conn: Connection, ledger_id: int, subjects: Collection[SubjectId]
+) -> dict[SubjectKeyId, SubjectId]:
+    """Name the keys that there are of these subjects, each with whose it is."""
+    rows = await conn.fetch(OF_SUBJECTS, ledger_id, list(subjects))
+    return {SubjectKeyId(row["key_id"]): SubjectId(row["subject"]) for row in rows}
 
 
 async def hold(conn: Connection, ledger_id: int, key_id: SubjectKeyId) -> bool:

@@ -113,6 +113,20 @@ class _Erasure(msgspec.Struct, frozen=True):
     removed: _Removed
 
 
+class Registered(msgspec.Struct, frozen=True):
+    """Whose registration an event is, and what it commits to: a digest of their names, or nothing."""
+
+    person: str
+    commitment: str
+
+
+class Erased(msgspec.Struct, frozen=True):
+    """Whose erasure an event is, and how many keys went with it."""
+
+    subject: str
+    keys: int
+
+
 class Counted(msgspec.Struct, kw_only=True):
     """What was disclosed and what was not.
 
@@ -162,9 +176,9 @@ class Disclosed:
         if envelope.type == REGISTERED:
             self._registered(position, envelope, payload)
         elif envelope.type == ERASED:
-            erasure = _decoded(payload, _Erasure, position, envelope)
+            erasure = read_erasure(position, envelope, payload)
             self._erased.add(erasure.subject)
-            self._keys_erased += erasure.removed.keys
+            self._keys_erased += erasure.keys
         if _SEALED in payload:
             for token in TOKEN.finditer(payload.decode()):
                 self._open(position, envelope, token, began)
@@ -177,12 +191,11 @@ class Disclosed:
         self.counted.keys_withheld = max(0, len(self._keys_missing) - self._keys_erased)
 
     def _registered(self, position: int, envelope: Envelope, payload: bytes) -> None:
-        said = _decoded(payload, _Registration, position, envelope)
-        commitment = said.imported.commitment if said.imported and not said.commitment else said.commitment
+        said = read_registration(position, envelope, payload)
         there = self._people.get(said.person)
         if there is None:
             self._unnamed.add(said.person)
-        elif there != commitment:
+        elif there != said.commitment:
             raise PersonDiffers(person=said.person, position=position, stream=envelope.stream)
         else:
             self.counted.names += 1
@@ -202,6 +215,38 @@ class Disclosed:
             self.counted.opened += key is not None
             return
         raise SealedWrong(position=position, stream=envelope.stream, field=field)
+
+
+def read_registration(position: int, envelope: Envelope, payload: bytes) -> Registered:
+    """Read who was registered.
+
+    Raises:
+        TellingMalformed: it is no registration.
+    """
+    said = _decoded(payload, _Registration, position, envelope)
+    imported = "" if said.imported is None else said.imported.commitment
+    return Registered(said.person, said.commitment or imported)
+
+
+def read_erasure(position: int, envelope: Envelope, payload: bytes) -> Erased:
+    """Read who was erased.
+
+    Raises:
+        TellingMalformed: it is no erasure.
+    """
+    said = _decoded(payload, _Erasure, position, envelope)
+    return Erased(said.subject, said.removed.keys)
+
+
+def keys_named(payload: bytes) -> set[str]:
+    """Name the keys under which something in a payload is sealed."""
+    return {token[1] for token in TOKEN.finditer(payload.decode())} if _SEALED in payload else set()
+
+
+def name_digest(*, username: str, email: str, full_name: str, salt: bytes) -> str:
+    """Hash names as a registration commits to them."""
+    record = _Record(email=email, full_name=full_name, username=username)
+    return sha256(salt + msgspec.json.encode(record)).hexdigest()
 
 
 def _decoded(payload: bytes, form: type[T], position: int, envelope: Envelope) -> T:
@@ -225,12 +270,12 @@ def _people(folder: Folder) -> list[tuple[str, str]]:
         return []
     found = []
     for number, one in enumerate(read_lines(folder.path(PEOPLE), Person), 1):
-        record = _Record(email=one.email, full_name=one.full_name, username=one.username)
         try:
             salt = bytes.fromhex(one.salt)
         except ValueError as broken:
             raise LinesMalformed(file=PEOPLE, line=number) from broken
-        found.append((one.person, sha256(salt + msgspec.json.encode(record)).hexdigest()))
+        digest = name_digest(username=one.username, email=one.email, full_name=one.full_name, salt=salt)
+        found.append((one.person, digest))
     if len(dict(found)) != len(found):
         raise LinesMalformed(file=PEOPLE, reason="somebody is there twice")
     return found

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from ledger.verifier.beside import Kept
 from ledger.verifier.disclosed import Counted
 from ledger.verifier.envelope import EnvelopeMalformed, parse_envelope
 from ledger.verifier.merkle import leaf_hash
@@ -62,7 +63,7 @@ class Report(msgspec.Struct, kw_only=True):
 
     ``found`` holds what is wrong, the first first; ``missing`` what was not there to be verified. ``first`` and ``last``
     are positions, 0: no event was verified. ``payloads_wrong`` counts those of a database that are not what was sealed; the
-    first of them are in ``found``.
+    first of them are in ``found``. ``kept``: what that database keeps beside its log.
     """
 
     verdict: Verdict = Verdict.VERIFIED
@@ -81,6 +82,7 @@ class Report(msgspec.Struct, kw_only=True):
     payloads_wrong: int = 0
     unsealed_from: int | None = None
     disclosed: Counted | None = None
+    kept: Kept | None = None
     checked: Checked | None = None
 
     def found_wrong(self, wrong: Unverified) -> None:

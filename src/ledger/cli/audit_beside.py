@@ -1,0 +1,41 @@
+"""What a database keeps beside its log, held against it page by page: names of people, keys of data subjects."""
+
+from uuid import UUID
+
+from ledger.domain.ids import PersonId, SubjectId, SubjectKeyId
+from ledger.identity.people import those
+from ledger.personal.keys import owners, which_are_there
+from ledger.store.pool import Connection
+from ledger.verifier.beside import Beside
+from ledger.verifier.disclosed import name_digest
+from ledger.verifier.report import Report
+
+
+async def compare_page(conn: Connection, ledger_id: int, beside: Beside, report: Report) -> None:
+    """Look up what the page names, and write down what does not fit."""
+    if not beside.persons and not beside.keys:
+        return
+    names = {
+        str(one.person): name_digest(
+            username=one.record.username,
+            email=one.record.email,
+            full_name=one.record.full_name,
+            salt=one.salt,
+        )
+        for one in await those(conn, ledger_id, [PersonId(UUID(person)) for person in beside.persons])
+    }
+    keys = await which_are_there(conn, ledger_id, [SubjectKeyId(key) for key in beside.keys])
+    for wrong in beside.compare(names, keys):
+        report.found_wrong(wrong)
+
+
+async def finish(conn: Connection, ledger_id: int, beside: Beside, report: Report) -> None:
+    """Write down what was erased and is there, and what is not there and was not erased."""
+    erased = [UUID(subject) for subject in beside.erased]
+    names = {str(one.person) for one in await those(conn, ledger_id, [PersonId(one) for one in erased])}
+    keys = await owners(conn, ledger_id, [SubjectId(one) for one in erased])
+    for wrong in beside.still_there(names, {key: str(subject) for key, subject in keys.items()}):
+        report.found_wrong(wrong)
+    for what in beside.missing():
+        report.lacks(what)
+    report.kept = beside.counted

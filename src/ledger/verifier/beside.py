@@ -1,0 +1,124 @@
+"""Names and keys that a database keeps beside its log: what the log commits to, and what it says was erased."""
+
+from collections.abc import Collection, Iterator, Mapping
+
+import msgspec
+
+from ledger.verifier.disclosed import (
+    ERASED,
+    REGISTERED,
+    PersonDiffers,
+    keys_named,
+    read_erasure,
+    read_registration,
+)
+from ledger.verifier.envelope import Envelope
+from ledger.verifier.verdict import Tampered
+
+MOST_NAMED = 5
+
+
+class ErasedStillThere(Tampered):
+    """The log says that it was erased, and it is there: somebody kept it, or put it back.
+
+    Context: ``what`` (names or keys), the ``subject``'s id, the ``position`` of the erasure.
+    """
+
+    code = "erased-still-there"
+
+
+class Registration(msgspec.Struct, frozen=True):
+    """Where somebody was registered, and what that commits to."""
+
+    position: int
+    stream: str
+    commitment: str
+
+
+class Kept(msgspec.Struct, kw_only=True):
+    """What was found beside the log: names that it commits to and keys that it names; what it says was erased."""
+
+    names: int = 0
+    names_erased: int = 0
+    keys: int = 0
+    keys_erased: int = 0
+
+
+class Beside:
+    """Takes events page by page, and after each page what lies beside the log at that moment.
+
+    What is gone by then is gone together with an event that says so, which is among those to come at the latest: nobody
+    who is erased meanwhile is missed.
+    """
+
+    def __init__(self) -> None:
+        """Begin before the first event."""
+        self.counted = Kept()
+        self.persons: dict[str, Registration] = {}
+        """Those whom this page registered."""
+        self.keys: set[str] = set()
+        """Those that this page names."""
+        self.erased: dict[str, int] = {}
+        """Whose erasure was seen, at which position."""
+        self._unnamed: dict[str, Registration] = {}
+        self._seen: dict[str, int] = {}
+        """Keys by the position that named them first."""
+        self._absent: dict[str, None] = {}
+        self._keys_erased = 0
+
+    def take(self, position: int, envelope: Envelope, payload: bytes) -> None:
+        """Take an event that was verified itself.
+
+        Raises:
+            TellingMalformed: it has not the form of its type.
+        """
+        if envelope.type == REGISTERED:
+            said = read_registration(position, envelope, payload)
+            self.persons[said.person] = Registration(position, envelope.stream, said.commitment)
+        elif envelope.type == ERASED:
+            erasure = read_erasure(position, envelope, payload)
+            self.erased[erasure.subject] = position
+            self._keys_erased += erasure.keys
+        for key in keys_named(payload) - self._seen.keys():
+            self._seen[key] = position
+            self.keys.add(key)
+
+    def compare(self, names: Mapping[str, str], keys: Collection[str]) -> Iterator[PersonDiffers]:
+        """Take the digests of the names of this page's persons, and which of its keys there are; end the page."""
+        for person, registered in self.persons.items():
+            if person not in names:
+                self._unnamed[person] = registered
+            elif names[person] == registered.commitment:
+                self.counted.names += 1
+            else:
+                yield PersonDiffers(person=person, position=registered.position, stream=registered.stream)
+        self._absent |= dict.fromkeys(sorted(self.keys.difference(keys)))
+        self.counted.keys += len(self.keys.intersection(keys))
+        self.persons, self.keys = {}, set()
+
+    def still_there(self, names: Collection[str], keys: Mapping[str, str]) -> Iterator[ErasedStillThere]:
+        """Take of whom among ``erased`` there are names in the end, and the keys there are, with whose they are.
+
+        Whoever comes again after an erasure has a new key, which no event before it names.
+        """
+        kept = {owner for key, owner in keys.items() if self._is_named_before(key, self.erased[owner])}
+        for what, subjects in (("names", set(names)), ("keys", kept)):
+            for subject in sorted(subjects):
+                yield ErasedStillThere(what=what, subject=subject, position=self.erased[subject])
+
+    def _is_named_before(self, key: str, erasure: int) -> bool:
+        return self._seen.get(key, erasure) < erasure
+
+    def missing(self) -> Iterator[str]:
+        """Say in the end what is not there and was not erased either."""
+        withheld = [one.position for person, one in self._unnamed.items() if person not in self.erased]
+        self.counted.names_erased = len(self._unnamed) - len(withheld)
+        self.counted.keys_erased = min(len(self._absent), self._keys_erased)
+        if withheld:
+            at = ", ".join(map(str, withheld[:MOST_NAMED]))
+            yield (
+                f"names of {len(withheld)} people, registered at positions {at} first:"
+                " nothing in the log says that they were erased"
+            )
+        if keys := len(self._absent) - self.counted.keys_erased:
+            yield f"{keys} keys of sealed values: nothing in the log says that they were erased"
