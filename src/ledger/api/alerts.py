@@ -14,7 +14,8 @@ from litestar.params import FromPath
 
 from ledger.api import alerts_wire as say
 from ledger.api.auth import services_of
-from ledger.api.call import Call, json_response
+from ledger.api.call import Call
+from ledger.api.json_answer import json_response
 from ledger.api.lasting import Stay, line_of
 from ledger.api.permissions import guard
 from ledger.api.quota import spend_message

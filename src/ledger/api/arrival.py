@@ -100,10 +100,10 @@ async def _read_body(request: HttpRequest) -> None:
 
 def _announced(request: HttpRequest, most: int) -> int:
     """Say how large a body will be at most, before it is read; one that is larger than ``most`` is refused unread."""
-    said = header_of(request, b"content-length")
+    said = request.content_length
     if said is None:
         return 0 if header_of(request, b"transfer-encoding") is None else most
-    return int(said) if said.isascii() and said.isdigit() and int(said) <= most else 0
+    return said if said <= most else 0
 
 
 def _wrong_in_path(request: HttpRequest) -> Iterator[FieldError]:

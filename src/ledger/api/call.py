@@ -295,13 +295,6 @@ def staleness(services: Services, *names: str) -> dict[str, str]:
     return {STALE: ",".join(stale)} if stale else {}
 
 
-def json_response(
-    body: object, *, headers: Mapping[str, str] | None = None, status_code: int = 200
-) -> Response[bytes]:
-    """Answer with JSON."""
-    return JsonAnswer(msgspec.json.encode(body), headers=headers, status_code=status_code)
-
-
 def own_only(principal: Principal) -> PersonId | None:
     """Say whose decisions a caller may see: a service's own, everybody's (``None``) for people."""
     return principal.person if principal.role is Role.SERVICE else None

@@ -7,11 +7,12 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
 
 from ledger.api import wire
-from ledger.api.call import STALE, Call, json_response, own_only, staleness
+from ledger.api.call import STALE, Call, own_only, staleness
 from ledger.api.conditional import etag
 from ledger.api.decision_wire import ITEM, for_machines, for_people, people_in, written
 from ledger.api.desk import FEEDS, named, row_of
 from ledger.api.items import streams_behind
+from ledger.api.json_answer import json_response
 from ledger.api.receipts import link_to_proof
 from ledger.api.submitting import read_submission
 from ledger.api.types import HttpRequest

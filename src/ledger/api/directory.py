@@ -7,8 +7,9 @@ import msgspec
 from litestar import Controller, Response, get
 from litestar.params import QueryParameter
 
-from ledger.api.call import STALE, Call, json_response, staleness
+from ledger.api.call import STALE, Call, staleness
 from ledger.api.directory_wire import GroupShown, UserShown
+from ledger.api.json_answer import json_response
 from ledger.api.paging import next_page
 from ledger.api.types import HttpRequest
 from ledger.identity import user_list

@@ -12,7 +12,8 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 
 from ledger.api import erasing_wire as wire
-from ledger.api.call import Call, json_response
+from ledger.api.call import Call
+from ledger.api.json_answer import json_response
 from ledger.api.path_ids import id_in
 from ledger.api.types import HttpRequest
 from ledger.command_handling.answering import Handled

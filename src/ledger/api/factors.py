@@ -6,7 +6,8 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 
 from ledger.api.account_wire import Message, WithReason
-from ledger.api.call import Call, json_response
+from ledger.api.call import Call
+from ledger.api.json_answer import json_response
 from ledger.api.openapi_answers import OF_EVENTS
 from ledger.api.session_wire import (
     BackupCodes,

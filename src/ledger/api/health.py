@@ -5,7 +5,8 @@ from datetime import datetime
 import msgspec
 from litestar import Controller, Response, get
 
-from ledger.api.call import Call, json_response, own_only
+from ledger.api.call import Call, own_only
+from ledger.api.json_answer import json_response
 from ledger.api.metrics import witnessed_by
 from ledger.api.readiness import checks_of
 from ledger.api.services import Services

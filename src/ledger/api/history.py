@@ -8,7 +8,7 @@ from litestar import Controller, Response, get
 from litestar.params import FromPath, QueryParameter
 from litestar.types import ASGIApp
 
-from ledger.api.call import Call, json_response
+from ledger.api.call import Call
 from ledger.api.history_file import MEDIA, FileType, HistoryFile, Wanted
 from ledger.api.history_opening import opened
 from ledger.api.history_query import Filters, query_of, refuse_unknown, sought
@@ -22,6 +22,7 @@ from ledger.api.history_wire import (
     people_told,
     told,
 )
+from ledger.api.json_answer import json_response
 from ledger.api.problems import FieldError, InvalidRequest
 from ledger.api.types import HttpRequest
 from ledger.api.wire import decision_id

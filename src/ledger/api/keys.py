@@ -7,7 +7,8 @@ from litestar.params import FromPath, QueryParameter
 
 from ledger.api.account_wire import Message
 from ledger.api.bodies import as_utc
-from ledger.api.call import Call, json_response
+from ledger.api.call import Call
+from ledger.api.json_answer import json_response
 from ledger.api.path_ids import id_in
 from ledger.api.problems import FieldError, InvalidRequest
 from ledger.api.session_wire import KeyIssued, KeyShown, NewKey

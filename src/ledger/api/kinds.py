@@ -7,8 +7,9 @@ from litestar.params import FromPath, QueryParameter
 
 from ledger.api import kind_wire as wire
 from ledger.api.bodies import text_of
-from ledger.api.call import STALE, Call, json_response, staleness
+from ledger.api.call import STALE, Call, staleness
 from ledger.api.conditional import etag
+from ledger.api.json_answer import json_response
 from ledger.api.paging import next_page
 from ledger.api.types import HttpRequest
 from ledger.command_handling.answering import Handled

@@ -2,7 +2,8 @@
 
 from litestar import Response, get
 
-from ledger.api.call import Call, json_response
+from ledger.api.call import Call
+from ledger.api.json_answer import json_response
 from ledger.api.notary_wire import NotaryStatus, notary_status_of
 from ledger.api.types import HttpRequest
 from ledger.store.pool import reading

@@ -8,8 +8,9 @@ from litestar.params import FromPath, QueryParameter
 
 from ledger.api import policy_wire as wire
 from ledger.api import simulating
-from ledger.api.call import STALE, Call, json_response, staleness
+from ledger.api.call import STALE, Call, staleness
 from ledger.api.conditional import etag
+from ledger.api.json_answer import json_response
 from ledger.api.kind_wire import Reason
 from ledger.api.paging import next_page
 from ledger.api.types import HttpRequest

@@ -7,7 +7,8 @@ from litestar.params import FromPath, QueryParameter
 
 from ledger.api import mending_wire
 from ledger.api import projection_wire as wire
-from ledger.api.call import Call, json_response
+from ledger.api.call import Call
+from ledger.api.json_answer import json_response
 from ledger.api.path_ids import id_in
 from ledger.api.types import HttpRequest
 from ledger.domain.ids import FailureId

@@ -6,7 +6,8 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
 
 from ledger.api import rebuild_wire as wire
-from ledger.api.call import Call, json_response
+from ledger.api.call import Call
+from ledger.api.json_answer import json_response
 from ledger.api.types import HttpRequest
 from ledger.command_handling.answering import Handled
 from ledger.domain.operations.events import OperationsEvent

@@ -6,7 +6,8 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
 
 from ledger.api.account_wire import Message
-from ledger.api.call import Call, json_response
+from ledger.api.call import Call
+from ledger.api.json_answer import json_response
 from ledger.api.path_ids import id_in
 from ledger.api.session_wire import MayHaveReason, SessionShown
 from ledger.api.types import HttpRequest

@@ -8,7 +8,8 @@ import msgspec
 from litestar import Controller, Response, get
 from litestar.params import QueryParameter
 
-from ledger.api.call import STALE, Call, json_response, own_only, staleness
+from ledger.api.call import STALE, Call, own_only, staleness
+from ledger.api.json_answer import json_response
 from ledger.api.problems import FieldError, InvalidRequest
 from ledger.api.types import HttpRequest
 from ledger.identity.people import ERASED

@@ -8,7 +8,8 @@ import msgspec
 from litestar import Controller, Response, get
 from litestar.params import QueryParameter
 
-from ledger.api.call import Call, json_response
+from ledger.api.call import Call
+from ledger.api.json_answer import json_response
 from ledger.api.types import HttpRequest
 from ledger.sealing.timestamps import Timestamp, timestamps_upto
 from ledger.store.pool import reading

@@ -19,7 +19,8 @@ from litestar import Controller, Response, get
 from litestar.params import FromPath, QueryParameter
 
 from ledger.api.caching import FOR_EVER, kept, takes_gzip
-from ledger.api.call import Call, json_response
+from ledger.api.call import Call
+from ledger.api.json_answer import json_response
 from ledger.api.permissions import OVERSEERS
 from ledger.api.problems import FieldError, InvalidRequest
 from ledger.api.types import HttpRequest

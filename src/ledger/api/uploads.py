@@ -17,7 +17,7 @@ import msgspec
 from litestar.exceptions import InternalServerException
 
 from ledger.api.evidence_rules import EmptyFile, must_look_like
-from ledger.api.problems import ClientLeft, EvidenceTooLarge, FieldError, InvalidRequest, RequestTimeout
+from ledger.api.problems import ClientLeft, EvidenceTooLarge, RequestTimeout
 from ledger.api.types import HttpRequest
 from ledger.domain.errors import Overloaded, Unavailable
 from ledger.domain.ids import Digest, PersonId
@@ -86,7 +86,8 @@ class Uploads:
             RequestTimeout, ClientLeft: it did not arrive.
             TooManyUploads, TooManyOwnUploads, NoRoomForUploads: not now.
         """
-        self._must_be_small(request)
+        if (request.content_length or 0) > self._most_bytes:
+            raise EvidenceTooLarge(most=self._most_bytes)
         if self._arriving.total() >= MOST_AT_ONCE:
             raise TooManyUploads
         if self._arriving[by] >= MOST_OF_ONE:
@@ -97,15 +98,6 @@ class Uploads:
                 yield await self._received(request, kind, file)
         finally:
             self._arriving -= Counter([by])  # which forgets whom it counts no more
-
-    def _must_be_small(self, request: HttpRequest) -> None:
-        said = request.headers.get("content-length")
-        if said is None:
-            return
-        if not (said.isascii() and said.isdigit()):
-            raise InvalidRequest(FieldError("Content-Length", "is a number of bytes"))
-        if int(said) > self._most_bytes:
-            raise EvidenceTooLarge(most=self._most_bytes)
 
     async def _received(self, request: HttpRequest, kind: str, file: SpooledTemporaryFile[bytes]) -> Upload:
         try:

@@ -3,7 +3,6 @@
 Any number of processes may sweep at once: what they write has the same ids, so it is written once.
 """
 
-import asyncio
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -22,6 +21,7 @@ from ledger.identity import factor_rows, instance_rows, limited_rows, refresh_ro
 from ledger.identity.ending import revoke_lapsed, unasked
 from ledger.identity.identity import Identity
 from ledger.identity.session_rows import OpenRow
+from ledger.reactions.sweeping import sweep_forever
 from ledger.store.clocks import slower
 from ledger.store.ledger import session_stream
 from ledger.store.pool import Connection
@@ -40,16 +40,15 @@ class _UsedMeanwhile(LedgerError):
 
 
 async def run_forever(identity: Identity, *, every: float = SWEEP_SECONDS) -> None:
-    """Sweep every so many seconds until cancelled; a sweep that fails is logged, and the next one tries again.
+    """Sweep every so many seconds until cancelled.
 
     What has run out has done so by two clocks: one that leaps ahead must not end what nobody can open again.
     """
-    while True:
-        try:
-            await sweep(identity, await slower(identity.ledger, identity.clock))
-        except LedgerError as failed:
-            log.warning("sessions.sweep.failed", code=failed.code)
-        await asyncio.sleep(every)
+
+    async def once() -> None:
+        await sweep(identity, await slower(identity.ledger, identity.clock))
+
+    await sweep_forever(once, every=every, failed="sessions.sweep.failed")
 
 
 async def sweep(identity: Identity, now: datetime | None = None) -> None:

@@ -1,15 +1,10 @@
 """Keys of data subjects that an earlier secret key of the service has wrapped are wrapped anew under the current one."""
 
-import asyncio
 from typing import Final
 
-import structlog
-
-from ledger.domain.errors import LedgerError
 from ledger.identity.identity import Identity
 from ledger.personal import keys
-
-log = structlog.get_logger()
+from ledger.reactions.sweeping import sweep_forever
 
 SWEEP_SECONDS: Final = 60.0
 AT_ONCE: Final = 500
@@ -17,13 +12,8 @@ AT_ONCE: Final = 500
 
 
 async def run_forever(identity: Identity, *, every: float = SWEEP_SECONDS) -> None:
-    """Sweep every so many seconds until cancelled; a sweep that fails is logged, and the next one tries again."""
-    while True:
-        try:
-            await sweep(identity)
-        except LedgerError as failed:
-            log.warning("subject_keys.sweep.failed", code=failed.code)
-        await asyncio.sleep(every)
+    """Sweep every so many seconds until cancelled."""
+    await sweep_forever(lambda: sweep(identity), every=every, failed="subject_keys.sweep.failed")
 
 
 async def sweep(identity: Identity) -> None:

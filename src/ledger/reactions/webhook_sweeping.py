@@ -1,13 +1,12 @@
 """What becomes of webhooks by the clock alone: messages are given up and forgotten, secrets sealed anew."""
 
-import asyncio
 from collections import Counter
 from datetime import datetime
 from typing import Final
 
 import structlog
 
-from ledger.domain.errors import LedgerError
+from ledger.reactions.sweeping import sweep_forever
 from ledger.store.clocks import slower
 from ledger.webhooks import deliveries, gauges
 from ledger.webhooks.deliveries import SWEPT_AT_ONCE
@@ -20,16 +19,15 @@ SWEEP_SECONDS: Final = 30.0
 
 
 async def run_forever(hooks: Webhooks, *, every: float = SWEEP_SECONDS) -> None:
-    """Sweep every so many seconds until cancelled; a sweep that fails is logged, and the next one tries again.
+    """Sweep every so many seconds until cancelled.
 
     Messages are given up by two clocks: one that leaps ahead must not give up all there are.
     """
-    while True:
-        try:
-            await sweep(hooks, await slower(hooks.ledger, hooks.clock))
-        except LedgerError as failed:
-            log.warning("webhooks.sweep.failed", code=failed.code)
-        await asyncio.sleep(every)
+
+    async def once() -> None:
+        await sweep(hooks, await slower(hooks.ledger, hooks.clock))
+
+    await sweep_forever(once, every=every, failed="webhooks.sweep.failed")
 
 
 async def sweep(hooks: Webhooks, now: datetime | None = None) -> None:
