@@ -14,9 +14,9 @@ import asyncpg
 import msgspec
 
 from benchmarks.machine import filesystem
-from ledger.store import local_postgres
+from ledger.store.local_postgres import server as local_postgres
+from ledger.store.local_postgres.programs import find_programs
 from ledger.store.migrate import migrate
-from ledger.store.postgres_programs import find_programs
 
 TEMPLATE: Final = "bench_template"
 ON_DISK: Final = "/var/tmp"  # noqa: S108 - for when the usual place lies in memory

@@ -11,7 +11,7 @@ from litestar import Litestar, Response, get
 from ledger.api.app import openapi
 from ledger.api.deprecation import Deprecation
 from ledger.api.door import Door
-from ledger.api.openapi import describe
+from ledger.api.openapi.description import describe
 from ledger.api.problems import on_ledger_error
 from ledger.domain.errors import LedgerError, NotFound
 

@@ -13,8 +13,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from ledger.api import history_file
-from ledger.api.history_wire import EventTold
+from ledger.api.history import file as history_file
+from ledger.api.history.wire import EventTold
 from ledger.domain.errors import Overloaded
 from ledger.domain.ids import PersonId
 from ledger.domain.reading.decide import READING

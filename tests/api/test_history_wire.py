@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
-from ledger.api.history_wire import Form, told
+from ledger.api.history.wire import Form, told
 from ledger.domain.event import type_name
 from ledger.domain.ids import CommandId, EventId, PersonId, Position, StreamName, Version
 from ledger.history.naming import PERSON_FIELDS, persons_of

@@ -8,7 +8,8 @@ import pytest
 from litestar import WebSocket
 from structlog.testing import capture_logs
 
-from ledger.api import exporting, history_file, stream
+from ledger.api import exporting, stream
+from ledger.api.history import file as history_file
 from ledger.delivery.live import Live
 from tests.api.answers import submit
 from tests.support.databases import Database

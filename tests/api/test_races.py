@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from httpx import Response
 
-from ledger.store.postgres_process import until
+from ledger.store.local_postgres.process import until
 from tests.api.answers import assert_refused, decide, log_in, pending, submit
 from tests.support.databases import Database
 from tests.support.http import ADMIN, PASSWORD, Api, bearer, serving, submission

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from ledger.api.app import ROUTES, openapi
-from ledger.api.openapi_codes import CODES
+from ledger.api.openapi.codes import CODES
 from ledger.api.permissions import PERMISSIONS
 from ledger.domain.errors import LedgerError
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger.cli.audit import check, verify
-from ledger.cli.audit_report import moment
+from ledger.cli.audit.command import check, verify
+from ledger.cli.audit.report import moment
 from tests.support.bundles import (
     ANN,
     SEEN_AT,
@@ -31,7 +31,7 @@ LEAVES = hashes_of(HISTORY)
 ASKED_FOR_NOTHING = """
 import sys
 from pathlib import Path
-from ledger.cli.audit import verify
+from ledger.cli.audit.command import verify
 code = verify(Path(sys.argv[1]), policy=Path(sys.argv[2]))
 loaded = [name for name in ("ledger.settings", "ledger.store", "ledger.sealing", "pydantic", "asyncpg", "litestar")
           if name in sys.modules]

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from ledger.cli.audit import check
+from ledger.cli.audit.command import check
 from ledger.sealing.notes import Signer
 from ledger.verifier.evidence import verify_evidence
 from ledger.verifier.policy import Policy, parse_policy

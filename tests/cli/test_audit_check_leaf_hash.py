@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.cli.audit import check
+from ledger.cli.audit.command import check
 from tests.support.bundles import hashes_of, on, policy, seal
 from tests.support.proofs import proof_text
 

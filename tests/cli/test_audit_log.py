@@ -8,7 +8,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from ledger.cli import audit_log
+from ledger.cli.audit import log as audit_log
 from ledger.cli.operating import overseeing
 from ledger.domain.decision.state import DecisionNotFound
 from ledger.domain.ids import DecisionId

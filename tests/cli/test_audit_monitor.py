@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.cli.audit_monitor import monitor
+from ledger.cli.audit.monitor import monitor
 from tests.support.bundles import WITNESSES, Bundle, Sealed, changed, checkpoint, hashes_of, on, policy, seal
 from tests.support.noting import Signatory
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ledger.cli.audit_report import print_evidence, print_report
+from ledger.cli.audit.report import print_evidence, print_report
 from ledger.verifier.report import Attested, Counted, Report, Stamped
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.cli.audit import check, verify
+from ledger.cli.audit.command import check, verify
 from tests.support.bundles import Bundle, add_up, changed, checkpoint, hashes_of, on, policy, seal
 from tests.support.proofs import proof_text
 

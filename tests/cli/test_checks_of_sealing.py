@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger.cli.checks import Verdict
-from ledger.cli.checks_of_sealing import _guard, _key, _sealing
+from ledger.cli.checks.findings import Verdict
+from ledger.cli.checks.sealing import _guard, _key, _sealing
 from ledger.cli.sealing import guard_of, keyring_of
 from ledger.sealing.guard import FileGuard
 from ledger.sealing.guard_elsewhere import DatabaseGuard

@@ -12,11 +12,13 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from ledger.cli import checks_of_database, checks_of_folder, serve
-from ledger.cli.checks import Finding, Verdict
-from ledger.cli.checks_of_database import Rights, check_database
-from ledger.cli.checks_of_folder import check_folder
-from ledger.cli.checks_of_projections import judge
+from ledger.cli import serve
+from ledger.cli.checks import database as checks_of_database
+from ledger.cli.checks import folder as checks_of_folder
+from ledger.cli.checks.database import Rights, check_database
+from ledger.cli.checks.findings import Finding, Verdict
+from ledger.cli.checks.folder import check_folder
+from ledger.cli.checks.projections import judge
 from ledger.cli.database import Database as Logins
 from ledger.cli.doctor import doctor
 from ledger.domain.ids import PersonId, StreamName

@@ -7,7 +7,7 @@ import pytest
 
 from ledger.cli import guarding
 from ledger.cli.guarding import going_on, keep_postgres
-from ledger.store.local_postgres import LocalPostgres, PostgresDidNotStart
+from ledger.store.local_postgres.server import LocalPostgres, PostgresDidNotStart
 
 
 async def test_a_task_that_crashes_is_begun_again(monkeypatch: pytest.MonkeyPatch):

@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from ledger.store import local_postgres
+from ledger.store.local_postgres import server as local_postgres
 from tests.support.reliability import Row
 from tests.support.service import service
 from tests.support.traffic import UNLIMITED, traffic

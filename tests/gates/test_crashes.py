@@ -12,11 +12,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from ledger.store import local_postgres
-from ledger.store.local_postgres import LocalPostgres
+from ledger.store.local_postgres import server as local_postgres
+from ledger.store.local_postgres.folder import site_of
+from ledger.store.local_postgres.process import _at_work_in, until
+from ledger.store.local_postgres.server import LocalPostgres
 from ledger.store.migrate import migrate
-from ledger.store.postgres_folder import site_of
-from ledger.store.postgres_process import _at_work_in, until
 from tests.support.torture import Account, Child, check_log, head_of, reader, writer
 from tests.support.torture_sizes import HANG, sizes
 

@@ -11,11 +11,11 @@ import pytest
 
 from ledger.domain.ids import StreamName
 from ledger.projections.catalog import ALL
-from ledger.store import local_postgres
 from ledger.store.ledger import Ledger
-from ledger.store.local_postgres import LocalPostgres
+from ledger.store.local_postgres import server as local_postgres
+from ledger.store.local_postgres.programs import find_programs
+from ledger.store.local_postgres.server import LocalPostgres
 from ledger.store.migrate import migrate
-from ledger.store.postgres_programs import find_programs
 from ledger.store.streams import read_stream
 from tests.gates.desk import Desk, claimed_submission, submission
 from tests.projections.given import service

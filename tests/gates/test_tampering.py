@@ -13,7 +13,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from ledger.cli.audit_database import verify_ledger
+from ledger.cli.audit.database import verify_ledger
 from ledger.sealing.notes import Signer, checkpoint_in
 from ledger.sealing.rows import Sealed
 from ledger.store.ledger import Ledger

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from ledger.cli.audit_database import verify_ledger
+from ledger.cli.audit.database import verify_ledger
 from ledger.store.pool import DirectConnection
 from ledger.verifier.beside import Kept
 from ledger.verifier.report import Report

@@ -11,8 +11,8 @@ import asyncpg
 import msgspec
 import pytest
 
-from ledger.store import local_postgres
-from ledger.store.postgres_programs import find_programs
+from ledger.store.local_postgres import server as local_postgres
+from ledger.store.local_postgres.programs import find_programs
 from tests.support.runbook import ROOT
 from tests.support.service import HANG_GUARD, environment, service
 

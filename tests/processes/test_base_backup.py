@@ -11,10 +11,10 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import pytest
 
-from ledger.store import local_postgres
-from ledger.store.local_postgres import LocalPostgres
-from ledger.store.postgres_folder import site_of
-from ledger.store.postgres_programs import find_programs
+from ledger.store.local_postgres import server as local_postgres
+from ledger.store.local_postgres.folder import site_of
+from ledger.store.local_postgres.programs import find_programs
+from ledger.store.local_postgres.server import LocalPostgres
 from tests.support.service import HANG_GUARD, ledger, service
 
 pytestmark = [pytest.mark.processes, pytest.mark.long]

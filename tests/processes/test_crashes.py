@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger.store import local_postgres
-from ledger.store.postgres_folder import site_of
+from ledger.store.local_postgres import server as local_postgres
+from ledger.store.local_postgres.folder import site_of
 from tests.support.items import a_file_of
 from tests.support.service import HANG_GUARD, Output, Service, command, service
 from tests.support.traffic import submissions_in

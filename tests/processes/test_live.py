@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from ledger.store.postgres_folder import site_of
+from ledger.store.local_postgres.folder import site_of
 from tests.support.databases import Database
 from tests.support.http import submission, verdict
 from tests.support.listening import Events, alerts, events

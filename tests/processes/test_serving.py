@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from ledger.store.postgres_folder import site_of
-from ledger.store.postgres_process import is_running
+from ledger.store.local_postgres.folder import site_of
+from ledger.store.local_postgres.process import is_running
 from tests.support.databases import Database
 from tests.support.items import item
 from tests.support.service import (

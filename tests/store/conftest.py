@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.store.postgres_folder import Site, site_of
+from ledger.store.local_postgres.folder import Site, site_of
 from tests.support.postgres_folders import copied_folder, made_folder
 
 

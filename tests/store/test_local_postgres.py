@@ -7,11 +7,11 @@ import asyncpg
 import pytest
 import uvloop
 
-from ledger.store import local_postgres
-from ledger.store.local_postgres import PostgresDidNotStart
-from ledger.store.postgres_folder import NoPlaceForSocket, Site
-from ledger.store.postgres_process import is_running
-from ledger.store.postgres_programs import NoPostgresPrograms
+from ledger.store.local_postgres import server as local_postgres
+from ledger.store.local_postgres.folder import NoPlaceForSocket, Site
+from ledger.store.local_postgres.process import is_running
+from ledger.store.local_postgres.programs import NoPostgresPrograms
+from ledger.store.local_postgres.server import PostgresDidNotStart
 from tests.support.postgres_folders import (
     ask,
     copied_folder,

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from ledger.store import local_postgres
-from ledger.store.local_postgres import DataFolderInUse
-from ledger.store.postgres_folder import Site, site_of
-from ledger.store.postgres_process import LeftoverPostgres, is_running, until
+from ledger.store.local_postgres import server as local_postgres
+from ledger.store.local_postgres.folder import Site, site_of
+from ledger.store.local_postgres.process import LeftoverPostgres, is_running, until
+from ledger.store.local_postgres.server import DataFolderInUse
 from tests.support.postgres_folders import (
     ask,
     keeper,

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from ledger.store import local_postgres
-from ledger.store.postgres_folder import NoPlaceForSocket, site_of
-from ledger.store.postgres_process import NoUserForPostgres
-from ledger.store.postgres_programs import find_programs
+from ledger.store.local_postgres import server as local_postgres
+from ledger.store.local_postgres.folder import NoPlaceForSocket, site_of
+from ledger.store.local_postgres.process import NoUserForPostgres
+from ledger.store.local_postgres.programs import find_programs
 from tests.support.postgres_folders import (
     ask,
     remember,
@@ -32,7 +32,7 @@ ORDINARY_USER = """
 import asyncio, encodings.idna, os, sys
 from pathlib import Path
 import asyncpg, uvloop
-from ledger.store import local_postgres
+from ledger.store.local_postgres import server as local_postgres
 
 async def main():
     for _ in range(2):

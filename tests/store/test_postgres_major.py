@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from ledger.store import local_postgres
-from ledger.store.postgres_folder import Site
-from ledger.store.postgres_major import OtherMajorVersion
-from ledger.store.postgres_programs import find_programs, folder_of_major
+from ledger.store.local_postgres import server as local_postgres
+from ledger.store.local_postgres.folder import Site
+from ledger.store.local_postgres.major import OtherMajorVersion
+from ledger.store.local_postgres.programs import find_programs, folder_of_major
 from tests.support.postgres_folders import ask, remember, remembered, running
 
 older = folder_of_major(15)

@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from ledger.store import postgres_process
-from ledger.store.postgres_process import ended
+from ledger.store.local_postgres import process as postgres_process
+from ledger.store.local_postgres.process import ended
 
 HANG_GUARD = 20
 

@@ -15,7 +15,7 @@ import asyncpg
 import msgspec
 
 from ledger.domain.errors import Unavailable
-from ledger.store import local_postgres
+from ledger.store.local_postgres import server as local_postgres
 from ledger.store.migrate import migrate
 
 SERVICE_ROLE: Final = "ledger_service"

@@ -1,7 +1,7 @@
 """Holds every answer that a test sees against /openapi.json: status, headers, media type, and the code of a refusal.
 
 A failure here means that the document lacks something: name it in the handler's ``opt`` (see
-``ledger.api.openapi``), a code in ``ledger.api.openapi_codes``, then ``make openapi``.
+``ledger.api.openapi.description``), a code in ``ledger.api.openapi.codes``, then ``make openapi``.
 """
 
 import json

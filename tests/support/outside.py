@@ -15,9 +15,9 @@ from typing import Final
 
 import asyncpg
 
+from ledger.store.local_postgres.process import Runner, _at_work_in, choose_runner, spawn
+from ledger.store.local_postgres.programs import Programs, find_programs
 from ledger.store.pool import LOST
-from ledger.store.postgres_process import Runner, _at_work_in, choose_runner, spawn
-from ledger.store.postgres_programs import Programs, find_programs
 from tests.support.service import HANG_GUARD
 
 NO_SETTINGS: Final[Mapping[str, str]] = MappingProxyType({})

@@ -14,10 +14,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
-from ledger.store import local_postgres
-from ledger.store.local_postgres import LocalPostgres
-from ledger.store.postgres_folder import site_of
-from ledger.store.postgres_process import end_leftovers
+from ledger.store.local_postgres import server as local_postgres
+from ledger.store.local_postgres.folder import site_of
+from ledger.store.local_postgres.process import end_leftovers
+from ledger.store.local_postgres.server import LocalPostgres
 
 NO_SETTINGS: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -26,7 +26,7 @@ KEEPER: Final = """
 import asyncio, sys
 from pathlib import Path
 from types import MappingProxyType
-from ledger.store import local_postgres
+from ledger.store.local_postgres import server as local_postgres
 
 async def main():
     server = await local_postgres.start(Path(sys.argv[1]), fsync=False)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, quote, urlencode, urlsplit, urlunsplit
 
-from ledger.store.postgres_folder import SOCKET_NAME
+from ledger.store.local_postgres.folder import SOCKET_NAME
 
 CHUNK: Final = 65536
 

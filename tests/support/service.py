@@ -16,8 +16,8 @@ from typing import Final
 import httpx2
 import msgspec
 
-from ledger.store.postgres_folder import site_of
-from ledger.store.postgres_process import end_leftovers
+from ledger.store.local_postgres.folder import site_of
+from ledger.store.local_postgres.process import end_leftovers
 from tests.support.databases import Database
 
 HANG_GUARD: Final = 60.0

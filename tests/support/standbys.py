@@ -10,11 +10,11 @@ from typing import Final
 
 import msgspec
 
-from ledger.store import local_postgres
-from ledger.store.local_postgres import LocalPostgres
+from ledger.store.local_postgres import server as local_postgres
+from ledger.store.local_postgres.folder import site_of
+from ledger.store.local_postgres.programs import find_programs
+from ledger.store.local_postgres.server import LocalPostgres
 from ledger.store.migrate import migrate
-from ledger.store.postgres_folder import site_of
-from ledger.store.postgres_programs import find_programs
 from tests.support.databases import Database
 from tests.support.postgres_folders import ask, running, socket_folder_of
 

@@ -10,7 +10,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from ledger.cli.audit import verify as command
+from ledger.cli.audit.command import verify as command
 from ledger.verifier.checkpoint import parse_checkpoint
 from ledger.verifier.entries import split_entries
 from ledger.verifier.envelope import parse_envelope

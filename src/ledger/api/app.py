@@ -18,21 +18,21 @@ from ledger.api.bulk import BulkController
 from ledger.api.claims import ClaimController
 from ledger.api.decisions import DecisionController
 from ledger.api.directory import DirectoryController
-from ledger.api.docs import docs_asset, docs_page, openapi_document
 from ledger.api.door import Door
 from ledger.api.erasing import ErasureController
 from ledger.api.evidence import EvidenceController
 from ledger.api.exporting import ExportController
 from ledger.api.factors import FactorController
 from ledger.api.health import HealthController, status
-from ledger.api.history import HistoryController
-from ledger.api.history_then import PastController
+from ledger.api.history.routes import HistoryController
+from ledger.api.history.then import PastController
 from ledger.api.keys import KeyController
 from ledger.api.kinds import KindController
 from ledger.api.logging_in import LoginController
 from ledger.api.metrics import metrics_text
 from ledger.api.notary import notary_status
-from ledger.api.openapi import describe
+from ledger.api.openapi.description import describe
+from ledger.api.openapi.page import docs_asset, docs_page, openapi_document
 from ledger.api.permissions import PERMISSIONS, check_permissions
 from ledger.api.policies import PolicyController
 from ledger.api.problems import on_framework_error, on_ledger_error, on_unforeseen

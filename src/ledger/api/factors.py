@@ -8,7 +8,7 @@ from litestar.params import FromPath
 from ledger.api.account_wire import Message, WithReason
 from ledger.api.call import Call
 from ledger.api.json_answer import json_response
-from ledger.api.openapi_answers import OF_EVENTS
+from ledger.api.openapi.answers import OF_EVENTS
 from ledger.api.session_wire import (
     BackupCodes,
     FactorRule,

@@ -75,7 +75,9 @@ app.command(
     help="Ask for somebody's erasure, which an administrator approves over HTTP.",
 )
 app.command("ledger.cli.doctor:doctor", name="doctor", help="Check this installation and say what to do.")
-app.command("ledger.cli.demo:demo", name="demo", help="Play the whole story on a throw-away instance.")
+app.command(
+    "ledger.cli.demo.command:demo", name="demo", help="Play the whole story on a throw-away instance."
+)
 
 hold.command("ledger.cli.erasing:place", name="place", help="Let nothing of somebody be erased.")
 hold.command("ledger.cli.erasing:lift", name="lift", help="Lift one legal hold.")
@@ -84,9 +86,9 @@ key.command("ledger.cli.key:issue", name="issue", help="Issue a key for a servic
 key.command("ledger.cli.key:show", name="list", help="Show the keys that were not revoked.")
 key.command("ledger.cli.key:revoke", name="revoke", help="Take a key away; it stops working at once.")
 audit.command(
-    "ledger.cli.audit:verify", name="verify", help="Verify a bundle, alone and offline; or live rows."
+    "ledger.cli.audit.command:verify", name="verify", help="Verify a bundle, alone and offline; or live rows."
 )
-audit.command("ledger.cli.audit:check", name="check", help="Check a proof that an entry was sealed.")
+audit.command("ledger.cli.audit.command:check", name="check", help="Check a proof that an entry was sealed.")
 notary.command("ledger.cli.notary:status", name="status", help="Show what is sealed, under which key.")
 notary.command("ledger.cli.notary:rotate_key", name="rotate-key", help="Sign with a new key from now on.")
 notary.command(
@@ -94,7 +96,7 @@ notary.command(
     name="adopt",
     help="Take what the database holds as the log after a halt; say why.",
 )
-audit.command("ledger.cli.audit_monitor:monitor", name="monitor", help="Watch a log for good; notice a fork.")
+audit.command("ledger.cli.audit.monitor:monitor", name="monitor", help="Watch a log for good; notice a fork.")
 audit.command(
     "ledger.cli.exporting.export:export",
     name="export",
@@ -108,7 +110,7 @@ audit.command(
     name="evidence",
     help="Write all about one decision into a new folder, for people and for programs.",
 )
-audit.command("ledger.cli.audit_log:log", name="log", help="Show what happened, from the database.")
+audit.command("ledger.cli.audit.log:log", name="log", help="Show what happened, from the database.")
 kind.command("ledger.cli.policy:kinds", name="list", help="Show the kinds there are and were.")
 policy.command("ledger.cli.policy:policies", name="list", help="Show the policy of each kind.")
 policy.command("ledger.cli.policy:policy", name="show", help="Show every version of a kind's policy.")

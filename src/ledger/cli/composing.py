@@ -48,7 +48,7 @@ from ledger.sealing.witnessing import Rounds
 from ledger.settings import Settings
 from ledger.store.event_types import EVENT_TYPES
 from ledger.store.ledger import Ledger
-from ledger.store.postgres_process import until
+from ledger.store.local_postgres.process import until
 from ledger.upcasters.chain import validate
 from ledger.webhooks.webhooks import Webhooks
 

@@ -10,9 +10,10 @@ from pydantic import SecretStr
 
 from ledger.setting_values import Problem
 from ledger.settings import Settings, SettingsRefused
-from ledger.store import local_postgres
 from ledger.store.ledger import Ledger
-from ledger.store.local_postgres import LocalPostgres
+from ledger.store.local_postgres import server as local_postgres
+from ledger.store.local_postgres.folder import site_of
+from ledger.store.local_postgres.server import LocalPostgres
 from ledger.store.migrate import (
     MigrationChanged,
     ServerTooOld,
@@ -22,7 +23,6 @@ from ledger.store.migrate import (
     pending,
 )
 from ledger.store.pool import DatabaseUnreachable, DirectConnection, connect
-from ledger.store.postgres_folder import site_of
 
 SERVICE_VARIABLE: Final = "LEDGER_DATABASE_URL"
 OWNER_VARIABLE: Final = "LEDGER_OWNER_DATABASE_URL"

@@ -7,19 +7,19 @@ from typing import Annotated, Final
 import msgspec
 from cyclopts import Parameter
 
-from ledger.cli.checks import Finding, Verdict, bad, good, is_healthy
-from ledger.cli.checks_of_database import check_database
-from ledger.cli.checks_of_folder import check_folder, known_secret_keys
-from ledger.cli.checks_of_postgres import check_embedded
-from ledger.cli.checks_of_sealing import check_sealing
-from ledger.cli.checks_of_witnesses import check_witnesses
+from ledger.cli.checks.database import check_database
+from ledger.cli.checks.findings import Finding, Verdict, bad, good, is_healthy
+from ledger.cli.checks.folder import check_folder, known_secret_keys
+from ledger.cli.checks.postgres import check_embedded
+from ledger.cli.checks.sealing import check_sealing
+from ledger.cli.checks.witnesses import check_witnesses
 from ledger.cli.database import OWNER_VARIABLE, SERVICE_VARIABLE, Database, beside, named, what_can_be_read
 from ledger.cli.operating import show_warnings_only
 from ledger.cli.refusals import explain
 from ledger.domain.errors import LedgerError
 from ledger.settings import Settings, SettingsRefused
-from ledger.store.local_postgres import attach
-from ledger.store.postgres_folder import site_of
+from ledger.store.local_postgres.folder import site_of
+from ledger.store.local_postgres.server import attach
 
 SIGNS: Final = {Verdict.GOOD: "✓", Verdict.WARNING: "!", Verdict.BAD: "✗"}
 

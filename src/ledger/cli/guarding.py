@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from ledger.domain.errors import Unavailable
-from ledger.store.local_postgres import LocalPostgres
+from ledger.store.local_postgres.server import LocalPostgres
 from ledger.store.pool import LOST
 
 log = structlog.get_logger()

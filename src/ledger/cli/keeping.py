@@ -8,7 +8,7 @@ from ledger.cli.database import Database, embedded, named
 from ledger.cli.guarding import going_on, keep_postgres
 from ledger.cli.stopping import Stopping
 from ledger.settings import Settings
-from ledger.store import local_postgres
+from ledger.store.local_postgres import server as local_postgres
 
 
 @asynccontextmanager

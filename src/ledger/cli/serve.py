@@ -13,7 +13,7 @@ import uvloop
 from cyclopts import Parameter
 
 from ledger.api.services import Services
-from ledger.cli.checks_of_database import SEALED_WITH_ANOTHER, SET_THE_OLD_KEY
+from ledger.cli.checks.database import SEALED_WITH_ANOTHER, SET_THE_OLD_KEY
 from ledger.cli.composing import Part, check_event_types, composed, level, secret_keys_of
 from ledger.cli.database import problems_with, what_can_be_read
 from ledger.cli.http import serving, serving_metrics

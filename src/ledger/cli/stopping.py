@@ -6,7 +6,7 @@ import signal
 from types import FrameType
 from typing import Final
 
-from ledger.store.local_postgres import LocalPostgres
+from ledger.store.local_postgres.server import LocalPostgres
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 EXIT_OF_SIGNAL: Final = 128

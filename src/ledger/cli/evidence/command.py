@@ -9,7 +9,7 @@ import msgspec
 from cyclopts import Parameter
 
 from ledger.api.export_wire import person_told
-from ledger.cli.audit_report import print_report
+from ledger.cli.audit.report import print_report
 from ledger.cli.evidence.dossier import Dossier, gather
 from ledger.cli.evidence.files import File, Standing, write_files
 from ledger.cli.evidence.leaves import Leaf

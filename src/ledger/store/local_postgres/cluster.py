@@ -10,9 +10,9 @@ from urllib.parse import quote, urlencode
 import asyncpg
 import msgspec
 
-from ledger.store.postgres_folder import Site
-from ledger.store.postgres_process import Runner
-from ledger.store.postgres_programs import Programs
+from ledger.store.local_postgres.folder import Site
+from ledger.store.local_postgres.process import Runner
+from ledger.store.local_postgres.programs import Programs
 
 OWNER: Final = "ledger_owner"
 SERVICE: Final = "ledger_service"

@@ -15,8 +15,8 @@ import msgspec
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from ledger.api.history_query import wrong_names
-from ledger.api.history_wire import Form, line
+from ledger.api.history.query import wrong_names
+from ledger.api.history.wire import Form, line
 from ledger.cli.operating import overseeing
 from ledger.cli.tables import print_json, print_table
 from ledger.domain.decision.state import DecisionNotFound

@@ -9,11 +9,11 @@ from litestar.params import FromPath, QueryParameter
 from litestar.types import ASGIApp
 
 from ledger.api.call import Call
-from ledger.api.history_file import MEDIA, FileType, HistoryFile, Wanted
-from ledger.api.history_opening import opened
-from ledger.api.history_query import Filters, query_of, refuse_unknown, sought
-from ledger.api.history_record import record
-from ledger.api.history_wire import (
+from ledger.api.history.file import MEDIA, FileType, HistoryFile, Wanted
+from ledger.api.history.opening import opened
+from ledger.api.history.query import Filters, query_of, refuse_unknown, sought
+from ledger.api.history.record import record
+from ledger.api.history.wire import (
     EventPage,
     EventTold,
     Form,

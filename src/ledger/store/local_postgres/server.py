@@ -11,13 +11,13 @@ from typing import Final, Self
 import asyncpg
 
 from ledger.domain.errors import Unavailable
-from ledger.store import postgres_folder as folders
-from ledger.store import postgres_process as processes
-from ledger.store.postgres_cluster import DATABASE, OWNER, SERVICE, Plan, ensure_roles, url_of
-from ledger.store.postgres_folder import Site, site_of
-from ledger.store.postgres_major import check_major
-from ledger.store.postgres_process import Runner
-from ledger.store.postgres_programs import Programs, find_programs
+from ledger.store.local_postgres import folder as folders
+from ledger.store.local_postgres import process as processes
+from ledger.store.local_postgres.cluster import DATABASE, OWNER, SERVICE, Plan, ensure_roles, url_of
+from ledger.store.local_postgres.folder import Site, site_of
+from ledger.store.local_postgres.major import check_major
+from ledger.store.local_postgres.process import Runner
+from ledger.store.local_postgres.programs import Programs, find_programs
 
 # Recovery after a crash replays the log; a large one takes minutes.
 START_SECONDS: Final = 600.0

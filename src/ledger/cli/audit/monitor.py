@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx2
 from cyclopts import Parameter
 
-from ledger.cli.audit import PolicyFile, read_file, seconds
+from ledger.cli.audit.command import PolicyFile, read_file, seconds
 from ledger.cli.refusals import printable
 from ledger.verifier.checkpoint import Checkpoint, parse_checkpoint
 from ledger.verifier.policy import Accepted, NoQuorum, Policy, accepted, check_age, check_quorum, parse_policy

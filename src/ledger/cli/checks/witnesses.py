@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Final
 
-from ledger.cli.checks import Finding, bad, good, warning
+from ledger.cli.checks.findings import Finding, bad, good, warning
 from ledger.cli.watching import watch_of
 from ledger.sealing import partners
 from ledger.sealing.timestamps import authority_of

@@ -23,7 +23,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.status_codes import HTTP_204_NO_CONTENT, HTTP_304_NOT_MODIFIED
 
 from ledger.api.deprecation import HEADERS_OF_DEPRECATED, deprecation_of
-from ledger.api.openapi_codes import codes_of
+from ledger.api.openapi.codes import codes_of
 
 Json = dict[str, object]
 Meaning: TypeAlias = str | tuple[str, type]

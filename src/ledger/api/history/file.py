@@ -18,8 +18,8 @@ import structlog
 from litestar.types import Receive, Scope, Send
 
 from ledger.api.call import Call
-from ledger.api.history_opening import opened
-from ledger.api.history_wire import EventTold, Form, line
+from ledger.api.history.opening import opened
+from ledger.api.history.wire import EventTold, Form, line
 from ledger.api.lasting import Stay, house_of, is_head, line_of
 from ledger.domain.errors import LedgerError, Unavailable
 from ledger.domain.ids import Position

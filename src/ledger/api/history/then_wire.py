@@ -3,7 +3,7 @@
 import msgspec
 
 from ledger.api import wire
-from ledger.api.history_wire import proof_of
+from ledger.api.history.wire import proof_of
 from ledger.domain.authority import Role
 from ledger.domain.decision.state import Status
 from ledger.domain.event import Utc

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 from cyclopts import Parameter
 
-from ledger.cli.audit_report import print_checked, print_evidence, print_report
+from ledger.cli.audit.report import print_checked, print_evidence, print_report
 from ledger.verifier.kinds import Kind, check_file
 from ledger.verifier.report import Report
 from ledger.verifier.verdict import Unusable, Unverified
@@ -220,7 +220,7 @@ def seconds(duration: str) -> int:
 
 
 def _verify_rows(policy: Path | None, since: Path | None) -> Report:
-    from ledger.cli.audit_database import verify_rows
+    from ledger.cli.audit.database import verify_rows
 
     return verify_rows(
         None if policy is None else read_file(policy),

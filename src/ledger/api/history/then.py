@@ -10,9 +10,9 @@ from ledger.api import wire
 from ledger.api.call import Call
 from ledger.api.decision_wire import for_people, people_in, written
 from ledger.api.desk import named
-from ledger.api.history_query import moment, refuse_unknown
-from ledger.api.history_record import record
-from ledger.api.history_then_wire import (
+from ledger.api.history.query import moment, refuse_unknown
+from ledger.api.history.record import record
+from ledger.api.history.then_wire import (
     ChainTold,
     DecisionThenTold,
     MomentTold,
@@ -20,7 +20,7 @@ from ledger.api.history_then_wire import (
     link_told,
     reviewer_told,
 )
-from ledger.api.history_wire import people_told
+from ledger.api.history.wire import people_told
 from ledger.api.problems import FieldError, InvalidRequest
 from ledger.api.queue import cursor_of, shown
 from ledger.api.types import HttpRequest

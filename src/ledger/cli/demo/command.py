@@ -15,7 +15,7 @@ import uvloop
 from rich.console import Console
 
 from ledger.cli.composing import composed, level
-from ledger.cli.demo_story import play
+from ledger.cli.demo.story import play
 from ledger.cli.http import serving
 from ledger.cli.keeping import database_of_service
 from ledger.cli.port import open_port, port_of, take_port

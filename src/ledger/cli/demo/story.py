@@ -12,8 +12,8 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
-from ledger.cli.demo_items import ITEMS
-from ledger.cli.demo_people import Player
+from ledger.cli.demo.items import ITEMS
+from ledger.cli.demo.people import Player
 from ledger.domain.ids import DecisionId
 from ledger.history.timeline import timeline
 from ledger.store.ledger import Ledger

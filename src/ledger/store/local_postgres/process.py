@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from ledger.domain.errors import Unavailable
-from ledger.store.postgres_programs import Programs
+from ledger.store.local_postgres.programs import Programs
 
 ROOT: Final = 0
 USUAL_USERS: Final = ("postgres", "nobody")

@@ -16,7 +16,7 @@ from litestar.routes import HTTPRoute
 from litestar.types import ControllerRouterHandler
 
 from ledger.api.deprecation import deprecation_of
-from ledger.api.openapi_answers import (
+from ledger.api.openapi.answers import (
     REFS,
     Json,
     header_components,
@@ -25,7 +25,7 @@ from ledger.api.openapi_answers import (
     schema_of,
     shapes_of,
 )
-from ledger.api.openapi_formats import described, with_formats
+from ledger.api.openapi.formats import described, with_formats
 from ledger.api.permissions import PERMISSIONS, PUBLIC
 from ledger.api.problems import Problem
 

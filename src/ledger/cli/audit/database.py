@@ -5,7 +5,7 @@ import asyncio
 import asyncpg
 
 from ledger.cli import audit_beside
-from ledger.cli.audit_checkpoints import PastCheckpoints, kept
+from ledger.cli.audit.checkpoints import PastCheckpoints, kept
 from ledger.cli.operating import overseeing
 from ledger.cli.progress import Bar
 from ledger.domain.ids import Position

@@ -4,12 +4,12 @@ import os
 import pwd
 from collections.abc import Iterator
 
-from ledger.cli.checks import Finding, bad, good, warning
+from ledger.cli.checks.findings import Finding, bad, good, warning
 from ledger.domain.errors import LedgerError
 from ledger.settings import Settings
-from ledger.store.postgres_folder import site_of
-from ledger.store.postgres_process import NoUserForPostgres, Runner, choose_runner
-from ledger.store.postgres_programs import find_programs
+from ledger.store.local_postgres.folder import site_of
+from ledger.store.local_postgres.process import NoUserForPostgres, Runner, choose_runner
+from ledger.store.local_postgres.programs import find_programs
 
 
 def check_embedded(settings: Settings) -> Iterator[Finding]:

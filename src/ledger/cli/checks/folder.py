@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from ledger.cli.checks import Finding, bad, good, warning
+from ledger.cli.checks.findings import Finding, bad, good, warning
 from ledger.cli.composing import secret_keys_of
 from ledger.settings import Settings
 

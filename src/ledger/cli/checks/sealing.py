@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from ledger.cli.checks import Finding, bad, good, warning
+from ledger.cli.checks.findings import Finding, bad, good, warning
 from ledger.cli.sealing import guard_of, keyring_of, origin_of
 from ledger.domain.errors import Invalid
 from ledger.sealing.guard import Guard, GuardUnreachable

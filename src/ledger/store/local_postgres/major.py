@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Final
 
 from ledger.domain.errors import Unavailable
-from ledger.store.postgres_cluster import OWNER, initdb_command
-from ledger.store.postgres_folder import Site
-from ledger.store.postgres_process import ROOT, UNSHARE
-from ledger.store.postgres_programs import Programs, folder_of_major
+from ledger.store.local_postgres.cluster import OWNER, initdb_command
+from ledger.store.local_postgres.folder import Site
+from ledger.store.local_postgres.process import ROOT, UNSHARE
+from ledger.store.local_postgres.programs import Programs, folder_of_major
 
 # A private socket in $s, nothing on the network; the server is stopped whatever the work came to.
 WHILE_RUNNING: Final = (

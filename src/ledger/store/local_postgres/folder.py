@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from ledger.domain.errors import Unavailable
-from ledger.store.postgres_process import ROOT, Runner
+from ledger.store.local_postgres.process import ROOT, Runner
 
 SOCKET_NAME: Final = ".s.PGSQL.5432"
 # sockaddr_un holds 108 bytes on Linux, the last one NUL.

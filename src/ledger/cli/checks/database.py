@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from ledger.cli.checks import Finding, Verdict, bad, good, warning
-from ledger.cli.checks_of_projections import check_projections
+from ledger.cli.checks.findings import Finding, Verdict, bad, good, warning
+from ledger.cli.checks.projections import check_projections
 from ledger.cli.database import OWNER_VARIABLE, SERVICE_VARIABLE, Database
 from ledger.identity.factor_check import count_unreadable
 from ledger.personal import keys as subject_keys

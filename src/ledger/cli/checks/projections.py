@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from ledger.cli.checks import Finding, bad, good, warning
+from ledger.cli.checks.findings import Finding, bad, good, warning
 from ledger.cli.numbers import counted
 from ledger.cli.tables import age
 from ledger.projections.reports import HealthStatus, Report, report, worst

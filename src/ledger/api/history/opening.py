@@ -6,7 +6,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ledger.api.call import Call
-from ledger.api.history_wire import CurrentForm, EventTold, Form
+from ledger.api.history.wire import CurrentForm, EventTold, Form
 from ledger.personal.opening import opened_json
 
 

@@ -1,0 +1,1 @@
+"""What ``ledger doctor`` looks at."""
