@@ -150,12 +150,68 @@ async def test_a_log_that_nobody_believes_is_not_accepted(honest: Path):
 async def test_what_is_not_there_is_told(desk: Desk, honest: Path, tmp_path: Path):
     report = verify_evidence(await folder_of(desk, "OPEN", tmp_path / "open"), BELIEVED)
     assert report.verdict is Verdict.INCOMPLETE
-    assert report.missing == [f"a proof of position {report.last}: it was not sealed yet"]
+    (told,) = report.missing
+    assert told.startswith(
+        f"a proof of position {report.last}: the checkpoint here is of {report.last - 1} events;"
+    )
+    assert report.unproven == 1
     shutil.copytree(honest, tmp_path / "changed")
     shutil.rmtree(tmp_path / "changed/files")
     summed_up(tmp_path / "changed")
     report = verify_evidence(tmp_path / "changed", BELIEVED)
     assert (report.verdict, len(report.missing)) == (Verdict.INCOMPLETE, 1)
+
+
+@together
+async def test_a_proof_that_was_taken_out_is_missed(honest: Path, tmp_path: Path):
+    """Without it whatever is written over the last event would read as not sealed yet."""
+    shutil.copytree(honest, tmp_path / "case")
+    last = max((tmp_path / "case/proofs").iterdir(), key=lambda path: int(path.stem))
+    last.unlink()
+    summed_up(tmp_path / "case")
+
+    report = verify_evidence(tmp_path / "case", BELIEVED)
+
+    assert (report.verdict, report.found[0].code) == (Verdict.TAMPERED, "proof-missing")
+    assert report.found[0].facts["position"] == int(last.stem)
+
+
+@together
+async def test_whatever_is_written_on_the_page_the_decision_is_named_by_its_submission(
+    honest: Path, tmp_path: Path
+):
+    shutil.copytree(honest, tmp_path / "case")
+    replaced(tmp_path / "case/index.html", b"CASE-1", b"CASE-2")
+    summed_up(tmp_path / "case")
+
+    assert verify_evidence(tmp_path / "case", BELIEVED).decision == "CASE-1"
+
+
+@together
+async def test_a_folder_that_no_log_stands_for_is_not_accepted(
+    honest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    shutil.copytree(honest, tmp_path / "case")
+    shutil.rmtree(tmp_path / "case/proofs")
+    (tmp_path / "case/checkpoint").unlink()
+    summed_up(tmp_path / "case")
+    policy = tmp_path / "policy.txt"
+    policy.write_text(f"log {SIGNER.vkey}\nquorum none\n", encoding="utf-8")
+
+    assert check(evidence=tmp_path / "case", policy=policy) == Verdict.POLICY_NOT_MET
+    assert "[nothing-signed]" in capsys.readouterr().out
+
+
+@together
+async def test_what_nobody_has_signed_is_not_told_as_sealed(
+    desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    folder = await folder_of(desk, "OPEN", tmp_path / "open")
+    policy = tmp_path / "policy.txt"
+    policy.write_text(f"log {SIGNER.vkey}\nquorum none\n", encoding="utf-8")
+
+    assert check(evidence=folder, policy=policy) == Verdict.INCOMPLETE
+    assert "but for those without a proof" in capsys.readouterr().out
 
 
 @together
@@ -184,7 +240,7 @@ async def test_the_command_says_what_it_means(
     policy.write_text(f"log {SIGNER.vkey}\nquorum none\n", encoding="utf-8")
     assert check(evidence=honest, policy=policy) == Verdict.VERIFIED
     told = capsys.readouterr().out
-    assert told.startswith("Verified.\n  a decision from position ")
+    assert told.startswith("Verified.\n  decision CASE-1, from position ")
     assert "in the words of whoever made the folder" in told
     assert check(evidence=honest, policy=policy, json=True) == Verdict.VERIFIED
     assert msgspec.json.decode(capsys.readouterr().out)["verdict"] == 0

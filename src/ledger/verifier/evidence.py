@@ -21,7 +21,7 @@ from ledger.verifier.payloads import SALT, PayloadDiffers, check_payload
 from ledger.verifier.policy import Policy, accepted
 from ledger.verifier.proofs import ProofMalformed, check_proof, parse_proof
 from ledger.verifier.report import Report, attested_by
-from ledger.verifier.verdict import Tampered, Unverified
+from ledger.verifier.verdict import PolicyNotMet, Tampered, Unverified
 
 EVENTS: Final = "events.ndjson"
 SUPPORTING: Final = "supporting.ndjson"
@@ -32,6 +32,7 @@ TOLD: Final = frozenset({"index.html", "state.json", "policy.json", "policy-temp
 ERASED: Final = "erased.json"
 ATTACHED: Final = "evidence-attached"
 REGISTERED: Final = "account-registered"
+SUBMITTED: Final = "decision-submitted"
 
 
 class DecisionNotWhole(Tampered):
@@ -59,6 +60,21 @@ class AttachedDiffers(Tampered):
     """
 
     code = "attached-differs"
+
+
+class ProofMissing(Tampered):
+    """The checkpoint in the folder is over this event, and the proof of that was taken out.
+
+    Context: ``position``, ``stream``.
+    """
+
+    code = "proof-missing"
+
+
+class NothingSigned(PolicyNotMet):
+    """There is no checkpoint in the folder: no log stands for anything in it."""
+
+    code = "nothing-signed"
 
 
 class LineDiffers(Tampered):
@@ -124,6 +140,10 @@ class _Registration(msgspec.Struct, frozen=True):
         return self.commitment or (self.imported.commitment if self.imported else "")
 
 
+class _Submitted(msgspec.Struct, frozen=True):
+    decision_id: str = ""
+
+
 class _Attached(msgspec.Struct, frozen=True):
     sha256: str
 
@@ -149,14 +169,17 @@ class _Evidence:
     def __init__(self, folder: Folder, policy: Policy, report: Report) -> None:
         self._folder, self._policy, self._report = folder, policy, report
         self._attached = set[str]()
+        self._size = 0
 
     def verify(self) -> None:
-        if CHECKPOINT in self._folder.names:
-            checkpoint = parse_checkpoint(self._folder.read(CHECKPOINT))
-            by = accepted(self._policy, checkpoint)
-            self._report.attested = attested_by(by, self._policy.quorum)
+        if CHECKPOINT not in self._folder.names:
+            raise NothingSigned
+        checkpoint = parse_checkpoint(self._folder.read(CHECKPOINT))
+        by = accepted(self._policy, checkpoint)
+        self._report.attested, self._size = attested_by(by, self._policy.quorum), checkpoint.size
         own, others = (self._events(name) for name in (EVENTS, SUPPORTING))
         self._check_stream(own)
+        self._report.decision = _name_of(own[0])
         self._check_files(own)
         self._check_names((*own, *others))
         self._check_people(others)
@@ -187,13 +210,19 @@ class _Evidence:
         if SALT.fullmatch(line.salt) is None:
             raise PayloadDiffers(position=line.position, stream=envelope.stream)
         check_payload(line.position, envelope, bytes.fromhex(line.salt), payload)
-        self._check_proof(line.position, entry)
+        self._check_proof(line.position, entry, envelope.stream)
         return Event(line.position, entry, envelope, payload)
 
-    def _check_proof(self, position: int, entry: bytes) -> None:
+    def _check_proof(self, position: int, entry: bytes, stream: str) -> None:
         name = f"proofs/{position}.tlog-proof"
         if name not in self._folder.names:
-            self._report.lacks(f"a proof of position {position}: it was not sealed yet")
+            if position <= self._size:
+                raise ProofMissing(position=position, stream=stream)
+            self._report.lacks(
+                f"a proof of position {position}: the checkpoint here is of {self._size} events;"
+                " what is beyond it is said by whoever made the folder"
+            )
+            self._report.unproven += 1
             return
         proof = parse_proof(self._folder.read(name))
         if proof.index != position - 1:
@@ -203,8 +232,8 @@ class _Evidence:
     def _check_stream(self, events: list[Event]) -> None:
         """Check that they are the events of one stream, each behind the one before, from the first."""
         before, stream = "", events[0].envelope.stream if events else None
-        if not events:
-            raise DecisionNotWhole
+        if not events or events[0].envelope.type != SUBMITTED:
+            raise DecisionNotWhole(stream=stream)
         for version, event in enumerate(events, 1):
             envelope = event.envelope
             if (envelope.stream, envelope.version, envelope.prev) != (stream, version, before):
@@ -268,6 +297,14 @@ class _Evidence:
         if names_twice(raw, people):
             raise LinesMalformed(file=PEOPLE, reason="it says one thing twice")
         return people
+
+
+def _name_of(submitted: Event) -> str:
+    """Say which decision it is, as its submission does, and not as the page beside it."""
+    try:
+        return msgspec.json.decode(submitted.payload, type=_Submitted).decision_id
+    except (msgspec.MsgspecError, UnicodeError):
+        return ""
 
 
 def _agree(line: Line, envelope: Envelope, entry: bytes) -> bool:

@@ -63,7 +63,8 @@ class Report(msgspec.Struct, kw_only=True):
 
     ``found`` holds what is wrong, the first first; ``missing`` what was not there to be verified. ``first`` and ``last``
     are positions, 0: no event was verified. ``payloads_wrong`` counts those of a database that are not what was sealed; the
-    first of them are in ``found``. ``kept``: what that database keeps beside its log.
+    first of them are in ``found``. ``kept``: what that database keeps beside its log. ``decision`` is what its
+    submission calls it; ``unproven`` counts events of it that no proof is of.
     """
 
     verdict: Verdict = Verdict.VERIFIED
@@ -74,10 +75,12 @@ class Report(msgspec.Struct, kw_only=True):
     stamps: list[Stamped] = []
     stamps_unread: int = 0
     tier: str = ""
+    decision: str = ""
     first: int = 0
     last: int = 0
     streams: int = 0
     streams_joined: int = 0
+    unproven: int = 0
     payloads: int = 0
     payloads_wrong: int = 0
     unsealed_from: int | None = None

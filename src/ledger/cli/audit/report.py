@@ -27,8 +27,9 @@ log: for the last, compare checkpoints with others, or ask for witnesses in the 
 
 
 OF_EVIDENCE: Final = """\
-That means: these are all events of this decision up to the last one here, as they were sealed; names and files are those
+That means: these are all events of this decision up to the last one here, as they were sealed{but}; names and files are those
 that the log commits to. index.html and state.json tell of them in the words of whoever made the folder."""
+BUT_UNPROVEN: Final = ", but for those without a proof, which nobody has signed"
 
 
 def print_report(report: Report, *, as_json: bool) -> None:
@@ -53,11 +54,11 @@ def print_evidence(report: Report, *, as_json: bool) -> None:
         print(line)
     if report.last and report.verdict in {Verdict.VERIFIED, Verdict.INCOMPLETE}:
         print(
-            f"  a decision from position {report.first} to {report.last}; {counted(report.payloads, 'event')} in all"
+            f"  decision {printable(report.decision)}, from position {report.first} to {report.last}; {counted(report.payloads, 'event')} in all"
         )
         for line in () if report.attested is None else _attested(report.attested):
             print(line)
-        print(OF_EVIDENCE)
+        print(OF_EVIDENCE.format(but=BUT_UNPROVEN if report.unproven else ""))
 
 
 def print_checked(report: Report, *, as_json: bool) -> None:
