@@ -76,6 +76,14 @@ class Desk:
             lambda facts, _done: opening(self.session, facts.now),
         )
 
+    async def end_after(self, effect: Callable[[Connection], Awaitable[None]]) -> Handled[SessionEvent]:
+        return await handle_after(
+            self.ledger,
+            CommandContext(decider=SESSION, target=self.stream, clock=self.clock, provenance=by_somebody()),
+            effect,
+            lambda facts, _done: EndSession(now=facts.now, cause=EndCause.LOGOUT),
+        )
+
     async def end(self, provenance: Provenance | None = None, **how: object) -> Handled[SessionEvent]:
         return await self._handle(
             lambda facts: EndSession(now=facts.now, cause=EndCause.LOGOUT), provenance, **how
@@ -405,3 +413,17 @@ async def test_opening_twice_is_refused(desk: Desk) -> None:
 
     with pytest.raises(SessionAlreadyOpened):
         await desk.open()
+
+
+async def test_an_effect_that_no_event_tells_of_is_rolled_back(desk: Desk) -> None:
+    async def write_a_row(conn: Connection) -> None:
+        await conn.execute("create table work.mine (a integer)")
+
+    await desk.open()
+    ended = await desk.end()
+
+    again = await desk.end_after(write_a_row)
+
+    assert again.events == ()
+    assert (again.version, again.position, again.leaf) == (ended.version, ended.position, ended.leaf)
+    assert await desk.ledger.pool.fetchval("select to_regclass('work.mine')") is None

@@ -28,7 +28,7 @@ from ledger.domain.event import Event
 from ledger.domain.ids import NO_EVENTS, StreamName, Version
 from ledger.store.envelope import Provenance
 from ledger.store.gauges import Command
-from ledger.store.landing import RunAgain, land, landed_in, one_transaction
+from ledger.store.landing import NothingToLand, RunAgain, land, landed_in, one_transaction
 from ledger.store.ledger import Ledger
 from ledger.store.pool import Connection
 from ledger.store.snapshots import Snapshot, freeze
@@ -109,8 +109,9 @@ async def handle_after(
 ) -> Handled[E]:
     """Carry out one command that tells what ``effect`` has done, in one transaction with it.
 
-    As ``handle``, but the command is made once the effect has happened; a refusal, a conflict or a lost connection
-    rolls the effect back. It may be called again, and is not when a keyed command has happened before.
+    As ``handle``, but the command is made once the effect has happened; a refusal, a conflict, a lost connection, or
+    that there is nothing to do, rolls the effect back. It may be called again, and is not when a keyed command has
+    happened before.
 
     Raises:
         LedgerError: as ``handle``; whatever else ``effect`` raises is raised as it is.
@@ -130,6 +131,8 @@ async def _carry_out_after(
             now, done = context.clock(), await effect(conn)
             decided = await decide(context, lambda facts: build(facts, done), loaded, now)
             landed = await landed_in(conn, ledger, decided.drafted)
+    except NothingToLand:
+        return nothing_to_do(loaded[context.target])
     except VersionConflict as conflict:
         raise RunAgain from conflict
     except LedgerError as refusal:

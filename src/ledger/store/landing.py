@@ -21,6 +21,10 @@ class RunAgain(Exception):
     """The unit of work was rolled back, or nobody knows: look up, then run it again."""
 
 
+class NothingToLand(Exception):
+    """No event tells of the rows of this transaction: they are to be rolled back."""
+
+
 async def land(
     ledger: Ledger, drafted: Append, alongside: Callable[[Connection], Awaitable[None]] | None
 ) -> Landed:
@@ -67,7 +71,10 @@ async def landed_in(conn: Connection, ledger: Ledger, drafted: Append) -> Append
 
     Raises:
         RunAgain: the command had taken effect before; its rows are there already: these are to be rolled back.
+        NothingToLand: nothing was drafted.
     """
+    if not drafted.events:
+        raise NothingToLand
     landed = await append_in(conn, ledger.ledger_id, drafted)
     if isinstance(landed, Duplicate):
         raise RunAgain
