@@ -11,7 +11,7 @@ import pytest
 from ledger.command_handling.answering import Handled
 from ledger.command_handling.context import CommandContext
 from ledger.command_handling.facts import Build, Facts
-from ledger.command_handling.handler import Alongside, handle, handle_after
+from ledger.command_handling.handler import Alongside, handle, handle_after, rehearse
 from ledger.domain.errors import KeyReused, OutcomeUnknown, PreconditionFailed, VersionConflict
 from ledger.domain.ids import PersonId, SessionId, StreamName, Version
 from ledger.domain.session.commands import EndSession, OpenSession, SessionCommand
@@ -294,6 +294,22 @@ async def test_if_match_of_what_does_not_exist_is_first_of_all_not_found(desk: D
         await desk.end(if_match=Version(1))
     with pytest.raises(PreconditionFailed):
         await desk.open(if_match=Version(1))
+
+
+async def test_a_rehearsal_under_if_match_is_refused_as_the_command_would_be(desk: Desk) -> None:
+    """What has changed since is told before what the rules say of it."""
+    await desk.open()
+    await desk.end()
+    context = CommandContext(
+        decider=SESSION,
+        target=desk.stream,
+        clock=desk.clock,
+        provenance=by_somebody(),
+        if_match=Version(1),
+    )
+
+    with pytest.raises(PreconditionFailed):
+        await rehearse(desk.ledger, context, lambda facts: opening(desk.session, facts.now))
 
 
 async def test_a_conflict_on_the_target_under_if_match_is_final(desk: Desk) -> None:

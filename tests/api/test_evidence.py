@@ -63,7 +63,7 @@ async def hang_up(desk: Desk, path: str, piece: bytes) -> int:
         if message["type"] == "http.response.start":
             answered.append(message["status"])
 
-    sent = {**desk.people["sam"].headers, "content-type": "image/png"}
+    sent = {"host": "ledger.test", **desk.people["sam"].headers, "content-type": "image/png"}
     scope = {
         "type": "http",
         "asgi": {"version": "3.0"},

@@ -211,6 +211,17 @@ async def test_what_is_no_http_gets_a_problem_document(served: Served, rubbish: 
     assert caplog.records == []
 
 
+@pytest.mark.parametrize("hosts", [b"", b"Host: here\r\nHost: there\r\n"], ids=["none", "two"])
+async def test_a_request_names_one_host(served: Served, hosts: bytes) -> None:
+    problem = problem_in(await served.answer(b"GET /health HTTP/1.1\r\n" + hosts + b"\r\n"))
+
+    assert (problem["code"], problem["status"]) == ("malformed-http", 400)
+
+
+async def test_a_request_of_http_1_0_names_no_host(served: Served) -> None:
+    assert (await served.answer(b"GET /health HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+
+
 async def test_head_over_a_socket_has_no_body_and_keeps_the_connection(served: Served) -> None:
     first = b"HEAD /health HTTP/1.1\r\nHost: here\r\n\r\n"
     second = b"GET /health HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"

@@ -20,6 +20,7 @@ from ledger.api.problems import (
     ClientLeft,
     FieldError,
     InvalidRequest,
+    MalformedHttp,
     NoSuchPath,
     RequestTimeout,
     UnknownTransferCoding,
@@ -43,6 +44,8 @@ def wrong_head(scope: HTTPScope) -> LedgerError | None:
     if b"//" in scope["raw_path"]:
         return NoSuchPath()
     names = [name for name, _ in scope["headers"]]
+    if names.count(b"host") != 1 and (b"host" in names or scope["http_version"] != "1.0"):
+        return MalformedHttp()  # RFC 9112, section 3.2
     if len(set(names)) < len(names):
         twice = [
             FieldError(shown, "is sent more than once")

@@ -20,7 +20,7 @@ from ledger.command_handling.answering import (
     outcome,
 )
 from ledger.command_handling.context import CommandContext
-from ledger.command_handling.deciding import decide
+from ledger.command_handling.deciding import Decided, decide
 from ledger.command_handling.facts import Build, Facts, state_of
 from ledger.domain.decider import Decider, fold
 from ledger.domain.errors import LedgerError, OutcomeUnknown, PreconditionFailed, VersionConflict
@@ -83,11 +83,7 @@ async def _carry_out(
     loaded: Streams,
 ) -> Handled[E]:
     target = loaded[context.target]
-    # What does not exist is first of all not found: the decider says so.
-    if target.version():
-        await _check_precondition(ledger, target, context.if_match)
-    decided = await decide(context, build, loaded, context.clock())
-    await _check_precondition(ledger, target, context.if_match)
+    decided = await _decide_if_match(ledger, context, build, loaded)
     if not decided.events:
         return nothing_to_do(target)
     try:
@@ -148,9 +144,7 @@ async def rehearse(ledger: Ledger, context: CommandContext[C, S, E], build: Buil
         PreconditionFailed: the target is not at ``if_match``.
     """
     loaded = await load_streams(ledger, [context.target, *context.reads])
-    decided = await decide(context, build, loaded, context.clock())
-    await _check_precondition(ledger, loaded[context.target], context.if_match)
-    return decided.events
+    return (await _decide_if_match(ledger, context, build, loaded)).events
 
 
 def of_nobody() -> Provenance:
@@ -186,6 +180,18 @@ async def _until_settled(
         if isinstance(cause, VersionConflict | asyncpg.UniqueViolationError):
             raise cause
         raise OutcomeUnknown from cause
+
+
+async def _decide_if_match(
+    ledger: Ledger, context: CommandContext[C, S, E], build: Build[C], loaded: Streams
+) -> Decided[E]:
+    """Decide, unless the target is not at If-Match; what does not exist is first of all not found, as the decider says."""
+    target = loaded[context.target]
+    if target.version():
+        await _check_precondition(ledger, target, context.if_match)
+    decided = await decide(context, build, loaded, context.clock())
+    await _check_precondition(ledger, target, context.if_match)
+    return decided
 
 
 async def _check_precondition(ledger: Ledger, stream: Stream, if_match: Version | None) -> None:
