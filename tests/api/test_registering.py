@@ -114,6 +114,23 @@ async def test_every_missing_field_is_named(shared: Api, admin: dict[str, str]) 
 
 
 @together
+async def test_every_field_that_breaks_a_rule_is_named_whichever_kind_of_rule(
+    shared: Api, admin: dict[str, str]
+) -> None:
+    body = {
+        **registration("mor/gan"),
+        "email": "nobody",
+        "password": "password1",
+        "full_name": 7,
+        "role": "chief",
+    }
+
+    answer = await shared.client.post("/api/auth/register", headers=admin, json=body)
+
+    assert wrong_fields(answer) == {"username", "email", "password", "full_name", "role"}
+
+
+@together
 async def test_nobody_registers_without_a_token(shared: Api) -> None:
     answer = await shared.client.post("/api/auth/register", json=registration("morgan"))
 

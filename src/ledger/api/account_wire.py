@@ -1,6 +1,7 @@
 """The account calls' bodies, in and out; names and limits are the wire contract."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -114,29 +115,28 @@ class SecondFactor(msgspec.Struct, frozen=True, kw_only=True):
     backup_codes: tuple[str, ...]
 
 
-def check_registration(wanted: Registration) -> None:
-    """Check what a type cannot say.
+def unfit_for_registration(fields: Mapping[str, object]) -> list[FieldError]:
+    """Say what is wrong with a registration that a type cannot say.
 
-    Raises:
-        InvalidRequest: the user name could not stand in a path, the address is none, a name holds what nobody
-            sees, or the password is easy to guess.
+    The user name could not stand in a path, the address is none, a name holds what nobody sees, or the password is
+    easy to guess.
     """
+    texts = {name: text for name, text in fields.items() if isinstance(text, str)}
     wrong = []
-    if not USER_NAME.fullmatch(wanted.username):
+    if "username" in texts and not USER_NAME.fullmatch(texts["username"]):
         wrong.append(
             FieldError("username", "holds a slash or a control character, or begins or ends with a space")
         )
-    if not EMAIL.fullmatch(wanted.email):
+    if "email" in texts and not EMAIL.fullmatch(texts["email"]):
         wrong.append(FieldError("email", "is not an address"))
     wrong += [
         FieldError(field, "holds a character that nobody sees")
         for field in ("username", "email", "full_name")
-        if holds_unseen(getattr(wanted, field))
+        if holds_unseen(texts.get(field, ""))
     ]
-    if is_guessable_password(wanted.password, wanted.username):
+    if "password" in texts and is_guessable_password(texts["password"], texts.get("username", "")):
         wrong.append(FieldError("password", EASY))
-    if wrong:
-        raise InvalidRequest(*wrong)
+    return wrong
 
 
 def check_new_password(wanted: NewPassword, username: str) -> None:

@@ -13,7 +13,7 @@ from ledger.api.account_wire import (
     Registration,
     WithReason,
     check_new_password,
-    check_registration,
+    unfit_for_registration,
 )
 from ledger.api.call import Call
 from ledger.api.directory import FEEDS
@@ -38,8 +38,7 @@ class AccountController(Controller):
     async def register(self, request: HttpRequest) -> Response[bytes]:
         """Let somebody in (administrators)."""
         call = Call(request)
-        wanted = await call.json(Registration)
-        check_registration(wanted)
+        wanted = await call.json(Registration, unfit_for_registration)
         await spend_registration(call.services)
         handled = await registering.register(
             call.services.identity,

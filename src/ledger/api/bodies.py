@@ -1,8 +1,9 @@
 """Bodies in: strictly typed, every wrong field named, nothing let through that PostgreSQL cannot store."""
 
 import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -13,6 +14,9 @@ from ledger.api.types import HttpRequest
 from ledger.personal.tokens import MARK
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+Rules: TypeAlias = Callable[[Mapping[str, object]], Sequence[FieldError]]
+"""Say of fields whose types are right what is wrong with them that no type can say; texts and numbers, nothing raw."""
 
 JSON_TYPES: Final = re.compile(r"application/(?:[\w.-]+\+)?json")
 JSON_TYPE: Final = "application/json"
@@ -51,12 +55,12 @@ def text_of(raw: msgspec.Raw, field: str) -> str:
         raise InvalidRequest(FieldError(field, "is not valid UTF-8")) from garbled
 
 
-async def read_json(request: HttpRequest, shape: type[T]) -> T:
-    """Read the body as ``shape``.
+async def read_json(request: HttpRequest, shape: type[T], rules: Rules | None = None) -> T:
+    """Read the body as ``shape``, whose fields keep to ``rules``.
 
     Raises:
-        InvalidRequest: it is not JSON, or fields are missing, mistyped or hold NUL, all of which are named; or it holds
-            sealed text, wherever.
+        InvalidRequest: it is not JSON, or fields are missing, mistyped, against the rules or hold NUL, all of which are
+            named; or it holds sealed text, wherever.
         WrongContentType: it does not say that it is JSON.
         BodyTooLarge: it is larger than the service takes.
     """
@@ -64,18 +68,18 @@ async def read_json(request: HttpRequest, shape: type[T]) -> T:
     if body:
         _require_json(request)
     try:
-        return decode_json(body, shape)
+        return decode_json(body, shape, rules)
     except InvalidRequest:
         _refuse_coded(request)
         raise
 
 
-def decode_json(body: bytes, shape: type[T]) -> T:
-    """Decode JSON strictly as ``shape``, naming every wrong field."""
+def decode_json(body: bytes, shape: type[T], rules: Rules | None = None) -> T:
+    """Decode JSON strictly as ``shape``, whose fields keep to ``rules``, naming every wrong field."""
     try:
         decoded = msgspec.json.decode(body, type=shape)
     except msgspec.ValidationError as wrong:
-        raise InvalidRequest(*_wrong_fields(body, shape, wrong)) from wrong
+        raise InvalidRequest(*_wrong_fields(body, shape, wrong, rules)) from wrong
     except RecursionError as deep:
         raise InvalidRequest(FieldError("body", "is nested too deeply")) from deep
     except UnicodeDecodeError as garbled:
@@ -85,6 +89,9 @@ def decode_json(body: bytes, shape: type[T]) -> T:
     _refuse_nul(decoded, body)
     if _holds_sealed(body):
         raise InvalidRequest(FieldError("body", SEALED))
+    broken = () if rules is None else rules(msgspec.structs.asdict(decoded))
+    if broken:
+        raise InvalidRequest(*broken)
     return decoded
 
 
@@ -126,14 +133,22 @@ def _refuse_coded(request: HttpRequest) -> None:
         raise WrongContentType(expected=f"{JSON_TYPE}, not compressed", got=f"content-encoding {coding}")
 
 
-def _wrong_fields(body: bytes, shape: type[T], first: msgspec.ValidationError) -> tuple[FieldError, ...]:
+def _wrong_fields(
+    body: bytes, shape: type[T], first: msgspec.ValidationError, rules: Rules | None
+) -> tuple[FieldError, ...]:
     """Decode field by field, because the decoder stops at the first fault."""
     try:
         fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return (FieldError("body", str(first)),)
-    wrong = (_fault(field, fields.get(field.encode_name)) for field in msgspec.structs.fields(shape))
-    return tuple(fault for fault in wrong if fault) or (FieldError("body", str(first)),)
+    faults = {
+        field.encode_name: _fault(field, fields.get(field.encode_name))
+        for field in msgspec.structs.fields(shape)
+    }
+    wrong = tuple(fault for fault in faults.values() if fault) or (FieldError("body", str(first)),)
+    sound = [name for name, fault in faults.items() if name in fields and fault is None]
+    broken = () if rules is None else rules({name: msgspec.json.decode(fields[name]) for name in sound})
+    return (*wrong, *broken)
 
 
 def _fault(field: msgspec.structs.FieldInfo, raw: msgspec.Raw | None) -> FieldError | None:

@@ -10,7 +10,7 @@ import msgspec
 from litestar import Response
 
 from ledger.api.auth import header_of, services_of
-from ledger.api.bodies import read_json
+from ledger.api.bodies import Rules, read_json
 from ledger.api.conditional import etag, if_match
 from ledger.api.idempotency import HEADER, digest_of, key_of
 from ledger.api.json_answer import JsonAnswer
@@ -62,9 +62,9 @@ class Call:
         """Who calls; only behind a guard."""
         return self._request.user
 
-    async def json(self, shape: type[T]) -> T:
+    async def json(self, shape: type[T], rules: Rules | None = None) -> T:
         """Read the body strictly as ``shape``; see ``read_json`` for what it raises."""
-        return await read_json(self._request, shape)
+        return await read_json(self._request, shape, rules)
 
     async def names_fields(self, *names: str) -> bool:
         """Say whether the body is a JSON object with all these fields; whatever is wrong with it is told later."""
