@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from ledger.cli.audit.command import check, verify
-from ledger.cli.audit.report import moment
+from ledger.cli.audit.report import moment, print_report
+from ledger.verifier.report import Attested, Report
 from tests.support.bundles import (
     ANN,
     SEEN_AT,
@@ -233,6 +234,22 @@ def test_rows_are_verified_beside_the_service_and_what_nobody_sealed_is_said(
     assert verify(database=True) == 5
 
     assert "missing: a checkpoint: nothing was sealed yet" in capsys.readouterr().out
+
+
+def test_what_nobody_looked_for_is_not_said_to_be_signed(capsys: pytest.CaptureFixture[str]):
+    print_report(Report(first=1, last=5), as_json=False)
+
+    told = capsys.readouterr().out
+    assert "Nobody looked whose signature" in told
+    assert "since the log signed this" not in told
+
+
+def test_what_is_not_sealed_yet_is_not_said_to_be_signed(capsys: pytest.CaptureFixture[str]):
+    by = Attested(origin="o", size=3, root="", log_key="", quorum="none", cosigned={})
+
+    print_report(Report(first=1, last=5, unsealed_from=4, attested=by), as_json=False)
+
+    assert "none of the events 1 to 3 was changed" in capsys.readouterr().out
 
 
 def test_what_is_asked_of_bundles_is_not_passed_over_for_a_database(

@@ -1,6 +1,7 @@
 """``ledger audit`` with the wrong file or folder in the hand: that is a slip, and no tampering."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,22 @@ def test_an_older_bundle_with_a_newer_checkpoint_is_a_fork_that_may_be_a_slip(
     code, facts = told(capsys)
     assert code == "log-shrunk"
     assert "--since names the older one" in facts["hint"]
+
+
+@pytest.mark.parametrize(
+    "change", [lambda raw: raw.replace(b"\n", b"\r\n"), lambda raw: b"\xef\xbb\xbf" + raw]
+)
+def test_what_a_mail_program_made_of_a_proof_is_no_tampering(
+    change: Callable[[bytes], bytes], here: Path, capsys: pytest.CaptureFixture[str]
+):
+    (here / "proof").write_bytes(change(FILES["proof"]))
+
+    assert check(here / "proof", entry=here / "entry", policy=here / "policy", json=True) == 1
+    assert told(capsys) == ("line-ends-changed", {"file": str(here / "proof")})
+
+
+def test_a_policy_of_another_system_says_what_is_odd(here: Path, capsys: pytest.CaptureFixture[str]):
+    (here / "policy").write_bytes(FILES["policy"].replace(b"\n", b"\r\n"))
+
+    assert check(here / "proof", entry=here / "entry", policy=here / "policy", json=True) == 1
+    assert told(capsys)[1] == {"reason": "control characters: lines end with CR LF, not with LF alone"}

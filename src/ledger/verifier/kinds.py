@@ -5,6 +5,7 @@ Whatever bears a single mark of the kind that is wanted is taken for it, so that
 """
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Set as AbstractSet
 from enum import StrEnum
 from typing import Final
@@ -48,12 +49,24 @@ class WrongKind(Unusable):
     code = "wrong-kind"
 
 
+class LineEndsChanged(Unusable):
+    """A program has put other line ends into this file, or a byte order mark before it: take it byte for byte.
+
+    Context: the ``file``.
+    """
+
+    code = "line-ends-changed"
+
+
 def check_file(file: str, raw: bytes, wanted: Kind) -> None:
     """Check that a file has the look of a proof or a checkpoint; an entry has to look like neither.
 
     Raises:
+        LineEndsChanged: it came through a program that writes text as it likes to: nobody tampers like that.
         WrongKind: it is something else.
     """
+    if wanted is not Kind.ENTRY and raw and _is_rewritten(raw):
+        raise LineEndsChanged(file=file)
     given = _kind(raw)
     if given is wanted or (wanted is Kind.ENTRY and given not in {Kind.PROOF, Kind.CHECKPOINT}):
         return
@@ -89,6 +102,12 @@ def _kind(raw: bytes) -> Kind | None:
         if mark.match(beginning):
             return kind
     return Kind.POLICY if POLICY.search(beginning) else None
+
+
+def _is_rewritten(raw: bytes) -> bool:
+    """Tell whether every line ends as elsewhere, or a mark was put in front; one flipped byte does neither."""
+    ends = raw.count(b"\n")
+    return raw.startswith(BOM_UTF8) or (ends > 1 and raw.count(b"\r\n") == ends)
 
 
 def _nothing(raw: bytes) -> str:

@@ -100,7 +100,10 @@ def parse_policy(raw: bytes) -> Policy:
         KeyMalformed: a key is none.
     """
     if CONTROL.search(raw):
-        raise PolicyMalformed(reason="control characters")
+        ends = b"\r\n" in raw
+        raise PolicyMalformed(
+            reason=f"control characters{': lines end with CR LF, not with LF alone' if ends else ''}"
+        )
     reader = _Reader()
     # Names are octets: no two spellings are the same, and no spelling is wrong.
     for number, line in enumerate(raw.decode(errors="surrogateescape").split("\n"), 1):

@@ -4,7 +4,7 @@ import asyncio
 
 import asyncpg
 
-from ledger.cli import audit_beside
+from ledger.cli.audit import beside
 from ledger.cli.audit.checkpoints import PastCheckpoints, kept
 from ledger.cli.operating import overseeing
 from ledger.cli.progress import Bar
@@ -102,7 +102,7 @@ class _Audit:
         for wrong in past.wrong[:MOST_NAMED]:
             self._report.found_wrong(wrong)
         await self._look_for_more(rows)
-        await audit_beside.finish(self._conn, self._ledger_id, self._beside, self._report)
+        await beside.finish(self._conn, self._ledger_id, self._beside, self._report)
         if checkpoint is None:
             self._report.lacks("a checkpoint: nothing was sealed yet")
 
@@ -143,7 +143,7 @@ class _Audit:
                         rows.tile(tile, (await self._tiles([tile]))[tile])
                     self._take(rows, row)
                     await past.take(row.leaf_hash)
-                await audit_beside.compare_page(self._conn, self._ledger_id, self._beside, self._report)
+                await beside.compare_page(self._conn, self._ledger_id, self._beside, self._report)
                 bar.to(rows.chain.next - 1, max(size, rows.chain.next - 1))
         rows.finish()
 

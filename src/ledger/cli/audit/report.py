@@ -26,6 +26,12 @@ It does not mean that what was logged is true, that everything that happened was
 log: for the last, compare checkpoints with others, or ask for witnesses in the policy."""
 
 
+UNSIGNED: Final = """\
+That means: the rows in this database, their hashes and the checkpoint in it agree with each other. Nobody looked whose signature
+that checkpoint bears (--policy), nor whether the log was another one before (--since): whoever can write to the database may have
+made it so."""
+
+
 OF_EVIDENCE: Final = """\
 That means: these are all events of this decision up to the last one here, as they were sealed{but}; names and files are those
 that the log commits to. index.html and state.json tell of them in the words of whoever made the folder."""
@@ -40,8 +46,8 @@ def print_report(report: Report, *, as_json: bool) -> None:
     print(VERDICTS[report.verdict])
     for line in (*_found(report), *_verified(report), *(f"  missing: {what}" for what in report.missing)):
         print(line)
-    if report.last and report.verdict in {Verdict.VERIFIED, Verdict.INCOMPLETE}:
-        print(MEANING.format(first=report.first, last=report.last))
+    if report.verdict in {Verdict.VERIFIED, Verdict.INCOMPLETE} and report.last:
+        print(_meaning(report))
 
 
 def print_evidence(report: Report, *, as_json: bool) -> None:
@@ -86,6 +92,13 @@ def moment(seconds: int) -> str:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     except (OverflowError, OSError, ValueError):
         return f"second {seconds}"
+
+
+def _meaning(report: Report) -> str:
+    if report.attested is None:
+        return UNSIGNED
+    last = report.last if report.unsealed_from is None else report.unsealed_from - 1
+    return MEANING.format(first=report.first, last=last)
 
 
 def _found(report: Report) -> Iterator[str]:
