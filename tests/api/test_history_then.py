@@ -160,6 +160,7 @@ async def test_moments_that_never_were_are_refused(told: Desk) -> None:
     ahead = await get(told, "decisions/CASE-1/state", at="position:999999")
     later = await get(told, "decisions/CASE-1/state", at="2150-01-01T00:00:00Z")
     version = await get(told, "decisions/CASE-1/state", at="version:99")
+    beyond = await get(told, "decisions/CASE-1/state", at=f"version:{2**31}")
     before = await get(told, "decisions/CASE-1/state", at="position:1")
     unknown = await get(told, "decisions/NOBODY/state")
 
@@ -167,6 +168,7 @@ async def test_moments_that_never_were_are_refused(told: Desk) -> None:
         (ahead, 422, "moment-not-reached"),
         (later, 422, "moment-not-reached"),
         (version, 404, "no-such-version"),
+        (beyond, 404, "no-such-version"),
         (before, 404, "not-yet-submitted"),
         (unknown, 404, "not-yet-submitted"),
     ):

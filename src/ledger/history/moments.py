@@ -19,6 +19,8 @@ from ledger.store.ledger import Ledger
 from ledger.store.pool import reading
 
 PLACE: Final = re.compile(r"(version|position):([1-9]\d{0,17})")
+BEYOND_ALL: Final = Version(2**31 - 1)
+"""No stream has so many events, and the database knows no larger version."""
 
 
 class AtVersion(msgspec.Struct, frozen=True):
@@ -106,7 +108,7 @@ async def moment_in(ledger: Ledger, name: StreamName, at: At | None, now: dateti
     """
     if not isinstance(at, AtVersion):
         return await moment_of(ledger, at, now)
-    stream = await read_stream_until(ledger, name, version=at.version)
+    stream = await read_stream_until(ledger, name, version=min(at.version, BEYOND_ALL))
     if stream.version() != at.version:
         raise NoSuchVersion(version=stream.version())
     last = stream.events[-1]
