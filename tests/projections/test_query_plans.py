@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
 import pytest
+import pytest_asyncio
 
 from ledger.projections import kind_rows, picking, policy_rows, statistics_detail
 from ledger.projections.views import decisions, directory, queue, sessions, statistics, timers
 from ledger.reactions import releases
-from tests.support.databases import Database
+from tests.support.databases import Cluster, Database
 
 FILL = """
 insert into views.queue_v2 (
@@ -68,27 +69,39 @@ SOMEBODY = "'00000000-0000-0000-0000-000000000007'::uuid"
 NEXT = f"1, now(), {SOMEBODY}, '{{night}}', false, null, 0, 3, '{{}}', {SOMEBODY}, 10"
 
 
+TABLES = (
+    "queue_v2",
+    "decisions_v2",
+    "statistics_v2",
+    "statistics_acts_v2",
+    "sessions_v1",
+    "directory_v2",
+    "timers_v1",
+    "kinds_v1",
+    "policies_v1",
+)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def filled(postgres: Cluster) -> AsyncIterator[Database]:
+    """Views with a lot in them, which no test changes."""
+    async with postgres.fresh() as database:
+        owner = await asyncpg.connect(database.owner_url)
+        await owner.execute(EVENTS)
+        await owner.execute("vacuum analyze ledger.events")
+        await owner.close()
+        service = await asyncpg.connect(database.service_url)
+        await service.execute(FILL)
+        for table in TABLES:
+            await service.execute(f"vacuum analyze views.{table}")
+        await service.close()
+        yield database
+
+
 @pytest.fixture
-async def conn(database: Database) -> AsyncIterator[asyncpg.Connection]:
-    """A connection to views with a lot in them."""
-    owner = await asyncpg.connect(database.owner_url)
-    await owner.execute(EVENTS)
-    await owner.execute("vacuum analyze ledger.events")
-    await owner.close()
-    conn = await asyncpg.connect(database.service_url)
-    await conn.execute(FILL)
-    for table in (
-        "queue_v2",
-        "decisions_v2",
-        "statistics_v2",
-        "statistics_acts_v2",
-        "sessions_v1",
-        "directory_v2",
-        "timers_v1",
-        "kinds_v1",
-        "policies_v1",
-    ):
-        await conn.execute(f"vacuum analyze views.{table}")
+async def conn(filled: Database) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of the test's own to what is filled."""
+    conn = await asyncpg.connect(filled.service_url)
     try:
         yield conn
     finally:
