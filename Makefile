@@ -15,9 +15,11 @@ BENCH := $(VENV)/.bench-installed
 FUZZ := $(VENV)/fuzz/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq
 
-# Two workers: tests share a PostgreSQL per worker, and most machines have at least two cores.
-WORKERS ?= 2
-PYTEST_OPTIONS := -n $(WORKERS) --dist loadfile
+# Tests share a PostgreSQL per worker, and most machines have at least two cores. A worker waits for its database and
+# for commands a sixth of its time, so that one more than there are cores keeps these busy; whole services need no more.
+test coverage: WORKERS ?= 3
+test-long test-container torture: WORKERS ?= 2
+PYTEST_OPTIONS = -n $(WORKERS) --dist loadfile
 QUICK := -m "not long and not container"
 COMPILE := $(BIN)/uv pip compile --quiet --no-strip-extras --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(LOCK_OPTIONS)

@@ -1,9 +1,11 @@
 """What every test may ask for: a PostgreSQL, a database of its own, an open ledger."""
 
+import gc
 import signal
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import structlog
 
 from ledger.store.ledger import Ledger
 from tests.support.databases import Cluster, Database, cluster
@@ -11,6 +13,15 @@ from tests.support.databases import Cluster, Database, cluster
 # A shell starts what runs in its background with Ctrl-C ignored, and programs pass that on to those they start: the
 # commands under test would be deaf.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Faults are provoked by the hundred: to draw each with every variable around it takes longer than most tests.
+structlog.get_config()["processors"][-1].exception_formatter = structlog.dev.plain_traceback
+
+
+def pytest_collection_finish() -> None:
+    """Let nobody look for garbage in what stays to the end: half a million objects, again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
