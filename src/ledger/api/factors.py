@@ -18,7 +18,6 @@ from ledger.api.session_wire import (
     SteppedUp,
 )
 from ledger.api.types import HttpRequest
-from ledger.domain.account.decide import AccountNotFound
 from ledger.domain.authority import STEP_UP_SECONDS
 from ledger.identity import access, factor_changes, people, stepping_up
 from ledger.identity.actor import Actor
@@ -84,9 +83,7 @@ class FactorController(Controller):
         call = Call(request)
         given = await call.json(WithReason)
         ledger = call.services.ledger
-        found = await people.find(ledger.pool, ledger.ledger_id, username)
-        if found is None:
-            raise AccountNotFound
+        found = await people.must_find(ledger.pool, ledger.ledger_id, username)
         handled = await factor_changes.disable(
             call.services.identity,
             found.person,

@@ -9,15 +9,15 @@ from litestar.params import QueryParameter
 from msgspec import Raw
 
 from ledger.api.call import STALE, Call, staleness
+from ledger.api.colleagues import person_named
 from ledger.api.decision_wire import ITEM, Details, Names, lease_told, written
 from ledger.api.paging import next_page
 from ledger.api.problems import FieldError, InvalidRequest
 from ledger.api.types import HttpRequest
 from ledger.domain.decision.events import Priority
 from ledger.domain.event import Utc
-from ledger.domain.ids import PersonId, Position
+from ledger.domain.ids import Position
 from ledger.domain.terms import BUILT_IN_KIND
-from ledger.identity import people
 from ledger.projections.views import queue as queue_view
 from ledger.projections.views.queue import Choice, Cursor, QueueItem
 from ledger.store.ledger import Ledger
@@ -57,7 +57,7 @@ class QueueController(Controller):
             kind=kind,
             level=level,
             holder=call.principal.person if mine else None,
-            assigned_to=None if assigned is None else await _person(call, assigned),
+            assigned_to=None if assigned is None else await person_named(call, assigned, "assigned"),
         )
         now = call.services.clock()
 
@@ -98,14 +98,6 @@ def _details(item: QueueItem, names: Names, now: Utc) -> Details:
         assigned_to=names.of_any(item.assigned_to),
         lease=None if hold is None else lease_told(hold, names),
     )
-
-
-async def _person(call: Call, username: str) -> PersonId:
-    ledger = call.services.ledger
-    found = await people.find(ledger.pool, ledger.ledger_id, username)
-    if found is None:
-        raise InvalidRequest(FieldError("assigned", "is nobody's user name"))
-    return found.person
 
 
 def cursor_of(text: str | None) -> Cursor | None:

@@ -11,11 +11,10 @@ from ledger.api.json_answer import json_response
 from ledger.api.path_ids import id_in
 from ledger.api.session_wire import MayHaveReason, SessionShown
 from ledger.api.types import HttpRequest
-from ledger.domain.account.decide import AccountNotFound
-from ledger.domain.authority import AdminRequired, Role
 from ledger.domain.ids import PersonId, SessionId
 from ledger.domain.session.decide import SessionNotFound
-from ledger.identity import ending, people, stepping_up
+from ledger.identity import ending, stepping_up
+from ledger.identity.administering import find_for
 from ledger.identity.people import ERASED
 from ledger.identity.session_list import LivingSession, living_sessions
 
@@ -34,7 +33,8 @@ class SessionController(Controller):
     ) -> Response[bytes]:
         """List one's own living sessions, or those of a user name (administrators)."""
         call = Call(request)
-        person = call.principal.person if username is None else await _person(call, username)
+        identity, caller = call.services.identity, call.principal
+        person = caller.person if username is None else await find_for(identity, username, caller)
         return json_response(await _shown(call, person))
 
     @get("/current", opt={"answer": SessionShown, "also": {404: "It has just ended"}})
@@ -77,17 +77,6 @@ class SessionController(Controller):
             provenance=await call.provenance(),
         )
         return await call.answer(Message(message="Session revoked"), handled=handled)
-
-
-async def _person(call: Call, username: str) -> PersonId:
-    """Find whose sessions are asked for; only administrators learn that a user name is nobody's."""
-    ledger, caller = call.services.ledger, call.principal
-    found = await people.find(ledger.pool, ledger.ledger_id, username)
-    if caller.role is not Role.ADMIN and (found is None or found.person != caller.person):
-        raise AdminRequired(role=caller.role.value)
-    if found is None:
-        raise AccountNotFound
-    return found.person
 
 
 async def _shown(call: Call, person: PersonId) -> list[SessionShown]:

@@ -7,8 +7,8 @@ import msgspec
 from ledger.api import wire
 from ledger.api.bodies import as_utc
 from ledger.api.call import Call
+from ledger.api.colleagues import person_named
 from ledger.api.items import item_of, kind_state, payload_text, policy_of, registered, version_of
-from ledger.api.problems import FieldError, InvalidRequest
 from ledger.command_handling.facts import Facts
 from ledger.domain.authority import Authority
 from ledger.domain.decision.commands import SubmitDecision
@@ -16,7 +16,6 @@ from ledger.domain.decision.events import Priority
 from ledger.domain.decision.item import Item
 from ledger.domain.ids import DecisionId, PersonId
 from ledger.domain.terms import BUILT_IN_KIND
-from ledger.identity import people
 from ledger.store.ledger import Ledger
 
 
@@ -74,6 +73,7 @@ async def read_submission(call: Call) -> Submission:
 
 async def _of_any_kind(call: Call) -> Submission:
     given = await call.json(wire.KindSubmission)
+    whose = given.on_behalf_of
     return Submission(
         decision_id=wire.decision_id(given.analysis_id),
         kind=given.kind,
@@ -81,15 +81,5 @@ async def _of_any_kind(call: Call) -> Submission:
         payload=payload_text(given.payload),
         priority=given.priority,
         created_at=as_utc(given.created_at, "created_at"),
-        on_behalf_of=await _person(call, given.on_behalf_of),
+        on_behalf_of=None if whose is None else await person_named(call, whose, "on_behalf_of"),
     )
-
-
-async def _person(call: Call, username: str | None) -> PersonId | None:
-    if username is None:
-        return None
-    ledger = call.services.ledger
-    found = await people.find(ledger.pool, ledger.ledger_id, username)
-    if found is None:
-        raise InvalidRequest(FieldError("on_behalf_of", "is nobody's user name"))
-    return found.person

@@ -13,7 +13,6 @@ from ledger.api.call import Call
 from ledger.api.json_answer import json_response
 from ledger.api.path_ids import id_in
 from ledger.api.types import HttpRequest
-from ledger.domain.account.decide import AccountNotFound
 from ledger.domain.authority import Role
 from ledger.domain.ids import MessageId, PersonId, WebhookId
 from ledger.domain.webhook.decide import WebhookNotFound
@@ -204,10 +203,7 @@ async def _person(call: Call, username: str | None) -> PersonId | None:
     if username is None:
         return None
     ledger = call.services.ledger
-    found = await people.find(ledger.pool, ledger.ledger_id, username)
-    if found is None:
-        raise AccountNotFound
-    return found.person
+    return (await people.must_find(ledger.pool, ledger.ledger_id, username)).person
 
 
 async def _shown(call: Call, webhooks: Sequence[Webhook]) -> list[wire.WebhookShown]:

@@ -14,7 +14,7 @@ from ledger.api.account_wire import EMAIL, USER_NAME
 from ledger.cli.operating import operating, operator
 from ledger.cli.tables import print_json, print_table
 from ledger.command_handling.facts import state_of
-from ledger.domain.account.decide import ACCOUNT, AccountNotFound
+from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.account.state import Registered
 from ledger.domain.authority import Role
 from ledger.domain.errors import Invalid
@@ -226,9 +226,7 @@ async def _change_lead(username: str, *, is_lead: bool, reason: str) -> bool:
 
 async def _forget_factor(username: str, reason: str) -> bool:
     async with operating() as services:
-        found = await people.find(services.ledger.pool, services.ledger.ledger_id, username)
-        if found is None:
-            raise AccountNotFound
+        found = await people.must_find(services.ledger.pool, services.ledger.ledger_id, username)
         handled = await factor_changes.disable(services.identity, found.person, operator(), reason=reason)
     return bool(handled.events)
 

@@ -32,6 +32,7 @@ from ledger.identity.actor import Actor
 from ledger.identity.ending import left_for_later, revoke_lapsed
 from ledger.identity.identity import Identity, settled
 from ledger.identity.login import WrongCredentials, compare
+from ledger.identity.sessions import Principal
 from ledger.projections.views.directory import another_active_admin
 from ledger.store.ledger import account_stream
 from ledger.store.pool import Connection, reading
@@ -83,7 +84,7 @@ async def reactivate(
     def order(asked: _Asked) -> ReactivateAccount:
         return ReactivateAccount(now=asked.now, by=asked.by, reason=reason)
 
-    person = await _find(identity, username, actor)
+    person = await find_for(identity, username, actor.principal)
 
     async def hold_row(conn: Connection) -> None:
         """Keep whoever is about to erase them waiting, or learn that it was done."""
@@ -125,7 +126,7 @@ async def change_groups(
     def order(asked: _Asked) -> ChangeGroups:
         return ChangeGroups(now=asked.now, by=asked.by, groups=tuple(groups), reason=reason)
 
-    person = await _find(identity, username, actor)
+    person = await find_for(identity, username, actor.principal)
     return await _change(identity, person, order, actor)
 
 
@@ -145,7 +146,7 @@ async def change_lead(
         wish = GrantLead if is_lead else RevokeLead
         return wish(now=asked.now, by=asked.by, reason=reason)
 
-    person = await _find(identity, username, actor)
+    person = await find_for(identity, username, actor.principal)
     return await _change(identity, person, order, actor)
 
 
@@ -169,7 +170,7 @@ async def change_password(
         Overloaded: too many passwords wait to be compared.
     """
     ledger = identity.ledger
-    person = await _find(identity, username, actor)
+    person = await find_for(identity, username, actor.principal)
     is_own = actor.principal is not None and actor.principal.person == person
     is_proven = not is_own or await _is_current(identity, username, person, current_password)
     password_hash = await identity.passwords.hash(new_password)
@@ -200,10 +201,15 @@ async def _is_current(identity: Identity, username: str, person: PersonId, passw
     return True
 
 
-async def _find(identity: Identity, username: str, actor: Actor) -> PersonId:
-    """Find whom it is about; only administrators learn that a user name is nobody's."""
+async def find_for(identity: Identity, username: str, by: Principal | None) -> PersonId:
+    """Find whom somebody asks about: others than oneself are there for administrators and the operator (``None``).
+
+    Raises:
+        AdminRequired: somebody else asks, who does not learn whether there is anybody of this user name.
+        AccountNotFound: nobody has it.
+    """
     ledger = identity.ledger
-    found, by = await people.find(ledger.pool, ledger.ledger_id, username), actor.principal
+    found = await people.find(ledger.pool, ledger.ledger_id, username)
     if by is not None and by.role is not Role.ADMIN and (found is None or found.person != by.person):
         raise AdminRequired(role=by.role.value)
     if found is None:
@@ -220,7 +226,7 @@ async def _leave_an_admin(
     in the append, and one of them stays. A directory that lags may name somebody who is none any more: it is
     asked again, three times in all, a tenth of a second apart.
     """
-    person = await _find(identity, username, actor)
+    person = await find_for(identity, username, actor.principal)
     for attempt in range(1, MAX_ATTEMPTS + 1):
         other = await _another_admin(identity, person)
         try:

@@ -11,7 +11,7 @@ from ledger.command_handling.context import CommandContext
 from ledger.command_handling.facts import Facts, state_of
 from ledger.command_handling.handler import Alongside, handle
 from ledger.domain.account.commands import AccountCommand, IssueApiKey, RevokeApiKey
-from ledger.domain.account.decide import ACCOUNT, AccountNotFound, KeyNotFound
+from ledger.domain.account.decide import ACCOUNT, KeyNotFound
 from ledger.domain.account.events import AccountEvent, ApiKeyIssued, Scope
 from ledger.domain.account.state import ApiKey, Registered
 from ledger.domain.ids import KeyId, PersonId
@@ -57,9 +57,7 @@ async def issue(
         StepUpRequired: the administrator has a second factor and has to prove it again.
     """
     ledger = identity.ledger
-    found = await people.find(ledger.pool, ledger.ledger_id, username)
-    if found is None:
-        raise AccountNotFound
+    found = await people.must_find(ledger.pool, ledger.ledger_id, username)
     held = Held(key=KeyId(uuid4()), person=found.person)
     secret = key_rows.new_key(held.key)
 

@@ -10,6 +10,7 @@ from unicodedata import category, normalize
 import asyncpg
 import msgspec
 
+from ledger.domain.account.decide import AccountNotFound
 from ledger.domain.errors import Invalid
 from ledger.domain.ids import Digest, PersonId
 from ledger.store.pool import Connection, Pool, reading
@@ -164,6 +165,18 @@ async def find(pool: Pool, ledger_id: int, username: str) -> Person | None:
     async with reading(pool) as conn:
         row = await conn.fetchrow(FIND, ledger_id, folded(username))
     return None if row is None else _person(row)
+
+
+async def must_find(pool: Pool, ledger_id: int, username: str) -> Person:
+    """Find a person by user name.
+
+    Raises:
+        AccountNotFound: nobody has it.
+    """
+    found = await find(pool, ledger_id, username)
+    if found is None:
+        raise AccountNotFound
+    return found
 
 
 async def read(pool: Pool, ledger_id: int, person: PersonId) -> Person | None:

@@ -15,6 +15,7 @@ from ledger.domain.event import Utc
 from ledger.domain.operations.commands import OperationsCommand
 from ledger.domain.operations.decide import OPERATIONS
 from ledger.domain.operations.events import OperationsEvent
+from ledger.domain.operations.state import OperationsState
 from ledger.identity import actor
 from ledger.projections.projection import Feed
 from ledger.store.ledger import Ledger
@@ -74,13 +75,7 @@ async def act(
     """
     return await handle(
         ledger,
-        CommandContext(
-            decider=OPERATIONS,
-            target=ledger.operations_stream(feed.name, feed.version),
-            clock=actor.clock,
-            provenance=actor.provenance,
-            reads=actor.reads(),
-        ),
+        _context(ledger, feed, actor),
         lambda facts: order(_asked(facts, feed, actor)),
         alongside=alongside,
     )
@@ -98,15 +93,21 @@ async def act_and_tell(
     """
     return await handle_after(
         ledger,
-        CommandContext(
-            decider=OPERATIONS,
-            target=ledger.operations_stream(feed.name, feed.version),
-            clock=actor.clock,
-            provenance=actor.provenance,
-            reads=actor.reads(),
-        ),
+        _context(ledger, feed, actor),
         effect,
         lambda facts, done: account(_asked(facts, feed, actor), done),
+    )
+
+
+def _context(
+    ledger: Ledger, feed: Feed, actor: Actor
+) -> CommandContext[OperationsCommand, OperationsState, OperationsEvent]:
+    return CommandContext(
+        decider=OPERATIONS,
+        target=ledger.operations_stream(feed.name, feed.version),
+        clock=actor.clock,
+        provenance=actor.provenance,
+        reads=actor.reads(),
     )
 
 

@@ -27,6 +27,7 @@ from ledger.domain.webhook.commands import (
 )
 from ledger.domain.webhook.decide import WEBHOOK, WebhookNotFound
 from ledger.domain.webhook.events import Terms, WebhookEvent, WebhookRegistered, WebhookSecretRotated
+from ledger.domain.webhook.state import WebhookState
 from ledger.identity.actor import Actor
 from ledger.identity.people import commitment, new_salt
 from ledger.store.ledger import webhook_stream
@@ -220,13 +221,7 @@ async def replay(
 
     handled = await handle_after(
         hooks.ledger,
-        CommandContext(
-            decider=WEBHOOK,
-            target=webhook_stream(webhook),
-            clock=hooks.clock,
-            provenance=actor.provenance,
-            reads=actor.reads(),
-        ),
+        _context(hooks, webhook, actor),
         effect,
         build,
     )
@@ -270,6 +265,18 @@ def _terms(wanted: Wanted, salt: bytes) -> Terms:
     )
 
 
+def _context(
+    hooks: Webhooks, webhook: WebhookId, actor: Actor
+) -> CommandContext[WebhookCommand, WebhookState, WebhookEvent]:
+    return CommandContext(
+        decider=WEBHOOK,
+        target=webhook_stream(webhook),
+        clock=hooks.clock,
+        provenance=actor.provenance,
+        reads=actor.reads(),
+    )
+
+
 def _asked(facts: Facts, actor: Actor) -> _Asked:
     return _Asked(now=facts.now, by=actor.authority(facts))
 
@@ -284,13 +291,7 @@ async def _handle(
 ) -> Handled[WebhookEvent]:
     return await handle(
         hooks.ledger,
-        CommandContext(
-            decider=WEBHOOK,
-            target=webhook_stream(webhook),
-            clock=hooks.clock,
-            provenance=actor.provenance,
-            reads=actor.reads(),
-        ),
+        _context(hooks, webhook, actor),
         lambda facts: order(_asked(facts, actor)),
         alongside=alongside,
     )
