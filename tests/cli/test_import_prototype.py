@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from ledger.cli.audit.database import verify_rows
 from ledger.cli.operating import operator
 from ledger.cli.prototype.clock import NoSuchTimeZone
 from ledger.cli.prototype.command import NoBackup, NoSuchSubmitter, import_prototype
@@ -25,6 +26,7 @@ from ledger.identity.login import WrongCredentials, login
 from ledger.identity.session_rows import Client
 from ledger.store.ledger import LEDGER_ID, Ledger, account_stream
 from ledger.store.streams import Stream, append, draft, read_stream
+from ledger.verifier.beside import Kept
 from tests.builders import submitted
 from tests.support.dumps import a_decision, a_dump, a_user, an_answer, an_entry, an_escalation
 from tests.support.events import by_somebody
@@ -406,6 +408,8 @@ def test_a_name_without_an_account_can_become_one(installed, imported):
     known = person(installed, "ana")
     log = b"".join(row["payload"] for row in rows(installed, EVERY_EVENT))
     assert people.commitment(known.salt, known.record).encode() in log
+    report = verify_rows(None)
+    assert (report.found, report.kept) == ([], Kept(names=1)), "what the log commits to is what verifies"
 
 
 def test_submissions_can_be_ascribed_to_an_account(installed, imported):

@@ -1,4 +1,4 @@
-"""What a database keeps beside its log, changed by its own superuser: names of people, and keys of data subjects.
+"""What a database keeps beside its log, changed by its own superuser: names of people, keys of data subjects, files.
 
 Every attack happens in a transaction that also verifies, and is rolled back: one application serves them all.
 """
@@ -18,7 +18,7 @@ from ledger.verifier.verdict import Verdict
 from tests.api.answers import together
 from tests.api.conftest import desk, shared
 from tests.support.desk import Desk
-from tests.support.sealed import Office, payload
+from tests.support.sealed import Office, attach, payload
 
 __all__ = ["desk", "shared"]
 
@@ -36,6 +36,7 @@ async def office(desk: Desk) -> Office:
     await found.open()
     for name in ("one", "two", "three"):
         await found.submit(f"B-{name}", payload("Ann", name))
+        assert (await attach(desk, "engine", f"B-{name}", "note.txt")).status_code == 200
     for path in ("data_subject/three", "person/sam"):
         await erased(desk, path)
     await found.submit("B-again", payload("Ann", "three"))
@@ -75,7 +76,7 @@ async def test_an_honest_database_has_all_names_and_keys_but_the_erased(superuse
 
     assert (report.verdict, report.found) == (Verdict.INCOMPLETE, [])
     assert set(report.missing) <= set(NO_POLICY)
-    assert report.kept == Kept(names=7, names_erased=1, keys=3, keys_erased=1)
+    assert report.kept == Kept(names=7, names_erased=1, keys=3, keys_erased=1, files=2, files_erased=1)
 
 
 @together
@@ -173,3 +174,28 @@ async def test_a_key_of_somebody_erased_that_was_put_back_is_found(superuser: Di
 
     assert (report.verdict, [one.code for one in report.found]) == (Verdict.TAMPERED, ["erased-still-there"])
     assert report.found[0].facts["what"] == "keys"
+
+
+@together
+async def test_a_file_that_was_changed_is_located(superuser: DirectConnection):
+    await superuser.execute("update work.evidence_chunks set content = 'b note'")
+
+    report = await verified(superuser)
+
+    assert [one.code for one in report.found] == ["file-differs", "file-differs"]
+    event = await superuser.fetchrow(
+        "select position, stream from ledger.events where type = 'evidence-attached' order by position limit 1"
+    )
+    assert (report.found[0].facts["position"], report.found[0].facts["stream"]) == tuple(event)
+
+
+@together
+async def test_a_file_that_is_gone_without_an_erasure_is_missing(superuser: DirectConnection):
+    """Marked as erased, too: whoever asks for it is told that personal data was in it."""
+    await superuser.execute("update work.evidence set erased_at = now()")
+    await superuser.execute("delete from work.evidence_chunks")
+
+    report = await verified(superuser)
+
+    (said,) = set(report.missing) - set(NO_POLICY)
+    assert said.startswith("the content of 2 files ")

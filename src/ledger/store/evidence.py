@@ -120,6 +120,20 @@ async def verify(pool: Pool, ledger_id: int, content: Content) -> None:
         raise EvidenceDamaged(evidence=content.evidence)
 
 
+async def digest_of(conn: Connection, ledger_id: int, evidence: EvidenceId) -> Digest | None:
+    """Hash the stored content of a file, at constant memory; ``None``: there is none."""
+    digest, number = hashlib.sha256(), 0
+    while (chunk := await conn.fetchval(CHUNK, ledger_id, evidence, number)) is not None:
+        digest.update(chunk)
+        number += 1
+    return Digest(digest.hexdigest()) if number else None
+
+
+async def is_there(conn: Connection, ledger_id: int, evidence: EvidenceId) -> bool:
+    """Tell whether there is content of a file."""
+    return await conn.fetchval(CHUNK, ledger_id, evidence, 0) is not None
+
+
 async def chunks_of(pool: Pool, ledger_id: int, content: Content) -> AsyncIterator[bytes]:
     """Give a file piece by piece; no connection is held while the reader takes its time."""
     number = 0

@@ -1,4 +1,4 @@
-"""Names and keys that a database keeps beside its log: what the log commits to, and what it says was erased."""
+"""Names, keys and files that a database keeps beside its log: what the log commits to, and what it says was erased."""
 
 from collections.abc import Collection, Iterator, Mapping
 
@@ -8,6 +8,7 @@ from ledger.verifier.disclosed import (
     ERASED,
     REGISTERED,
     PersonDiffers,
+    decoded,
     keys_named,
     read_erasure,
     read_registration,
@@ -15,6 +16,7 @@ from ledger.verifier.disclosed import (
 from ledger.verifier.envelope import Envelope
 from ledger.verifier.verdict import Tampered
 
+ATTACHED = "evidence-attached"
 MOST_NAMED = 5
 
 
@@ -27,6 +29,23 @@ class ErasedStillThere(Tampered):
     code = "erased-still-there"
 
 
+class FileDiffers(Tampered):
+    """The stored content of a file is not the one that was attached.
+
+    Context: ``evidence``, the file's id; the ``position`` and ``stream`` of the event.
+    """
+
+    code = "file-differs"
+
+
+class Attached(msgspec.Struct, frozen=True):
+    """Where a file was attached, and its SHA-256."""
+
+    position: int
+    stream: str
+    sha256: str
+
+
 class Registration(msgspec.Struct, frozen=True):
     """Where somebody was registered, and what that commits to."""
 
@@ -36,12 +55,19 @@ class Registration(msgspec.Struct, frozen=True):
 
 
 class Kept(msgspec.Struct, kw_only=True):
-    """What was found beside the log: names that it commits to and keys that it names; what it says was erased."""
+    """What was found beside the log: names that it commits to, keys and files that it names; what it says was erased."""
 
     names: int = 0
     names_erased: int = 0
     keys: int = 0
     keys_erased: int = 0
+    files: int = 0
+    files_erased: int = 0
+
+
+class _Attachment(msgspec.Struct, frozen=True):
+    evidence: str
+    sha256: str
 
 
 class Beside:
@@ -58,13 +84,16 @@ class Beside:
         """Those whom this page registered."""
         self.keys: set[str] = set()
         """Those that this page names."""
+        self.files: dict[str, Attached] = {}
+        """Those that this page attached."""
         self.erased: dict[str, int] = {}
         """Whose erasure was seen, at which position."""
         self._unnamed: dict[str, Registration] = {}
         self._seen: dict[str, int] = {}
         """Keys by the position that named them first."""
         self._absent: dict[str, None] = {}
-        self._keys_erased = 0
+        self._keys_erased = self._files_erased = 0
+        self._files_absent: list[int] = []
 
     def take(self, position: int, envelope: Envelope, payload: bytes) -> None:
         """Take an event that was verified itself.
@@ -79,6 +108,10 @@ class Beside:
             erasure = read_erasure(position, envelope, payload)
             self.erased[erasure.subject] = position
             self._keys_erased += erasure.keys
+            self._files_erased += erasure.files
+        elif envelope.type == ATTACHED:
+            file = decoded(payload, _Attachment, position, envelope)
+            self.files[file.evidence] = Attached(position, envelope.stream, file.sha256)
         for key in keys_named(payload) - self._seen.keys():
             self._seen[key] = position
             self.keys.add(key)
@@ -95,6 +128,17 @@ class Beside:
         self._absent |= dict.fromkeys(sorted(self.keys.difference(keys)))
         self.counted.keys += len(self.keys.intersection(keys))
         self.persons, self.keys = {}, set()
+
+    def compare_files(self, digests: Mapping[str, str | None]) -> Iterator[FileDiffers]:
+        """Take the SHA-256 of what is stored of this page's files, ``None`` where nothing is."""
+        for evidence, attached in self.files.items():
+            if digests[evidence] is None:
+                self._files_absent.append(attached.position)
+            elif digests[evidence] == attached.sha256:
+                self.counted.files += 1
+            else:
+                yield FileDiffers(evidence=evidence, position=attached.position, stream=attached.stream)
+        self.files = {}
 
     def still_there(self, names: Collection[str], keys: Mapping[str, str]) -> Iterator[ErasedStillThere]:
         """Take of whom among ``erased`` there are names in the end, and the keys there are, with whose they are.
@@ -114,6 +158,7 @@ class Beside:
         withheld = [one.position for person, one in self._unnamed.items() if person not in self.erased]
         self.counted.names_erased = len(self._unnamed) - len(withheld)
         self.counted.keys_erased = min(len(self._absent), self._keys_erased)
+        self.counted.files_erased = min(len(self._files_absent), self._files_erased)
         if withheld:
             at = ", ".join(map(str, withheld[:MOST_NAMED]))
             yield (
@@ -122,3 +167,9 @@ class Beside:
             )
         if keys := len(self._absent) - self.counted.keys_erased:
             yield f"{keys} keys of sealed values: nothing in the log says that they were erased"
+        if files := len(self._files_absent) - self.counted.files_erased:
+            at = ", ".join(map(str, self._files_absent[:MOST_NAMED]))
+            yield (
+                f"the content of {files} files (there is none of those attached at positions {at} first):"
+                " nothing in the log says that they were erased"
+            )

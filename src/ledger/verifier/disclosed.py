@@ -106,6 +106,7 @@ class _Registration(msgspec.Struct, frozen=True):
 
 class _Removed(msgspec.Struct, frozen=True):
     keys: int = 0
+    files: int = 0
 
 
 class _Erasure(msgspec.Struct, frozen=True):
@@ -121,10 +122,11 @@ class Registered(msgspec.Struct, frozen=True):
 
 
 class Erased(msgspec.Struct, frozen=True):
-    """Whose erasure an event is, and how many keys went with it."""
+    """Whose erasure an event is, and how many keys and files went with it."""
 
     subject: str
     keys: int
+    files: int
 
 
 class Counted(msgspec.Struct, kw_only=True):
@@ -223,7 +225,7 @@ def read_registration(position: int, envelope: Envelope, payload: bytes) -> Regi
     Raises:
         TellingMalformed: it is no registration.
     """
-    said = _decoded(payload, _Registration, position, envelope)
+    said = decoded(payload, _Registration, position, envelope)
     imported = "" if said.imported is None else said.imported.commitment
     return Registered(said.person, said.commitment or imported)
 
@@ -234,8 +236,8 @@ def read_erasure(position: int, envelope: Envelope, payload: bytes) -> Erased:
     Raises:
         TellingMalformed: it is no erasure.
     """
-    said = _decoded(payload, _Erasure, position, envelope)
-    return Erased(said.subject, said.removed.keys)
+    said = decoded(payload, _Erasure, position, envelope)
+    return Erased(said.subject, said.removed.keys, said.removed.files)
 
 
 def keys_named(payload: bytes) -> set[str]:
@@ -249,7 +251,12 @@ def name_digest(*, username: str, email: str, full_name: str, salt: bytes) -> st
     return sha256(salt + msgspec.json.encode(record)).hexdigest()
 
 
-def _decoded(payload: bytes, form: type[T], position: int, envelope: Envelope) -> T:
+def decoded(payload: bytes, form: type[T], position: int, envelope: Envelope) -> T:
+    """Read what an event says.
+
+    Raises:
+        TellingMalformed: it has not the form of its type.
+    """
     try:
         return msgspec.json.decode(payload, type=form)
     except msgspec.MsgspecError as broken:

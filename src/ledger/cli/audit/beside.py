@@ -1,10 +1,11 @@
-"""What a database keeps beside its log, held against it page by page: names of people, keys of data subjects."""
+"""What a database keeps beside its log, held against it page by page: names of people, keys of data subjects, files."""
 
 from uuid import UUID
 
-from ledger.domain.ids import PersonId, SubjectId, SubjectKeyId
+from ledger.domain.ids import EvidenceId, PersonId, SubjectId, SubjectKeyId
 from ledger.identity.people import those
 from ledger.personal.keys import owners, which_are_there
+from ledger.store.evidence import digest_of, is_there
 from ledger.store.pool import Connection
 from ledger.verifier.beside import Beside
 from ledger.verifier.disclosed import name_digest
@@ -13,6 +14,10 @@ from ledger.verifier.report import Report
 
 async def compare_page(conn: Connection, ledger_id: int, beside: Beside, report: Report) -> None:
     """Look up what the page names, and write down what does not fit."""
+    if beside.files:
+        digests = {file: await _digest(conn, ledger_id, EvidenceId(UUID(file))) for file in beside.files}
+        for differs in beside.compare_files(digests):
+            report.found_wrong(differs)
     if not beside.persons and not beside.keys:
         return
     names = {
@@ -27,6 +32,12 @@ async def compare_page(conn: Connection, ledger_id: int, beside: Beside, report:
     keys = await which_are_there(conn, ledger_id, [SubjectKeyId(key) for key in beside.keys])
     for wrong in beside.compare(names, keys):
         report.found_wrong(wrong)
+
+
+async def _digest(conn: Connection, ledger_id: int, file: EvidenceId) -> str | None:
+    """Hash a file's content; of one that is just being erased there is none, rather than a part."""
+    digest = await digest_of(conn, ledger_id, file)
+    return digest if digest is None or await is_there(conn, ledger_id, file) else None
 
 
 async def finish(conn: Connection, ledger_id: int, beside: Beside, report: Report) -> None:

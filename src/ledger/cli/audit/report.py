@@ -142,6 +142,7 @@ def _beside(report: Report) -> Iterator[str]:
     if kept is not None:
         yield f"  {counted(kept.names, 'name')} as committed to by the log; {kept.names_erased} erased, as it says"
         yield f"  {counted(kept.keys, 'key')} of sealed values; {kept.keys_erased} erased, as it says"
+        yield f"  {counted(kept.files, 'file')} as attached; {kept.files_erased} erased, as it says"
     if told is not None:
         yield f"  {counted(told.names, 'name')} as committed to by the log; {told.names_erased} erased, as it says"
         yield f"  {counted(told.opened, 'sealed value')} opened; {told.unopened} without a key"
