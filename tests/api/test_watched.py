@@ -84,12 +84,10 @@ async def _samples(client: httpx.AsyncClient) -> list[Sample]:
     return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
 
 
-async def _value(api: Api, name: str, **labels: str) -> float:
+def _value(samples: list[Sample], name: str, **labels: str) -> float:
     """Add up what is told under these labels."""
     return sum(
-        sample.value
-        for sample in await _samples(api.client)
-        if sample.name == name and labels.items() <= sample.labels.items()
+        sample.value for sample in samples if sample.name == name and labels.items() <= sample.labels.items()
     )
 
 
@@ -112,31 +110,37 @@ async def test_every_metric_that_an_alert_or_a_panel_asks_for_is_told(told: set[
 
 @pytest.mark.usefixtures("told")
 async def test_commands_are_counted_by_what_came_of_them(shared: Api) -> None:
-    async def counted(outcome: str) -> float:
-        return await _value(shared, "ledger_commands_total", aggregate="decision", outcome=outcome)
+    async def counted() -> dict[str, float]:
+        samples = await _samples(shared.client)
+        return {
+            outcome: _value(samples, "ledger_commands_total", aggregate="decision", outcome=outcome)
+            for outcome in ("done", "refused", "failed")
+        }
 
     engine, ana, ben = [
         await shared.newcomer(name, role)
         for name, role in (("other-engine", "service"), ("ana", "analyst"), ("ben", "analyst"))
     ]
-    done, refused = await counted("done"), await counted("refused")
+    before = await counted()
     await submit(shared, engine, "COUNTED")
     await decide(shared, ana, "COUNTED")
     await decide(shared, ben, "COUNTED")
 
-    assert (await counted("done") - done, await counted("refused") - refused) == (2, 1)
-    assert await counted("failed") == 0
+    after = await counted()
+    assert (after["done"] - before["done"], after["refused"] - before["refused"]) == (2, 1)
+    assert after["failed"] == 0
 
 
 @pytest.mark.usefixtures("told")
 async def test_readiness_the_queue_and_the_pool_are_told(shared: Api) -> None:
     checks = (await shared.client.get("/health/ready")).json()["checks"]
-    connections = await _value(shared, "ledger_pool_connections")
+    samples = await _samples(shared.client)
+    connections = _value(samples, "ledger_pool_connections")
 
-    assert {name: bool(await _value(shared, "ledger_ready", check=name)) for name in checks} == checks
-    assert await _value(shared, "ledger_append_queued") == 0
-    assert await _value(shared, "ledger_append_queue_limit") == shared.ledger.appender.max_queue
-    assert 1 <= connections <= await _value(shared, "ledger_pool_connections_limit")
+    assert {name: bool(_value(samples, "ledger_ready", check=name)) for name in checks} == checks
+    assert _value(samples, "ledger_append_queued") == 0
+    assert _value(samples, "ledger_append_queue_limit") == shared.ledger.appender.max_queue
+    assert 1 <= connections <= _value(samples, "ledger_pool_connections_limit")
 
 
 async def test_what_a_patrol_of_another_process_finds_degrades_this_one_until_it_is_well_again(
@@ -166,10 +170,11 @@ async def test_what_the_patrol_finds_is_told_and_degrades_a_service_that_stays_r
     ready = await shared.client.get("/health/ready")
 
     assert (ready.status_code, ready.json()["degraded"]) == (200, ["tampered"])
-    assert await _value(shared, "ledger_sealing_patrol_findings") == 1
-    assert await _value(shared, "ledger_sealing_patrol_position") == sealed.size
-    assert await _value(shared, "ledger_sealing_patrol_look_age_seconds") >= 0
-    assert await _value(shared, "ledger_sealing_patrol_round_age_seconds") >= 0
+    samples = await _samples(shared.client)
+    assert _value(samples, "ledger_sealing_patrol_findings") == 1
+    assert _value(samples, "ledger_sealing_patrol_position") == sealed.size
+    assert _value(samples, "ledger_sealing_patrol_look_age_seconds") >= 0
+    assert _value(samples, "ledger_sealing_patrol_round_age_seconds") >= 0
 
 
 @pytest.mark.usefixtures("told")

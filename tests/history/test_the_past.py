@@ -134,7 +134,7 @@ async def test_pages_of_a_queue_of_the_past_are_parts_of_the_whole(
     whole = await queue_at(ledger, moment, after=None, limit=10**6)
     paged, after = [], None
     while True:
-        page = await queue_at(ledger, moment, after=after, limit=2)
+        page = await queue_at(ledger, moment, after=after, limit=5)
         paged += page.items
         assert page.total == whole.total
         if not page.has_more:

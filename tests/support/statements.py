@@ -5,6 +5,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -35,8 +36,13 @@ def statements() -> Iterator[tuple[str, str]]:
     return ((name, text) for name, text in constants() if STATEMENT.match(text))
 
 
-def texts_in_functions() -> Iterator[tuple[str, str]]:
+@cache
+def texts_in_functions() -> tuple[tuple[str, str], ...]:
     """Find every string inside a function, what is filled in left out, by the file it stands in."""
+    return tuple(_texts_in_functions())
+
+
+def _texts_in_functions() -> Iterator[tuple[str, str]]:
     for path in sorted(SOURCES.rglob("*.py")):
         for function in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
