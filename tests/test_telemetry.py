@@ -87,6 +87,22 @@ structlog.get_logger().info("http.answered", path=f"/{chr(0)}{chr(27)}[31m/x")
     assert not {"\x00", "\x1b"} & set(written)
 
 
+def test_a_person_reads_ids_and_moments_as_they_are_written_elsewhere():
+    script = """
+from datetime import UTC, datetime
+from uuid import UUID
+import structlog
+from ledger.telemetry.configuring import configure
+configure(service_name="a-service", level="info", format="console", trace_sample_ratio=1)
+until = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
+structlog.get_logger().info("breaker.opened", webhook=UUID(int=7), until=until)
+"""
+    written = run(script, "console").stderr
+
+    assert "webhook=00000000-0000-0000-0000-000000000007" in written
+    assert "until=2026-03-01T08:30:00Z" in written
+
+
 def test_a_line_says_on_which_trail_it_was_written():
     script = """
 import structlog

@@ -18,6 +18,7 @@ from ledger.cli.checks import folder as checks_of_folder
 from ledger.cli.checks.database import Rights, check_database
 from ledger.cli.checks.findings import Finding, Verdict
 from ledger.cli.checks.folder import check_folder
+from ledger.cli.checks.limits import check_limits
 from ledger.cli.checks.projections import judge
 from ledger.cli.database import Database as Logins
 from ledger.cli.doctor import doctor
@@ -40,6 +41,7 @@ from tests.builders import NOW
 from tests.projections.scenes import SUBMIT, happen, moves
 from tests.projections.test_reports import report
 from tests.support.databases import Cluster, Database
+from tests.support.redis import redis_server
 from tests.webhooks.house import registered
 
 Usage = namedtuple("Usage", "total used free")  # noqa: PYI024 - as shutil's own
@@ -446,3 +448,21 @@ async def test_keys_of_data_subjects_that_the_secret_key_does_not_open_are_told(
     found = (await findings_of(database.service_url))["sealed text"]
     assert found.verdict is Verdict.BAD
     assert found.seen.startswith("1 key(s) of data subjects were wrapped with another secret key")
+
+
+def test_the_redis_of_the_settings_is_asked(tmp_path: Path):
+    with redis_server(tmp_path) as redis:
+        settings = Settings.load({"LEDGER_REDIS_URL": redis.url, "LEDGER_DATA_DIR": str(tmp_path)})
+        there = asyncio.run(check_limits(settings))
+        redis.kill()
+        away = asyncio.run(check_limits(settings))
+
+    assert there is not None
+    assert there.verdict is Verdict.GOOD
+    assert away is not None
+    assert away.verdict is Verdict.WARNING
+    assert "LEDGER_REDIS_URL" in away.advice
+
+
+def test_no_redis_is_no_finding(tmp_path: Path):
+    assert asyncio.run(check_limits(Settings.load({"LEDGER_DATA_DIR": str(tmp_path)}))) is None

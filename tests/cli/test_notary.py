@@ -87,6 +87,21 @@ def test_the_status_tells_what_is_sealed_under_which_key(
     assert f"Sealed         3 events, root {found['root']}" in told
 
 
+def test_a_key_that_is_lost_is_not_said_to_be_made_by_a_start(
+    installed: Database, folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    on_ledger(lambda ledger: three_sealed(ledger, folder))
+    (folder / KEY_FILE).unlink()
+    on_ledger(lambda ledger: halt(ledger, folder))
+    capsys.readouterr()
+
+    assert notary.status() == 2
+
+    told = capsys.readouterr().out
+    assert "Key            not here: put the copy back, or see docs/operations/sealing.md" in told
+    assert "first start" not in told
+
+
 def test_a_rotated_key_is_shown_with_what_to_do_about_it(
     installed: Database, folder: Path, capsys: pytest.CaptureFixture[str]
 ):

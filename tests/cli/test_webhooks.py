@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import pytest
@@ -72,3 +73,25 @@ def test_what_does_not_exist_is_not_found(installed: Database, text: str):
         webhooks.dead(text)
     with pytest.raises(WebhookNotFound):
         webhooks.replay(text)
+
+
+def test_a_receiver_that_is_left_alone_for_a_while_is_shown_as_resting(
+    installed: Database, capsys: pytest.CaptureFixture[str]
+):
+    async def rests(hooks: Webhooks, year: int) -> None:
+        until = datetime(year, 3, 1, 8, 30, tzinfo=UTC)
+        async with hooks.ledger.pool.acquire() as conn:
+            await conn.execute("update work.webhooks set failures = 5, open_until = $1", until)
+
+    on_webhooks(given_up)
+    on_webhooks(lambda hooks: rests(hooks, 2126))
+    capsys.readouterr()
+    webhooks.show()
+    assert "resting until 2126-03-01 08:30:00 UTC" in capsys.readouterr().out
+    webhooks.show(json=True)
+    assert json.loads(capsys.readouterr().out)[0]["resting_until"] == "2126-03-01T08:30:00Z"
+
+    on_webhooks(lambda hooks: rests(hooks, 2026))
+    capsys.readouterr()
+    webhooks.show()
+    assert "active" in capsys.readouterr().out

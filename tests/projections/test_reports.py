@@ -81,3 +81,10 @@ def test_the_worst_decides_about_all() -> None:
     assert (
         worst([HealthStatus.CRITICAL, HealthStatus.DEGRADED, HealthStatus.HEALTHY]) is HealthStatus.CRITICAL
     )
+
+
+def test_what_keeps_one_from_going_on_is_told_beside_what_it_does() -> None:
+    assert report(state=State.RETRYING, error="LockNotAvailableError").why() == (
+        "retrying (LockNotAvailableError)"
+    )
+    assert report().why() == "running"

@@ -125,7 +125,6 @@ class WebhookReplayed(msgspec.Struct, frozen=True, kw_only=True):
 
 def shown(webhook: Webhook, *, origin: str, has_url: bool, submitter: str | None, now: Utc) -> WebhookShown:
     """Tell of a webhook."""
-    is_resting = webhook.open_until is not None and webhook.open_until > now
     overlaps = webhook.previous_until is not None and webhook.previous_until > now
     return WebhookShown(
         webhook_id=webhook.webhook,
@@ -140,7 +139,7 @@ def shown(webhook: Webhook, *, origin: str, has_url: bool, submitter: str | None
         messages_waiting=webhook.waiting,
         dead_letters=webhook.dead,
         failures=webhook.failures,
-        resting_until=webhook.open_until if is_resting else None,
+        resting_until=webhook.resting_until(now),
         previous_secret_until=webhook.previous_until if overlaps else None,
     )
 

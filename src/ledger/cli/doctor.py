@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from ledger.cli.checks.database import check_database
 from ledger.cli.checks.findings import Finding, Verdict, bad, good, is_healthy
 from ledger.cli.checks.folder import check_folder, known_secret_keys
+from ledger.cli.checks.limits import check_limits
 from ledger.cli.checks.postgres import check_embedded
 from ledger.cli.checks.sealing import check_sealing
 from ledger.cli.checks.witnesses import check_witnesses
@@ -32,7 +33,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def doctor(*, json: Annotated[bool, Parameter(negative="", help="As JSON, for programs.")] = False) -> int:
-    """Check settings, folder, disk, database, migrations, rights, keys, snapshots, read models, sealing and clock, also beside a service.
+    """Check settings, folder, disk, Redis, database, migrations, rights, keys, snapshots, read models, sealing and clock, also beside a service.
 
     It changes nothing: an embedded PostgreSQL that does not run is started for the time of the check, unless it
     has never been started before.
@@ -63,6 +64,8 @@ async def _all_findings() -> list[Finding]:
     else:
         findings.append(good("settings", f"are readable, for {settings.environment.value}"))
     findings += check_folder(settings)
+    limits = await check_limits(settings)
+    findings += () if limits is None else (limits,)
     if unusable is not None:
         findings.append(bad("database", "was not looked at", f"mend {unusable} first"))
         return findings

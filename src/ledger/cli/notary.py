@@ -35,6 +35,8 @@ Reason: TypeAlias = Annotated[str, Parameter(help="Why; it is kept in the ledger
 
 WELL, HALTED = 0, 2
 PATH: Final = "/admin/notary/status"
+KEY_TO_COME: Final = "none yet; the first start of the service makes it"
+KEY_LOST: Final = "not here: put the copy back, or see docs/operations/sealing.md"
 
 
 def status(
@@ -149,7 +151,7 @@ def _lines(found: NotaryStatus) -> list[str]:
     at = "nothing yet" if found.sealed_at is None else f"{found.sealed_at:%Y-%m-%d %H:%M:%S} UTC"
     lines = [
         f"Origin         {printable(found.origin)}",
-        f"Key            {printable(found.vkey or 'none yet; the first start of the service makes it')}",
+        f"Key            {printable(found.vkey or (KEY_LOST if found.size else KEY_TO_COME))}",
         f"Sealed         {found.size} events, root {printable(found.root)}",
         f"At             {at}",
         f"Not sealed     {found.lag_events} events",

@@ -135,7 +135,7 @@ def _print_states(reports: tuple[Report, ...]) -> None:
         (
             f"{one.name} v{one.version}",
             one.status(),
-            one.doing(),
+            one.why(),
             f"{one.position} of {one.head}",
             one.lag_events(),
             age(one.lag_seconds),

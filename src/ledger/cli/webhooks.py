@@ -1,6 +1,7 @@
 """``ledger webhooks``: looking at webhooks and sending dead letters again, also beside a running service."""
 
 import asyncio
+from datetime import datetime
 from typing import Annotated, Final, TypeAlias
 from uuid import UUID
 
@@ -13,10 +14,11 @@ from ledger.cli.tables import print_json, print_table
 from ledger.domain.ids import MessageId, WebhookId
 from ledger.domain.webhook.decide import WebhookNotFound
 from ledger.domain.webhook.events import DeadLettersReplayed
+from ledger.identity.identity import utc_now
 from ledger.store.ledger import Ledger
 from ledger.webhooks import administering, deliveries, rows
 from ledger.webhooks.queue import State
-from ledger.webhooks.rows import Webhook
+from ledger.webhooks.rows import Standing, Webhook
 from ledger.webhooks.targets import origin_of
 
 Json: TypeAlias = Annotated[bool, Parameter(negative="", help="As JSON, for programs.")]
@@ -35,6 +37,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     position: int
     failures: int
+    resting_until: datetime | None
     messages_waiting: int
     dead_letters: int
 
@@ -86,6 +89,7 @@ def replay(
 async def _webhooks() -> list[Listed]:
     async with overseeing() as ledger:
         found = await rows.every(ledger.pool, ledger.ledger_id)
+    now = utc_now()
     return [
         Listed(
             webhook_id=str(one.webhook),
@@ -95,6 +99,7 @@ async def _webhooks() -> list[Listed]:
             state=one.standing.value,
             position=one.position,
             failures=one.failures,
+            resting_until=one.resting_until(now),
             messages_waiting=one.waiting,
             dead_letters=one.dead,
         )
@@ -132,8 +137,10 @@ async def _replay(webhook: WebhookId, message: UUID | None, reason: str) -> int:
 
 
 def _cells_of(one: Listed) -> tuple[object, ...]:
+    rests = one.resting_until is not None and one.state == Standing.ACTIVE
+    state = f"resting until {one.resting_until:%Y-%m-%d %H:%M:%S} UTC" if rests else one.state
     return (
-        *(one.webhook_id, one.origin, one.state, one.messages_waiting, one.dead_letters),
+        *(one.webhook_id, one.origin, state, one.messages_waiting, one.dead_letters),
         *(one.failures, one.description),
     )
 

@@ -109,6 +109,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             return "nobody feeds it"
         return State.STARTING.value if self.state is None else self.state.value
 
+    def why(self) -> str:
+        """Say what happens to it, and which error keeps it from going on."""
+        return self.doing() if self.error is None else f"{self.doing()} ({self.error})"
+
     def status(self) -> HealthStatus:
         """Say how bad it is: by active culprits, and offline where nothing is applied though it should be.
 

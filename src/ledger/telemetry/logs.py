@@ -122,7 +122,7 @@ def _renderer(format: Format, *, colours: bool) -> Sequence[Processor]:  # noqa:
     plain = structlog.dev.ConsoleRenderer(
         colors=colours, exception_formatter=structlog.dev.plain_traceback, pad_event_to=40
     )
-    return (structlog.processors.format_exc_info, redact, _escape, plain)
+    return (structlog.processors.format_exc_info, redact, _plainly, _escape, plain)
 
 
 def _json(event: EventDict, **_: object) -> str:
@@ -131,6 +131,14 @@ def _json(event: EventDict, **_: object) -> str:
         return msgspec.json.encode(event, enc_hook=repr).decode()
     except (msgspec.MsgspecError, TypeError, ValueError):  # half a character, or a key that is no text
         return json.dumps({str(name): value for name, value in event.items()}, default=repr)
+
+
+def _plainly(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Write ids and moments as they are written everywhere else, not as Python shows them."""
+    return {
+        name: msgspec.to_builtins(value) if isinstance(value, date | time | UUID) else value
+        for name, value in event.items()
+    }
 
 
 def _escape(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -111,6 +111,10 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int
     dead: int
 
+    def resting_until(self, now: datetime) -> datetime | None:
+        """Say until when nothing is sent, because too much has failed in a row; ``None``: it may be sent."""
+        return self.open_until if self.open_until is not None and self.open_until > now else None
+
 
 class NewWebhook(msgspec.Struct, frozen=True, kw_only=True):
     """What is written down of a new one."""

@@ -52,7 +52,9 @@ def target_of(text: str, allowed: Sequence[Network]) -> Target:
     if url.port is not None and not 1 <= url.port <= MOST_PORT:
         raise BadTarget(reason="its port is a number from 1 to 65535")
     if url.scheme != "https" and not (url.scheme == "http" and allowed):
-        raise BadTarget(reason="it begins with https://; http:// is for networks that are allowed by name")
+        raise BadTarget(
+            reason="it begins with https://; http:// is for networks that LEDGER_WEBHOOK_ALLOWED_NETWORKS names"
+        )
     _check_host(url, allowed)
     return Target(url=text, origin=origin_of(text))
 

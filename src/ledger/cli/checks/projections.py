@@ -54,5 +54,4 @@ def _told(one: Report, status: HealthStatus) -> str:
         return (
             f"{one.name} is {status}: {culprits}, {one.parked} parked, for {age(one.oldest_parked_seconds)}"
         )
-    error = "" if one.error is None else f" ({one.error})"
-    return f"{one.name} is {status}: {one.doing()}{error}"
+    return f"{one.name} is {status}: {one.why()}"

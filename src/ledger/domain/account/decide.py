@@ -67,6 +67,7 @@ class AccountNotFound(NotFound):
     """Account not found."""
 
     code = "account-not-found"
+    advice = "'ledger user list' or 'GET /api/auth/users' lists those there are."
 
 
 class LastAdmin(RuleViolation):

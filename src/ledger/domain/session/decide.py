@@ -56,6 +56,7 @@ class SessionNotFound(NotFound):
     """Session not found."""
 
     code = "session-not-found"
+    advice = "'GET /api/sessions' lists one's own, for administrators with '?username=…' another's."
 
 
 class OwnSessionOnly(Refused):
