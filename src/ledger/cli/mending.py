@@ -19,7 +19,7 @@ from ledger.api.mending_wire import (
     would_replay,
     would_resolve,
 )
-from ledger.cli.operating import by_operator, overseeing
+from ledger.cli.operating import operator, overseeing
 from ledger.cli.progress import Bar
 from ledger.cli.refusals import printable_lines
 from ledger.cli.tables import print_changes, print_json
@@ -27,7 +27,6 @@ from ledger.domain.errors import Invalid
 from ledger.domain.ids import FailureId
 from ledger.identity.identity import utc_now
 from ledger.operations import mending, pausing, replaying
-from ledger.operations.acting import Actor
 from ledger.operations.mending import Wish
 from ledger.projections import failures as records
 from ledger.projections.catalog import ALL
@@ -177,10 +176,6 @@ def _switched(answer: Switched, *, json: bool) -> int:
     return DONE
 
 
-def _operator() -> Actor:
-    return Actor(principal=None, provenance=by_operator(), clock=utc_now)
-
-
 async def _mend_one(wish: Wish, *, dry_run: bool) -> Resolved:
     async with overseeing() as ledger:
         return await _mend(ledger, wish, dry_run=dry_run)
@@ -189,7 +184,7 @@ async def _mend_one(wish: Wish, *, dry_run: bool) -> Resolved:
 async def _mend(ledger: Ledger, wish: Wish, *, dry_run: bool) -> Resolved:
     if dry_run:
         return would_resolve(wish, await mending.rehearse_mend(ledger, wish))
-    return resolved(await mending.mend(ledger, wish, _operator()))
+    return resolved(await mending.mend(ledger, wish, operator()))
 
 
 async def _retry(failure: UUID | None, sequence: str | None, *, reason: str, dry_run: bool) -> Tried:
@@ -244,7 +239,7 @@ async def _replay(
             return would_replay(name, tried, started_at=began, completed_at=utc_now())
         with Bar("Replaying") as bar:
             done = await replaying.replay_range(
-                ledger, feed, asked, head=head, reason=reason, actor=_operator(), told=bar.to
+                ledger, feed, asked, head=head, reason=reason, actor=operator(), told=bar.to
             )
         return replayed(done)
 
@@ -253,4 +248,4 @@ async def _switch(name: str, *, to_pause: bool, reason: str) -> None:
     feed = named(name)
     do = pausing.pause if to_pause else pausing.resume
     async with overseeing() as ledger:
-        await do(ledger, feed, reason=reason, actor=_operator())
+        await do(ledger, feed, reason=reason, actor=operator())

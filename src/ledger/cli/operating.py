@@ -8,9 +8,9 @@ from ledger.api.services import Services
 from ledger.cli.composing import Part, composed, level, secret_keys_of
 from ledger.cli.database import beside, is_there, problems_with
 from ledger.domain.errors import Unavailable
-from ledger.identity.actor import Actor
-from ledger.identity.identity import OPERATOR, SUBJECT_KEY_PURPOSE
+from ledger.identity.identity import OPERATOR, SUBJECT_KEY_PURPOSE, utc_now
 from ledger.identity.keys import Keyring
+from ledger.operations.acting import Actor
 from ledger.settings import Settings, SettingsRefused, ensure_secret_key
 from ledger.store.envelope import Provenance
 from ledger.store.ledger import Ledger
@@ -29,8 +29,8 @@ class NothingHereYet(Unavailable):
 
 
 def operator() -> Actor:
-    """Take whoever may run commands on this machine as who does it, once."""
-    return Actor(principal=None, provenance=by_operator())
+    """Take whoever may run commands on this machine as who does it, once, by this machine's clock."""
+    return Actor(principal=None, provenance=by_operator(), clock=utc_now)
 
 
 def by_operator() -> Provenance:

@@ -8,14 +8,12 @@ from typing import Annotated, Final, TypeAlias
 from cyclopts import Parameter
 
 from ledger.api.rebuild_wire import Diff, RebuildState, Verified, progress_of, verified
-from ledger.cli.operating import by_operator, overseeing
+from ledger.cli.operating import operator, overseeing
 from ledger.cli.progress import Bar
 from ledger.cli.refusals import printable
 from ledger.cli.tables import age, print_json, print_table
 from ledger.domain.errors import Invalid
-from ledger.identity.identity import utc_now
 from ledger.operations import rebuilding
-from ledger.operations.acting import Actor
 from ledger.operations.rebuilder import Rebuilder
 from ledger.projections import rebuilds
 from ledger.projections.catalog import ALL
@@ -135,14 +133,14 @@ def all_clean(found: Sequence[Verified]) -> bool:
 async def _ask(name: str, kind: Kind, *, reason: str, accept_failures: bool, wait: bool) -> RebuildState:
     feed = named(name)
     async with overseeing() as ledger:
-        await rebuilding.ask(ledger, feed, _operator(), kind, reason=reason, accept_failures=accept_failures)
+        await rebuilding.ask(ledger, feed, operator(), kind, reason=reason, accept_failures=accept_failures)
         return await _watch(ledger, feed) if wait else await _progress(ledger, feed)
 
 
 async def _cancel(name: str, reason: str) -> RebuildState:
     feed = named(name)
     async with overseeing() as ledger:
-        await rebuilding.cancel(ledger, feed, _operator(), reason=reason)
+        await rebuilding.cancel(ledger, feed, operator(), reason=reason)
         return await _progress(ledger, feed)
 
 
@@ -189,10 +187,6 @@ async def _verify(feeds: Sequence[Feed], sample: int | None) -> list[Verified]:
                 found.append(verified(one))
                 bar.to(len(found), len(feeds))
     return found
-
-
-def _operator() -> Actor:
-    return Actor(principal=None, provenance=by_operator(), clock=utc_now)
 
 
 def _tell(found: RebuildState, *, json: bool) -> int:
