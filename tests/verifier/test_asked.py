@@ -80,6 +80,22 @@ def test_a_log_that_was_larger_before_is_a_fork(written: Path):
     assert (report.verdict, found(report)[0]) == (Verdict.FORK, "log-shrunk")
 
 
+@pytest.mark.parametrize(("events", "code"), [(3, "history-differs"), (20, "log-shrunk")])
+def test_a_checkpoint_of_another_log_of_the_policy_is_told_by_both_names(
+    events: int, code: str, written: Path
+):
+    """A log that was renamed goes on, and an auditor of two logs may have taken the wrong checkpoint."""
+    by = Signatory(name="ledger.example/other")
+    other = hashes_of(seal(on(*("b" * events))))
+
+    report = verify(written, text=f"log {by.vkey}\n{policy()}", since=checkpoint(other, by=by))
+
+    assert (report.verdict, found(report)[0]) == (Verdict.FORK, code)
+    assert report.found[0].facts["older_origin"] == "ledger.example/other"
+    assert report.found[0].facts["newer_origin"] == THE_LOG.name
+    assert "of two logs by name" in str(report.found[0].facts["hint"])
+
+
 def test_an_earlier_checkpoint_that_the_log_did_not_sign_says_nothing(written: Path):
     by = Signatory(name="ledger.example/other")
 

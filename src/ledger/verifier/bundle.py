@@ -27,7 +27,7 @@ from ledger.verifier.policy import Policy, accepted, check_age
 from ledger.verifier.report import Report, Stamped, attested_by
 from ledger.verifier.stamps import count_stamps, read_stamps
 from ledger.verifier.tiles import WIDTH, Tile, entries_path, tiles_of, width_of
-from ledger.verifier.tree import LogShrunk, Upper, check_history, check_root
+from ledger.verifier.tree import LogShrunk, Upper, check_history, check_root, names_of
 from ledger.verifier.verdict import Forked, Tampered, Unverified
 
 PROGRESS_EVERY = 16
@@ -122,7 +122,8 @@ class _Bundle:
         if since is not None:
             accepted(self._asked.policy, since, with_quorum=False)
             if since.size > checkpoint.size:
-                raise LogShrunk(older=since.size, newer=checkpoint.size, hint=SWAPPED)
+                hints = {"hint": SWAPPED} | names_of(since, checkpoint)
+                raise LogShrunk(older=since.size, newer=checkpoint.size, **hints)
             check_history(since, checkpoint, upper, self._tile)
             self._report.since = since.size
 

@@ -1,5 +1,7 @@
 """The tiles of a tree, all of them: that they hang together, and lead to the root that was signed."""
 
+from typing import Final
+
 from ledger.verifier.checkpoint import Checkpoint
 from ledger.verifier.tiles import Read, Tile, check_link, check_width, root, tiles_of
 from ledger.verifier.verdict import Forked, Tampered
@@ -72,6 +74,11 @@ def check_root(checkpoint: Checkpoint, found: bytes) -> None:
         raise RootDiffers(size=checkpoint.size, signed=checkpoint.root.hex(), found=found.hex())
 
 
+OF_TWO_NAMES: Final = (
+    "they are of two logs by name: is the earlier checkpoint one of this log, before it was renamed?"
+)
+
+
 def check_history(older: Checkpoint, newer: Checkpoint, upper: Upper, level_0: Read) -> None:
     """Check that the newer tree, already checked itself, begins with the older one.
 
@@ -79,7 +86,16 @@ def check_history(older: Checkpoint, newer: Checkpoint, upper: Upper, level_0: R
         LogShrunk, HistoryDiffers: it does not.
     """
     if older.size > newer.size:
-        raise LogShrunk(older=older.size, newer=newer.size)
+        raise LogShrunk(older=older.size, newer=newer.size, **names_of(older, newer))
     found = upper.root(older.size, level_0)
     if found != older.root:
-        raise HistoryDiffers(older=older.size, signed=older.root.hex(), found=found.hex())
+        raise HistoryDiffers(
+            older=older.size, signed=older.root.hex(), found=found.hex(), **names_of(older, newer)
+        )
+
+
+def names_of(older: Checkpoint, newer: Checkpoint) -> dict[str, str]:
+    """Say how two checkpoints are called, where that is two names: somebody may have taken the wrong one."""
+    if older.origin == newer.origin:
+        return {}
+    return {"older_origin": older.origin, "newer_origin": newer.origin, "hint": OF_TWO_NAMES}

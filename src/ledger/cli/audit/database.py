@@ -22,7 +22,7 @@ from ledger.verifier.policy import Policy, accepted, parse_policy
 from ledger.verifier.report import Report, attested_by
 from ledger.verifier.rows import RewrittenBetween, Row, Rows, RowsAdded
 from ledger.verifier.tiles import Tile, TileBroken, edge_of, root, tiles_of
-from ledger.verifier.tree import LogShrunk, RootDiffers, Upper, check_history
+from ledger.verifier.tree import LogShrunk, RootDiffers, Upper, check_history, names_of
 from ledger.verifier.verdict import Forked, Unusable, Unverified
 
 PAGE = 256
@@ -126,7 +126,8 @@ class _Audit:
             accepted(self._policy, since, with_quorum=False)
         size = 0 if checkpoint is None else checkpoint.size
         if checkpoint is None or since.size > size:
-            raise LogShrunk(older=since.size, newer=size)
+            names = {} if checkpoint is None else names_of(since, checkpoint)
+            raise LogShrunk(older=since.size, newer=size, **names)
         lowest = await self._tiles([tile for tile in edge_of(since.size, within=size) if not tile.level])
         for tile, hashes in lowest.items():
             upper.check(tile, hashes)
