@@ -22,6 +22,7 @@ from ledger.cli.checks.limits import check_limits
 from ledger.cli.checks.projections import judge
 from ledger.cli.database import Database as Logins
 from ledger.cli.doctor import doctor
+from ledger.cli.operating import operating
 from ledger.domain.ids import PersonId, StreamName
 from ledger.identity import factor_rows
 from ledger.identity.factor_check import FACTOR_PURPOSE
@@ -334,6 +335,25 @@ async def test_a_start_with_another_key_warns_of_it(
     said = capsys.readouterr().err
     assert said.startswith("Warning: 1 second factor(s) were sealed with another secret key")
     assert "Set LEDGER_SECRET_KEY to the key that they were sealed with." in said
+
+
+def test_a_start_with_another_key_warns_of_webhooks_too(
+    installed: Database, capsys: pytest.CaptureFixture[str]
+):
+    async def started_with(secret_key: str | None) -> None:
+        async with operating(only="api") as services:
+            if secret_key is None:
+                await registered(services.webhooks, "https://hooks.example.org/decisions")
+            else:
+                await serve._warn_of_another_key(services.ledger, [secret_key])
+
+    asyncio.run(started_with(None))
+    capsys.readouterr()
+    asyncio.run(started_with("another key"))
+    said = capsys.readouterr().err
+
+    assert "Warning: the secrets of 1 were sealed with another secret key: nothing is sent to them." in said
+    assert "Set LEDGER_SECRET_KEY to the key that they were sealed with, or rotate their secrets." in said
 
 
 @pytest.mark.parametrize("chosen", [True, False])

@@ -13,7 +13,8 @@ import uvloop
 from cyclopts import Parameter
 
 from ledger.api.services import Services
-from ledger.cli.checks.database import SEALED_WITH_ANOTHER, SET_THE_OLD_KEY
+from ledger.cli.checks.database import check_secret_keys
+from ledger.cli.checks.findings import Verdict
 from ledger.cli.composing import Part, check_event_types, composed, level, secret_keys_of
 from ledger.cli.database import problems_with, what_can_be_read
 from ledger.cli.http import serving, serving_metrics
@@ -22,7 +23,6 @@ from ledger.cli.port import METRICS_PORT, Ports, open_port, port_of
 from ledger.cli.stopping import Stopping
 from ledger.cli.watching import problems_with_policy
 from ledger.identity import people
-from ledger.identity.factor_check import count_unreadable
 from ledger.identity.registering import ensure_first_admin
 from ledger.settings import Settings, SettingsRefused, ensure_secret_key
 from ledger.store.ledger import Ledger
@@ -134,9 +134,10 @@ async def _running(settings: Settings, only: Part | None, stopping: Stopping) ->
 async def _warn_of_another_key(ledger: Ledger, secret_keys: Sequence[str]) -> None:
     """Tell it here, where the key was set, rather than by the logins that will fail."""
     async with reading(ledger.pool) as conn:
-        unreadable = await count_unreadable(conn, ledger.ledger_id, secret_keys)
-    if unreadable:
-        warn(f"{SEALED_WITH_ANOTHER.format(unreadable)} {SET_THE_OLD_KEY}.")
+        found = [finding async for finding in check_secret_keys(conn, secret_keys)]
+    for finding in found:
+        if finding.verdict is not Verdict.GOOD:
+            warn(f"{finding.seen}. {finding.advice}.")
 
 
 async def _first_admin(services: Services, settings: Settings) -> None:

@@ -12,7 +12,7 @@ from ledger.personal import keys as subject_keys
 from ledger.store.inspection import Rights, clock_of, rights_of, version_of
 from ledger.store.ledger import LEDGER_ID
 from ledger.store.migrate import MigrationChanged, ServerTooOld, all_migrations, check_server, pending
-from ledger.store.pool import DatabaseUnreachable, DirectConnection, connect
+from ledger.store.pool import Connection, DatabaseUnreachable, DirectConnection, connect
 from ledger.store.snapshot_sample import SnapshotSample, sample_snapshots
 from ledger.webhooks import secrets
 
@@ -20,7 +20,7 @@ NOTICEABLE_SKEW: Final = timedelta(seconds=1)
 HARMFUL_SKEW: Final = timedelta(seconds=30)
 SHOWN: Final = 5
 SEALED_WITH_ANOTHER: Final = (
-    "{} second factor(s) were sealed with another secret key: with this one their people cannot log in."
+    "{} second factor(s) were sealed with another secret key: with this one their people cannot log in"
 )
 SET_THE_OLD_KEY: Final = "Set LEDGER_SECRET_KEY to the key that they were sealed with"
 
@@ -41,9 +41,8 @@ async def check_database(database: Database, *, secret_keys: Sequence[str]) -> A
         yield shape
         if shape.verdict is Verdict.GOOD:
             yield _judge_rights(await rights_of(conn))
-            yield await _second_factors(conn, secret_keys)
-            yield await _webhooks(conn, secret_keys)
-            yield await _subject_keys(conn, secret_keys)
+            async for finding in check_secret_keys(conn, secret_keys):
+                yield finding
             yield _judge_snapshots(await sample_snapshots(conn, LEDGER_ID))
             yield await check_projections(conn, LEDGER_ID)
         yield await _clock(conn)
@@ -51,6 +50,13 @@ async def check_database(database: Database, *, secret_keys: Sequence[str]) -> A
         await conn.close()
     if database.owner_url is not None:
         yield await _owner(database.owner_url)
+
+
+async def check_secret_keys(conn: Connection, secret_keys: Sequence[str]) -> AsyncIterator[Finding]:
+    """Look whether ``secret_keys`` open all that is sealed: second factors, webhooks' secrets, keys of data subjects."""
+    yield await _second_factors(conn, secret_keys)
+    yield await _webhooks(conn, secret_keys)
+    yield await _subject_keys(conn, secret_keys)
 
 
 async def _version(conn: DirectConnection) -> Finding:
@@ -95,14 +101,14 @@ def _judge_rights(rights: Rights | None) -> Finding:
     return good("rights", f"{rights.role} can append to the log, and change nothing in it")
 
 
-async def _second_factors(conn: DirectConnection, secret_keys: Sequence[str]) -> Finding:
+async def _second_factors(conn: Connection, secret_keys: Sequence[str]) -> Finding:
     unreadable = await count_unreadable(conn, LEDGER_ID, secret_keys)
     if unreadable:
         return bad("second factors", SEALED_WITH_ANOTHER.format(unreadable), SET_THE_OLD_KEY)
     return good("second factors", "the secret key opens all there are")
 
 
-async def _webhooks(conn: DirectConnection, secret_keys: Sequence[str]) -> Finding:
+async def _webhooks(conn: Connection, secret_keys: Sequence[str]) -> Finding:
     unreadable = await secrets.count_unreadable(conn, LEDGER_ID, secret_keys)
     if unreadable:
         seen = f"the secrets of {unreadable} were sealed with another secret key: nothing is sent to them"
@@ -110,7 +116,7 @@ async def _webhooks(conn: DirectConnection, secret_keys: Sequence[str]) -> Findi
     return good("webhooks", "the secret key opens the secrets of all there are")
 
 
-async def _subject_keys(conn: DirectConnection, secret_keys: Sequence[str]) -> Finding:
+async def _subject_keys(conn: Connection, secret_keys: Sequence[str]) -> Finding:
     unreadable = await subject_keys.count_unreadable(conn, LEDGER_ID, secret_keys)
     if unreadable:
         seen = (
