@@ -63,6 +63,19 @@ async def test_a_standby_takes_over_from_the_dead(ledger: Ledger, pair: tuple[Se
     assert await seen(ledger) == list(range(1, head + 1))
 
 
+async def test_a_standby_takes_over_from_the_dead_whose_lease_a_clock_put_far_ahead(
+    ledger: Ledger, pair: tuple[Service, Service]
+) -> None:
+    leader, standby = pair
+    leader.kill()
+    await ledger.pool.execute("update views.leases set until = clock_timestamp() + interval '1 year'")
+    head = await ends(ledger, 20)
+
+    await standby.level(head, "counting")
+
+    assert await seen(ledger) == list(range(1, head + 1))
+
+
 async def test_a_standby_takes_over_at_once_from_one_that_stops(
     ledger: Ledger, pair: tuple[Service, Service]
 ) -> None:

@@ -29,6 +29,7 @@ LEASE_SECONDS: Final = 3.0
 RENEW_EVERY: Final = 1.0
 RENEW_TIMEOUT: Final = 2.0
 
+# A lease that nobody can have taken was left by a clock that leapt back, and a process that died.
 # $1 ledger, $2 owner, $3 seconds; arrays: $4 projections, $5 their versions, $6 what each does, $7 its error
 CLAIM: Final = """
 insert into views.leases (ledger_id, projection, version, owner, until, state, error)
@@ -37,6 +38,7 @@ from unnest($4::text[], $5::integer[], $6::text[], $7::text[]) as w(projection, 
 on conflict (ledger_id, projection, version) do update
 set owner = excluded.owner, until = excluded.until, state = excluded.state, error = excluded.error
 where leases.owner = excluded.owner or leases.until < clock_timestamp()
+   or leases.until > clock_timestamp() + 10 * make_interval(secs => $3)
 returning projection
 """
 # $1 ledger, $2 owner, $3 channel

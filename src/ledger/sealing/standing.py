@@ -13,6 +13,7 @@ from ledger.store.pool import Connection
 LEASE_SECONDS: Final = 3.0
 MOST_CHARACTERS: Final = 1_000
 
+# A lease that nobody can have taken was left by a clock that leapt, or by somebody's hand: it would end sealing without a word.
 # $1 ledger, $2 owner, $3 seconds, $4 origin
 CLAIM: Final = """
 insert into work.notary_standing (ledger_id, owner, until, origin)
@@ -20,6 +21,7 @@ values ($1, $2, clock_timestamp() + make_interval(secs => $3), $4)
 on conflict (ledger_id) do update
 set owner = excluded.owner, until = excluded.until, origin = excluded.origin
 where notary_standing.owner = excluded.owner or notary_standing.until < clock_timestamp()
+   or notary_standing.until > clock_timestamp() + 10 * make_interval(secs => $3)
 returning ledger_id
 """
 # $1 ledger, $2 owner, $3 seconds
