@@ -89,7 +89,7 @@ async def raw(
 
 async def ready(api: Api) -> None:
     """Wait until the service says that traffic may come."""
-    async with asyncio.timeout(25):
+    async with asyncio.timeout(60):
         while (await api.client.get("/health/ready")).status_code != 200:
             await asyncio.sleep(0.02)
 

@@ -55,7 +55,7 @@ async def test_what_streams_said_is_forgotten_when_another_server_may_answer(sha
     said = Stream(name=StreamName("policy-of-a-lost-log"), events=())
     lately, following = shared.services.lookups.lately, shared.services.identity.following
     assert following is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         lately.note([said])
         while lately.all_of([said.name]) is None:  # nobody has followed yet
             await asyncio.sleep(0.01)

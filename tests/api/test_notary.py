@@ -11,7 +11,7 @@ from tests.support.http import Api
 from tests.support.sealing import guard_in, keyring_in, sealed_in, sealer_in
 
 STATUS = "/admin/notary/status"
-HANG = 15.0
+HANG = 60.0
 
 
 async def asked(api: Api, by: dict[str, str]) -> dict[str, object]:

@@ -23,7 +23,7 @@ from tests.support.standbys import Pair, streaming
 pytestmark = pytest.mark.long
 
 SUMMARY: Final = "/api/decisions/stats/summary"
-HANG: Final = 25.0
+HANG: Final = 60.0
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -8,7 +8,7 @@ from tests.api.answers import decide, pending, submit
 from tests.support.http import Api
 
 SUMMARY = "/api/decisions/stats/summary"
-HANG = 25.0
+HANG = 60.0
 
 
 @pytest.mark.parametrize("reader", ["same", "other"])

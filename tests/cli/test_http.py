@@ -23,7 +23,7 @@ from tests.support.http import Api, cheap_passwords, serving, submission
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-HANG_GUARD = 30
+HANG_GUARD = 60
 SHORT = 0.05
 HEAD = b"POST /api/auth/refresh HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
 HALF_SENT = HEAD + b"Content-Length: 100\r\n\r\n{"

@@ -17,6 +17,7 @@ from ledger.witness.witness import Witness
 from tests.support.small_log import SmallLog
 
 LOG = SmallLog()
+HANG = 60.0
 
 
 def refused(folder: Path, capsys: pytest.CaptureFixture[str], **change: object) -> str:
@@ -91,7 +92,7 @@ async def test_it_serves_until_ctrl_c_and_comes_back_as_the_same(
                 told = await client.get(f"http://127.0.0.1:{taken.getsockname()[1]}/")
             assert told.text.startswith("witness w.example/1\n")
             os.kill(os.getpid(), number)
-            await asyncio.wait_for(running, 20)
+            await asyncio.wait_for(running, HANG)
             vkeys.append(served.cosigner.vkey)
     assert vkeys[0] == vkeys[1]
     assert f"Public key     {vkeys[0]}" in capsys.readouterr().out
@@ -110,7 +111,7 @@ async def test_a_request_that_never_arrives_is_hung_up_on(
         running = asyncio.create_task(witness._serve(of(tmp_path, memory), taken))
         reader, writer = await asyncio.open_connection(*taken.getsockname())
         writer.write(begun)
-        assert await asyncio.wait_for(reader.read(), 20) == b""
+        assert await asyncio.wait_for(reader.read(), HANG) == b""
         writer.close()
         os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.wait_for(running, 20)
+        await asyncio.wait_for(running, HANG)

@@ -15,7 +15,7 @@ from tests.store.test_signals import until_connected
 from tests.support.databases import Database
 from tests.support.recorded import happened
 
-HANG = 20.0
+HANG = 60.0
 
 
 async def submit(ledger: Ledger, name: str) -> Position:

@@ -15,7 +15,7 @@ from tests.support.databases import Cluster, Database
 from tests.support.events import an_event, by_somebody, new_stream
 from tests.support.torture_log import TAIL
 
-HANG = 30.0
+HANG = 60.0
 
 
 async def idle_transaction(url: str) -> asyncpg.Connection:

@@ -15,7 +15,7 @@ from tests.support.outside import Outside, outside
 
 pytestmark = [pytest.mark.processes, pytest.mark.long]
 
-HANG = 20.0
+HANG = 60.0
 WAITS = "select count(*) from pg_stat_activity where wait_event = 'SyncRep'"
 
 

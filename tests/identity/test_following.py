@@ -21,7 +21,7 @@ from ledger.store.pool import DirectConnection, connect
 from tests.identity.house import SECRET, MovingClock, admitted, asked_by, logged_in
 from tests.support.databases import Database
 
-HANG_GUARD = 30.0
+HANG_GUARD = 60.0
 # no binds
 CUT = """
 select pg_terminate_backend(pid) from pg_stat_activity

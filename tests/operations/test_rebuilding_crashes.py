@@ -89,7 +89,7 @@ async def test_a_death_after_the_switch_changes_nothing(
 async def test_a_claim_runs_out_by_itself(database: Database, ledger: Ledger, before: list[object]) -> None:
     await dies(database, "before a batch")
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not await Rebuilder(ledger, [QUEUE]).work_once():
             await asyncio.sleep(0.1)
 

@@ -25,6 +25,7 @@ from tests.support.databases import Database
 from tests.support.events import by_somebody
 
 READERS = 6
+HANG = 60.0
 
 
 class Readers:
@@ -139,7 +140,7 @@ async def test_whoever_reads_for_long_is_waited_for_and_nobody_queues_behind(
         working = asyncio.create_task(Rebuilder(ledger, [QUEUE]).work_once())
         while (await progress_of(ledger, QUEUE)).state is not RebuildState.SWITCHING:
             await asyncio.sleep(0.02)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANG):
             for _ in range(20):
                 async with ledger.pool.acquire() as other:
                     await rows_of(other, QUEUE)

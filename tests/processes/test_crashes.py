@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -15,6 +14,7 @@ import pytest
 from ledger.store.local_postgres import server as local_postgres
 from ledger.store.local_postgres.folder import site_of
 from tests.support.items import a_file_of
+from tests.support.ports import held_port
 from tests.support.service import HANG_GUARD, Output, Service, command, service
 from tests.support.traffic import submissions_in
 
@@ -22,11 +22,6 @@ pytestmark = [pytest.mark.processes, pytest.mark.long]
 
 ITEMS = 800
 A_GOOD_PART = 100
-
-
-def a_free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def wait_until(claim: Callable[[], bool]) -> None:
@@ -58,9 +53,10 @@ def summary_of(output: Output) -> dict[str, object]:
 
 
 def test_a_service_killed_in_the_middle_of_an_import(data_dir: Path, tmp_path: Path):
-    settings = {"LEDGER_DATA_DIR": str(data_dir), "LEDGER_PORT": str(a_free_port())}
     file = a_file_of(tmp_path, ITEMS)
     with ExitStack() as stack:
+        port = stack.enter_context(held_port())
+        settings = {"LEDGER_DATA_DIR": str(data_dir), "LEDGER_PORT": str(port)}
         first = stack.enter_context(service(settings=settings))
         token = first.login()
         client = {"LEDGER_TOKEN": token, "LEDGER_URL": first.url}

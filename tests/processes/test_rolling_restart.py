@@ -1,7 +1,6 @@
 """Two instances are restarted one after the other under load: nobody who asks again elsewhere sees a failure."""
 
 import asyncio
-import socket
 from collections import Counter
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -10,6 +9,7 @@ import asyncpg
 import pytest
 
 from tests.support.databases import Database
+from tests.support.ports import held_port
 from tests.support.retrying import RetryingClient, Seen
 from tests.support.service import beside, ledger, on_database
 
@@ -24,13 +24,6 @@ WRITTEN = """
 select type, stream, count(*) as times from ledger.events
 where type in ('decision-submitted', 'decision-resolved') group by type, stream
 """
-
-
-def two_free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]
 
 
 async def until_served(seen: Seen, more: int = WARM) -> None:
@@ -48,9 +41,10 @@ async def test_a_rolling_restart_under_load_fails_no_command_and_doubles_none(
         "LEDGER_SECRET_KEY": "the same on both and long enough",
         "LEDGER_REQUESTS_PER_MINUTE": "1000000",
     }
-    choices = [{**settings, "LEDGER_PORT": str(port)} for port in two_free_ports()]
     seen, stopping, exits = Seen(), asyncio.Event(), []
     async with AsyncExitStack() as stack:
+        ports = [stack.enter_context(held_port()) for _ in range(2)]
+        choices = [{**settings, "LEDGER_PORT": str(port)} for port in ports]
         fleet = [await stack.enter_async_context(beside(settings=chosen)) for chosen in choices]
         token = await asyncio.to_thread(fleet[0].login)
         urls = [one.url for one in fleet]

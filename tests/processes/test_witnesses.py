@@ -21,6 +21,7 @@ from ledger.verifier.checkpoint import Checkpoint, parse_checkpoint
 from ledger.verifier.policy import accepted, parse_policy
 from tests.support.authority import authority_in
 from tests.support.databases import Cluster, Database
+from tests.support.ports import held_port
 from tests.support.service import HANG_GUARD, Service, ledger, on_database, service
 from tests.support.stamping import stamping
 from tests.support.witnesses import ServedWitness, served_witness
@@ -55,7 +56,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 def site(tmp_path: Path) -> Iterator[Site]:
     with ExitStack() as stack:
         up = stack.enter_context(served_witness(tmp_path / "north", VKEY, name="north"))
-        with served_witness(tmp_path / "south", VKEY, name="south") as down:
+        south = f"127.0.0.1:{stack.enter_context(held_port())}"
+        with served_witness(tmp_path / "south", VKEY, name="south", listen=south) as down:
             down.stop()
         policy = tmp_path / "policy.txt"
         policy.write_text(
@@ -65,7 +67,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
             "group any-of-two any north south\n"
             "quorum any-of-two\n"
         )
-        yield Site(folder=tmp_path, policy=policy, up=up, down=down.url.removeprefix("http://"))
+        yield Site(folder=tmp_path, policy=policy, up=up, down=south)
 
 
 def until(holds: Callable[[], bool]) -> None:

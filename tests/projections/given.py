@@ -31,7 +31,7 @@ QUEUE_COLUMNS = (
 )
 """All that is written to the queue, behind ledger and stream."""
 VIEWS_ONLY = "set local synchronous_commit = off; set local search_path = views"
-HANG = 15.0
+HANG = 60.0
 """Seconds after which a test that waits has hung."""
 
 

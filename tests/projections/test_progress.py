@@ -16,6 +16,9 @@ from tests.projections.counting import Counting, ends, make_table, seen
 from tests.projections.given import HANG, Service, service, until
 from tests.support.databases import Database
 
+ASKED_FOR = 30.0
+"""Seconds that somebody would wait; it comes to one, on a machine that has other things to do to a few."""
+
 
 @pytest.fixture
 def counting() -> Counting:
@@ -151,8 +154,8 @@ async def test_a_wait_is_bounded_and_a_view_that_is_late_is_not_waited_for(
     head = await ends(worker.ledger)
 
     started = time.monotonic()
-    assert await worker.progress.wait_for(["counting"], head, 30.0) == ("counting",)
-    assert 0.9 < time.monotonic() - started < 5 * 1.0
+    assert await worker.progress.wait_for(["counting"], head, ASKED_FOR) == ("counting",)
+    assert 0.9 < time.monotonic() - started < ASKED_FOR / 2
 
     head = await ends(worker.ledger)
     assert at_once(worker.progress.wait_for(["counting"], head)) == ("counting",)
@@ -170,9 +173,9 @@ async def test_nobody_waits_longer_than_a_second_however_patient(
     head = await ends(worker.ledger)
 
     started = time.monotonic()
-    assert await worker.progress.wait_for(["counting"], head, 30.0) == ("counting",)
+    assert await worker.progress.wait_for(["counting"], head, ASKED_FOR) == ("counting",)
 
-    assert 0.9 < time.monotonic() - started < 5 * 1.0
+    assert 0.9 < time.monotonic() - started < ASKED_FOR / 2
     counting.gate.set()
 
 
@@ -203,9 +206,8 @@ async def test_nobody_is_kept_waiting_for_what_is_there_already(worker: Service)
     head = await ends(worker.ledger)
     await worker.level(head, "counting")
 
-    async with asyncio.timeout(0.2):
-        assert await worker.progress.wait_for(["counting"], Position(head - 1)) == ()
-        assert await worker.progress.wait_for([], head) == ()
+    assert at_once(worker.progress.wait_for(["counting"], Position(head - 1))) == ()
+    assert at_once(worker.progress.wait_for([], head)) == ()
 
 
 async def test_notifications_of_other_ledgers_and_versions_are_not_ours(ledger: Ledger) -> None:

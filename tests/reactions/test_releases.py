@@ -161,7 +161,7 @@ async def test_it_goes_on_from_where_it_was_and_by_itself(ledger: Ledger) -> Non
         await happened(ledger, session_stream(OTHERS), opened(BEN, session=OTHERS), ended())
         head = await ledger.head()
         await bring_level(ledger, QUEUE)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(HANG):
             while await ledger.head() == head:
                 await asyncio.sleep(0.02)
     finally:
@@ -188,18 +188,18 @@ async def test_it_goes_back_with_a_log_that_ends_earlier_now(
     await bring_level(ledger, QUEUE)
     worker = asyncio.create_task(run_forever(ledger, clock))
     try:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(HANG):
             while kept + 4 not in seen:
                 await asyncio.sleep(0.02)
         await ledger_loses(database, kept)
         await kill_others(database)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(HANG):
             while seen[-1] != kept:
                 await asyncio.sleep(0.02)
 
         await end(ledger, ended())
 
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(HANG):
             while not await is_free(ledger, "one"):
                 await asyncio.sleep(0.02)
     finally:

@@ -50,7 +50,7 @@ from tests.reactions.waiting import (
 from tests.support.events import by_somebody
 from tests.support.recorded import happened
 
-HANG = 20.0
+HANG = 60.0
 
 
 @pytest.fixture
@@ -150,14 +150,11 @@ async def test_a_question_stops_the_clock_and_the_answer_sets_it_anew(
 
     answer = information_provided(deadline_at=ago(-0.5), at=ago(1))
     await happened(ledger, stream, answer)
-    await level_and_round(ledger, keeper)
-    assert not isinstance(await last_of(ledger, stream), DecisionExpired), (
-        "not before the moment it was moved to"
-    )
-
     async with asyncio.timeout(HANG):
-        while not isinstance(await last_of(ledger, stream), DecisionExpired):
+        while not isinstance(expired := await last_of(ledger, stream), DecisionExpired):
             await level_and_round(ledger, keeper)
+    assert expired.deadline_at == answer.deadline_at
+    assert expired.at >= answer.deadline_at, "not before the moment it was moved to"
 
 
 async def test_a_question_that_nobody_answers_stops_it_for_as_long_as_the_policy_says(
@@ -359,7 +356,10 @@ async def test_a_stream_that_cannot_be_read_keeps_no_other_one_waiting(
         assert tried.count(broken[0]) == times
 
 
-async def test_it_wakes_when_the_next_timer_is_due(ledger: Ledger, wall: Wall) -> None:
+async def test_it_wakes_when_the_next_timer_is_due(
+    ledger: Ledger, wall: Wall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timers, "POLL_SECONDS", 3_600.0)  # so that nothing else wakes it
     stream = await waits(ledger, "a", terms(deadline=60), since=ago(59.5))
     await bring_level(ledger, TIMERS)
     keeping = asyncio.create_task(timers.run_forever(ledger, wall))
@@ -371,20 +371,20 @@ async def test_it_wakes_when_the_next_timer_is_due(ledger: Ledger, wall: Wall) -
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
 
-    assert expired.deadline_at <= expired.at < expired.deadline_at + timedelta(seconds=0.4)
+    assert expired.deadline_at <= expired.at
 
 
 async def test_the_backlog_is_what_is_due_and_since_when(ledger: Ledger, keeper: Timekeeper) -> None:
     await waits(ledger, "a", terms(deadline=60), since=ago(100))
-    await waits(ledger, "b", terms(deadline=60), since=ago(200))
+    since = ago(200)
+    await waits(ledger, "b", terms(deadline=60), since=since)
     await waits(ledger, "c", terms(deadline=600), since=ago(100))
     await bring_level(ledger, TIMERS)
 
     async with ledger.pool.acquire() as conn:
         found = await backlog(conn, LEDGER_ID, ago(0), at_most=10)
         assert (found.timers, (await backlog(conn, LEDGER_ID, ago(0), at_most=1)).timers) == (2, 1)
-    assert found.oldest is not None
-    assert ago(180) < found.oldest < ago(160)
+    assert found.oldest == since + timedelta(seconds=30), "half time"
 
     await rounds(ledger, keeper, 2)
     async with ledger.pool.acquire() as conn:
@@ -416,7 +416,7 @@ async def test_an_escalation_leaves_the_item_open_to_the_next_level(
 
 
 async def test_positions_are_dense_after_all_that(ledger: Ledger, keeper: Timekeeper) -> None:
-    await many_wait(ledger, 30, terms(target=20, deadline=60), since=ago(40))
+    await many_wait(ledger, 30, terms(target=20, deadline=6_000), since=ago(40))
     await rounds(ledger, keeper, 2)
 
     assert await ledger.head() == Position(90)

@@ -14,7 +14,7 @@ from ledger.sealing.guard_elsewhere import DatabaseGuard
 from tests.support.databases import Cluster
 from tests.support.proxy import proxy
 
-HANG = 20.0
+HANG = 60.0
 FIRST, SECOND, THIRD = "one\n", "two\n", "three\n"
 
 

@@ -40,6 +40,7 @@ from tests.support.databases import Cluster, Database
 from tests.support.sealing import append_some, guard_in, keyring_in, seal, sealed_in, sealer_in, utc_now
 
 WHY = "the disk of the night"
+HANG = 60.0
 
 
 class KilledHere(BaseException):
@@ -401,7 +402,7 @@ async def test_everybody_can_see_that_and_why_it_is_halted(ledger: Ledger, tmp_p
     await sealed_in(ledger, tmp_path)
     guard_in(tmp_path)._path.unlink()
     sealer = sealer_in(ledger, tmp_path)
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(HANG):
         going = asyncio.create_task(sealer.run_forever())
         while (halt := (await status(ledger)).halt) is None:
             await asyncio.sleep(0.01)
@@ -419,7 +420,7 @@ async def test_a_halted_notary_gives_way_to_one_that_has_the_key(ledger: Ledger,
     await append_some(ledger, 1)
     await sealed_in(ledger, tmp_path)
     without_key = Sealer(ledger, keyring_in(ledger, tmp_path / "elsewhere"), guard_in(tmp_path), utc_now)
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(HANG):
         going = [asyncio.create_task(without_key.run_forever())]
         while (halt := (await status(ledger)).halt) is None:
             await asyncio.sleep(0.01)

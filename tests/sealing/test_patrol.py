@@ -20,7 +20,7 @@ from tests.support.sealing import append_some, sealed_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-HANG: Final = 15.0
+HANG: Final = 60.0
 EVENTS: Final = 260
 """A whole tile and a little of the next; all but the last one are under a checkpoint of their own."""
 

@@ -19,7 +19,7 @@ from tests.support.tlog_proof import Proof
 
 T = TypeVar("T")
 FOR_EVER = 3600.0
-HANG_GUARD = 20.0
+HANG_GUARD = 60.0
 
 
 @pytest.fixture

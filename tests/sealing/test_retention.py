@@ -55,7 +55,7 @@ create function work.breaks() returns trigger language plpgsql as $$
 begin perform nextval('work.broken'); raise exception 'a test'; end $$;
 create trigger breaks before update on work.notary_checkpoints for each row execute function work.breaks();
 """
-HANG: Final = 15.0
+HANG: Final = 60.0
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):

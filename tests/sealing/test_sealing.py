@@ -20,7 +20,7 @@ from ledger.store.ledger import Ledger
 from tests.support.databases import Database
 from tests.support.sealing import append_some, guard_in, keyring_in, seal, sealed_in, sealer_in
 
-HANG = 15.0
+HANG = 60.0
 
 
 async def leaves_of(ledger: Ledger) -> list[bytes]:

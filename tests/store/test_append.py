@@ -26,7 +26,7 @@ from ledger.store.streams import Stream, append, append_in, draft, new_command_i
 from tests.support.databases import Database
 from tests.support.events import an_event, by_somebody, new_stream, with_key
 
-HANG = 20.0
+HANG = 60.0
 
 Send = Callable[[Ledger, Append], Awaitable[Landed | Exception]]
 

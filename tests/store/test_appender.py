@@ -18,7 +18,7 @@ from tests.support.databases import Database
 from tests.support.events import an_event, by_somebody, new_stream, with_key
 from tests.support.proxy import proxy
 
-HANG = 30.0
+HANG = 60.0
 
 
 @pytest.fixture

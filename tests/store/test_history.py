@@ -16,7 +16,7 @@ from tests.store.test_appender import kill_others
 from tests.support.databases import Database
 from tests.support.events import a_large_append, an_event, by_somebody, new_stream
 
-HANG = 20.0
+HANG = 60.0
 ENDED, EXPIRED = "session-ended", "session-expired"
 
 

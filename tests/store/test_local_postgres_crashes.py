@@ -49,7 +49,7 @@ async def test_a_server_killed_under_a_living_service_comes_back_at_the_same_add
         await remember(server, "kept")
         urls, killed = (server.owner_url, server.service_url), server.pid
         os.kill(killed, signal.SIGKILL)
-        await asyncio.wait_for(server.wait_exit(), 5)
+        await asyncio.wait_for(server.wait_exit(), 60)
         assert not server.is_alive
         await server.restart()
         assert (server.owner_url, server.service_url) == urls

@@ -9,7 +9,7 @@ import pytest
 from ledger.store.local_postgres import process as postgres_process
 from ledger.store.local_postgres.process import ended
 
-HANG_GUARD = 20
+HANG_GUARD = 60
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tests.support.databases import Database
 from tests.support.events import an_event, by_somebody, new_stream
 from tests.support.proxy import proxy
 
-HANG = 20.0
+HANG = 60.0
 
 
 async def test_a_ring_between_looking_and_waiting_is_not_missed() -> None:

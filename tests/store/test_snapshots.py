@@ -28,7 +28,7 @@ from tests.projections.histories import History, histories
 from tests.support.databases import Database
 from tests.support.events import by_somebody
 
-HANG = 20.0
+HANG = 60.0
 EVERY = 5
 
 

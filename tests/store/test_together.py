@@ -22,7 +22,7 @@ class Desk:
         return await self.answers[-1]
 
     async def was_asked(self, times: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(self.asked) < times:
                 await asyncio.sleep(0)
 

@@ -16,7 +16,7 @@ from ledger.settings import Settings
 from tests.support.databases import Database
 from tests.support.http import Api, cheap_passwords, serving
 
-HANG_GUARD: Final = 30.0
+HANG_GUARD: Final = 60.0
 
 
 class Reached(msgspec.Struct, frozen=True):

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,6 +17,7 @@ import asyncpg
 from ledger.store.local_postgres.process import Runner, _at_work_in, choose_runner, spawn
 from ledger.store.local_postgres.programs import Programs, find_programs
 from ledger.store.pool import LOST
+from tests.support.ports import held_port
 from tests.support.service import HANG_GUARD
 
 NO_SETTINGS: Final[Mapping[str, str]] = MappingProxyType({})
@@ -34,16 +34,11 @@ SETTINGS: Final = {
 }
 
 
-def a_free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
 class Outside:
     """One server; its ``folder`` holds the data and the log."""
 
-    def __init__(self, folder: Path, *, settings: Mapping[str, str] = NO_SETTINGS) -> None:
-        self.port = a_free_port()
+    def __init__(self, folder: Path, port: int, *, settings: Mapping[str, str] = NO_SETTINGS) -> None:
+        self.port = port
         self.data = folder / "data"
         self._folder, self._settings = folder, {**SETTINGS, **settings}
         self._programs: Programs = find_programs(None)
@@ -139,7 +134,7 @@ class Outside:
         """Ask it as its owner."""
 
         async def asked() -> object:
-            conn = await asyncpg.connect(url_of(OWNER, self.address, database), timeout=5)
+            conn = await asyncpg.connect(url_of(OWNER, self.address, database), timeout=HANG_GUARD)
             try:
                 return await conn.fetchval(question)
             finally:
@@ -185,9 +180,9 @@ def outside(*, settings: Mapping[str, str] = NO_SETTINGS) -> Iterator[Outside]:
 
     Its folder is right below the one for temporary files: other runs close the ones that pytest makes to its user.
     """
-    with tempfile.TemporaryDirectory(prefix="outside-") as folder:
+    with tempfile.TemporaryDirectory(prefix="outside-") as folder, held_port() as port:
         Path(folder).chmod(0o755)
-        made = Outside(Path(folder), settings=settings)
+        made = Outside(Path(folder), port, settings=settings)
         try:
             yield made
         finally:

@@ -206,7 +206,7 @@ def outlet(target: str) -> Iterator[Outlet]:
 
     thread = threading.Thread(target=lambda: asyncio.run(stand()), name="proxy")
     thread.start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     try:
         yield made[0]
     finally:

@@ -1,9 +1,8 @@
-"""A redis-server of the test's own, on a free port, that keeps nothing on disk."""
+"""A redis-server of the test's own, on a port of its own, that keeps nothing on disk."""
 
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +12,11 @@ from typing import Final
 import msgspec
 import pytest
 
+from tests.support.ports import held_port
+
 REQUIRED: Final = "required"
 MISSING: Final = "there is no redis-server here"
-HANG_GUARD: Final = 30.0
+HANG_GUARD: Final = 60.0
 
 
 class RedisServer(msgspec.Struct, kw_only=True):
@@ -65,15 +66,10 @@ def redis_server(folder: Path) -> Iterator[RedisServer]:
         if os.environ.get("LEDGER_TEST_REDIS") == REQUIRED:
             pytest.fail(f"{MISSING}, and LEDGER_TEST_REDIS says that there must be")
         pytest.skip(MISSING)
-    server = RedisServer(folder=folder, port=_free_port())
-    server.start()
-    try:
-        yield server
-    finally:
-        server.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    with held_port() as port:
+        server = RedisServer(folder=folder, port=port)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.kill()

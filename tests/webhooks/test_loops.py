@@ -23,6 +23,9 @@ where datname = current_database() and pid <> pg_backend_pid()
 """
 
 
+HANG = 60.0
+
+
 class Faulty(Sender):
     """Has a fault of ours."""
 
@@ -52,7 +55,7 @@ async def cut_off(database: Database) -> None:
 
 
 async def until_delivered(hooks: Webhooks, webhook: object, count: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG):
         while [one.state for one in await listed(hooks, webhook)] != [State.DELIVERED] * count:
             await asyncio.sleep(0.02)
 
@@ -75,7 +78,7 @@ async def test_connections_that_are_lost_delay_and_lose_nothing(
     await receiver.count(1)
     for number in range(3):
         await cut_off(database)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG):
             while True:
                 try:
                     await submitted(hooks, f"AFTER-{number}")
@@ -83,7 +86,7 @@ async def test_connections_that_are_lost_delay_and_lose_nothing(
                 except Unavailable:
                     await asyncio.sleep(0.05)
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG):
         while len({request.body for request in receiver.received}) < 4:
             await asyncio.sleep(0.02)
     assert not any(task.done() for task in telling)
