@@ -1,5 +1,7 @@
 """Logging in: a form with a name and a password for a pair of tokens."""
 
+from datetime import datetime
+
 import pytest
 
 from tests.api.answers import assert_refused, log_in, together, wrong_fields
@@ -123,7 +125,8 @@ async def test_last_login_is_this_one(shared: Api) -> None:
     first = await shared.client.get("/api/auth/me", headers=await shared.login())
     second = await shared.client.get("/api/auth/me", headers=await shared.login())
 
-    assert second.json()["last_login"] > first.json()["last_login"]
+    one, other = (datetime.fromisoformat(answer.json()["last_login"]) for answer in (first, second))
+    assert other > one
 
 
 @together

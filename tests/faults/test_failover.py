@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.processes, pytest.mark.long]
 
 IS_FOLLOWED = "select count(*) from pg_stat_replication where state = 'streaming'"
 IS_SYNCHRONOUS = "select count(*) from pg_stat_replication where sync_state = 'sync'"
+RECEIVES_NOTHING = "select count(*) = 0 from pg_stat_wal_receiver"
 BEHIND_SECONDS = 1.5
 
 
@@ -84,7 +85,10 @@ def test_an_asynchronous_standby_takes_over(tmp_path: Path, record: Callable[[Ro
         with load.flowing(), load.trouble() as trouble:
             pair.standby.ask("alter system set primary_conninfo = ''", database="postgres")
             pair.standby.ask("select pg_reload_conf()", database="postgres")
+            pair.standby.until(RECEIVES_NOTHING)
+            before = len(load.acknowledged)
             time.sleep(BEHIND_SECONDS)
+            wait_until(lambda: len(load.acknowledged) > before)
             pair.primary.kill()
             pair.promote()
             trouble.over()

@@ -42,6 +42,9 @@ class _Client:
 
     def writes_and_reads(self, name: str) -> bool:
         self._client.post("/api/decisions/submit", json=submission(name)).raise_for_status()
+        return self.reads(name)
+
+    def reads(self, name: str) -> bool:
         shown = [item["analysis_id"] for item in self.get("/api/decisions/pending?limit=100").json()]
         told = self.get("/api/audit/events?type=decision-submitted&order=desc&limit=1").json()
         return name in shown and len(told["events"]) == 1
@@ -67,22 +70,24 @@ def test_killed_standby(tmp_path: Path, record: Callable[[Row], None]) -> None:
             with ExitStack() as stack:
                 running = stack.enter_context(service(settings=settings))
                 client = stack.enter_context(_Client(running))
-                _until(lambda: client.writes_and_reads("before") and client.answered_by_standby() > 0)
-                assert client.degraded() == []
+                assert client.writes_and_reads("before")
+                _until(lambda: client.reads("before") and client.answered_by_standby() > 0)
+                _until(lambda: client.degraded() == [])
 
                 os.kill(pair.standby.pid, signal.SIGKILL)
                 client.slowest = 0.0
                 assert client.writes_and_reads("while-it-was-dead")
-                running.output.until("standby.away")
-                assert client.degraded() == ["read-standby"]
+                _until(lambda: client.degraded() == ["read-standby"])
+                assert "standby.away" in running.output.until("reason=unreachable")
                 assert client.writes_and_reads("while-nobody-asked-it")
 
                 began, before = time.monotonic(), client.answered_by_standby()
                 runner.run(pair.standby.stop())
                 runner.run(pair.start_standby())
                 running.output.until("standby.asked")
-                _until(lambda: client.writes_and_reads("after") and client.answered_by_standby() > before)
-                assert client.degraded() == []
+                assert client.writes_and_reads("after")
+                _until(lambda: client.reads("after") and client.answered_by_standby() > before)
+                _until(lambda: client.degraded() == [])
                 normal_after = time.monotonic() - began
                 running.stop()
         finally:

@@ -1,12 +1,13 @@
 """Killed in the middle of an import: every acknowledged item is there, exactly once."""
 
 import asyncio
+import fcntl
 import json
 import os
 import signal
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,23 @@ def all_there_once(data_dir: Path) -> bool:
     return asyncio.run(_in_the_log(data_dir)) == (ITEMS, ITEMS)
 
 
+@contextmanager
+def coming(file: Path) -> Iterator[tuple[Path, Callable[[], None]]]:
+    """The lines of a file through a pipe: half of them, and the rest when told, so that nobody is through before."""
+    pipe = file.with_suffix(".pipe")
+    os.mkfifo(pipe)
+    lines = file.read_bytes().splitlines(keepends=True)
+    with os.fdopen(os.open(pipe, os.O_RDWR), "wb", buffering=0) as end:
+        fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, 2**20)  # nobody waits for room
+        end.write(b"".join(lines[: len(lines) // 2]))
+
+        def rest() -> None:
+            end.write(b"".join(lines[len(lines) // 2 :]))
+            end.close()
+
+        yield pipe, rest
+
+
 def summary_of(output: Output) -> dict[str, object]:
     text = output.rest()
     found: dict[str, object] = json.loads(text[text.index("{") :])
@@ -60,11 +78,12 @@ def test_a_service_killed_in_the_middle_of_an_import(data_dir: Path, tmp_path: P
         first = stack.enter_context(service(settings=settings))
         token = first.login()
         client = {"LEDGER_TOKEN": token, "LEDGER_URL": first.url}
-        process, output = stack.enter_context(command("import", str(file), "--json", settings=client))
+        pipe, rest = stack.enter_context(coming(file))
+        process, output = stack.enter_context(command("import", str(pipe), "--json", settings=client))
         wait_until(lambda: submitted_in(first, token) >= A_GOOD_PART)
         first.signal(signal.SIGKILL)
         first.wait()
-        assert process.poll() is None, "the import was over before the kill"
+        rest()
         stack.enter_context(service(settings=settings))
         assert process.wait(HANG_GUARD) == 0, output.rest()
         # None "already there": an answer that was lost in the crash is given again, not taken for another's.
@@ -86,11 +105,13 @@ def test_a_postgres_killed_in_the_middle_of_an_import(data_dir: Path, tmp_path: 
         running = stack.enter_context(service(settings={"LEDGER_DATA_DIR": str(data_dir)}))
         token = running.login()
         client = {"LEDGER_TOKEN": token, "LEDGER_URL": running.url}
-        process, output = stack.enter_context(command("import", str(file), "--json", settings=client))
+        pipe, rest = stack.enter_context(coming(file))
+        process, output = stack.enter_context(command("import", str(pipe), "--json", settings=client))
         wait_until(lambda: submitted_in(running, token) >= A_GOOD_PART)
         found = site_of(data_dir).pid_file()
         assert found is not None
         os.kill(found.pid, signal.SIGKILL)
+        rest()
         assert process.wait(HANG_GUARD) == 0, output.rest()
         assert summary_of(output)["imported"] == ITEMS
         assert all_there_once(data_dir)

@@ -55,7 +55,6 @@ async def test_a_standby_takes_over_from_a_leader_that_was_killed_at_work(
             assert time.monotonic() < killed_at + HANG_GUARD
         print(f"taken over after {time.monotonic() - killed_at:.1f} seconds")
 
-        assert time.monotonic() - killed_at < 5 * 5.0
         assert await counted(ledger, DECISIONS.name) == (head, head, 0, 0, 0)
         assert await rows(ledger) == await clean_rows(ledger)
         assert await ledger.pool.fetchval("select count(*) from views.failures") == 0

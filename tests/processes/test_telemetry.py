@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from tests.support.collector import Collector, collecting
 from tests.support.databases import Cluster, Database
 from tests.support.http import submission, verdict
 from tests.support.receiver import Receiver, receiving
-from tests.support.service import Service, on_database, service
+from tests.support.service import HANG_GUARD, Service, on_database, service
 
 pytestmark = [pytest.mark.processes, pytest.mark.long, pytest.mark.asyncio(loop_scope="module")]
 
@@ -83,6 +84,7 @@ def _run(database: Database, folder: Path, collector: Collector, receiver: Recei
     with service(settings=settings) as running:
         request_ids = _traffic(running, receiver.url)
         spans = collector.of(TRACE, *WAY)
+        _told_of(OTHER, receiver)
         assert not collector.of(OTHER)
         with running.client() as client:
             metrics = client.get("/metrics").text
@@ -99,6 +101,14 @@ def _run(database: Database, folder: Path, collector: Collector, receiver: Recei
         request_ids=request_ids,
         exit_code=exit_code,
     )
+
+
+def _told_of(trace_id: str, receiver: Receiver) -> None:
+    """Wait until the receiver was told of what happened in a trace: its webhook is queued behind others."""
+    deadline = time.monotonic() + HANG_GUARD
+    while not any(trace_id in one.headers["traceparent"] for one in tuple(receiver.received)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def _traffic(running: Service, hook: str) -> list[str]:

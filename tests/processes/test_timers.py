@@ -32,6 +32,15 @@ def measured(client: httpx2.Client) -> dict[str, float]:
     }
 
 
+def fired(client: httpx2.Client) -> dict[str, float]:
+    """What is measured once a deadline is counted: a moment after it is written down."""
+    deadline = time.monotonic() + HANG_GUARD
+    while not (told := measured(client)).get("ledger_timers_fired_total|deadline"):
+        assert time.monotonic() < deadline, "it is never counted"
+        time.sleep(0.05)
+    return told
+
+
 def test_what_nobody_decides_expires_by_itself(database: Database, tmp_path: Path):
     with service(settings=on_database(database, tmp_path)) as running:
         running.register("boss", "admin")
@@ -45,7 +54,7 @@ def test_what_nobody_decides_expires_by_itself(database: Database, tmp_path: Pat
             assert admin.post("/api/decisions/submit", json=submission("LATE-1")).status_code == 200
 
             answer = expired(admin, "LATE-1")
-            told = measured(admin)
+            told = fired(admin)
 
     assert answer["status"] == "expired"
     assert answer["decided_by"] is None

@@ -20,7 +20,7 @@ from ledger.store.local_postgres.folder import site_of
 from ledger.store.local_postgres.process import end_leftovers
 from tests.support.databases import Database
 
-HANG_GUARD: Final = 60.0
+HANG_GUARD: Final = 180.0
 """Seconds after which a test gives up on a process; says nothing about how long anything may take."""
 ADMIN: Final = "admin"
 PASSWORD: Final = "correct horse battery staple"
