@@ -12,7 +12,7 @@ import pytest_asyncio
 from ledger.projections.standby import Answered, Away, Standby
 from ledger.store.ledger import Ledger
 from ledger.store.pool import Lent, reading
-from tests.api.answers import decide, pending, submit, together
+from tests.api.answers import decide, pending, pending_in_a_crowd, submit, together
 from tests.support.databases import Cluster
 from tests.support.http import Api, cheap_passwords, serving
 from tests.support.postgres_folders import running
@@ -155,9 +155,9 @@ async def test_each_of_many_writers_reads_their_own_write_on_the_other_instance(
     async def write_and_read(number: int) -> bool:
         here, there = (shared, other) if number % 2 else (other, shared)
         await submit(here, admin, f"item-{number}", priority="critical")
-        shown = f"item-{number}" in await pending(there, admin, limit=100)
+        shown = f"item-{number}" in await pending_in_a_crowd(there, admin)
         await decide(here, admin, f"item-{number}")
-        return shown and f"item-{number}" not in await pending(there, admin, limit=100)
+        return shown and f"item-{number}" not in await pending_in_a_crowd(there, admin)
 
     async with asyncio.timeout(HANG):
         assert all(await asyncio.gather(*(write_and_read(number) for number in range(30))))

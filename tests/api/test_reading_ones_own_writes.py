@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.api.answers import decide, pending, submit
+from tests.api.answers import decide, pending, pending_in_a_crowd, submit
 from tests.support.http import Api
 
 SUMMARY = "/api/decisions/stats/summary"
@@ -42,7 +42,7 @@ async def test_each_of_many_writers_reads_their_own_write_on_the_other_instance(
     async def write_and_read(number: int) -> bool:
         here, there = (api, second) if number % 2 else (second, api)
         await submit(here, admin, f"item-{number}", priority="critical")
-        return f"item-{number}" in await pending(there, admin, limit=100)
+        return f"item-{number}" in await pending_in_a_crowd(there, admin)
 
     async with asyncio.timeout(HANG):
         assert all(await asyncio.gather(*(write_and_read(number) for number in range(30))))

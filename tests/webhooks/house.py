@@ -66,8 +66,8 @@ async def followed(hooks: Webhooks) -> None:
 
 
 def courier(hooks: Webhooks, *, sender: Sender | None = None, lease_seconds: float = 60.0) -> Courier:
-    """Somebody who gives a receiver a second."""
-    sender = sender or Sender(hooks.allowed, step_seconds=1.0, attempt_seconds=1.5)
+    """Somebody who gives a receiver three seconds: one that hangs is soon known, and one that is well has time."""
+    sender = sender or Sender(hooks.allowed, step_seconds=3.0, attempt_seconds=4.0)
     return Courier(hooks, sender, lease_seconds=lease_seconds)
 
 
