@@ -17,10 +17,13 @@ from ledger.webhooks.administering import Issued, Wanted
 from ledger.webhooks.deliveries import Delivery
 from ledger.webhooks.queue import State
 from ledger.webhooks.rows import Webhook
+from ledger.webhooks.satchel import Satchel
 from ledger.webhooks.sending import Sender
 from ledger.webhooks.targets import target_of
 from ledger.webhooks.webhooks import Webhooks
 from tests.builders import ENGINE, submit
+
+HANG_GUARD = 60.0
 
 
 def operator() -> Actor:
@@ -69,6 +72,12 @@ def courier(hooks: Webhooks, *, sender: Sender | None = None, lease_seconds: flo
     """Somebody who gives a receiver three seconds: one that hangs is soon known, and one that is well has time."""
     sender = sender or Sender(hooks.allowed, step_seconds=3.0, attempt_seconds=4.0)
     return Courier(hooks, sender, lease_seconds=lease_seconds)
+
+
+def patient_courier(hooks: Webhooks, taken: Satchel) -> Courier:
+    """Somebody who gives up no receiver as long as a test may last."""
+    sender = Sender(hooks.allowed, step_seconds=2 * HANG_GUARD, attempt_seconds=2 * HANG_GUARD)
+    return Courier(hooks, sender, lease_seconds=3 * HANG_GUARD, satchel=taken)
 
 
 async def sent(hooks: Webhooks) -> int:
