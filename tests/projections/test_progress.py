@@ -70,13 +70,15 @@ async def reader(database: Database, counting: Counting, worker: Service) -> Asy
         await found.progress.stop()
 
 
+@pytest.mark.usefixtures("no_bound")
 async def test_a_write_is_seen_by_the_process_that_feeds_the_view(ledger: Ledger, worker: Service) -> None:
     for _ in range(20):
         head = await ends(worker.ledger)
-        assert await worker.progress.wait_for(["counting"], head) == ()
+        assert await worker.progress.wait_for(["counting"], head, HANG) == ()
         assert (await seen(ledger))[-1] == head
 
 
+@pytest.mark.usefixtures("no_bound")
 async def test_a_write_is_seen_in_a_process_that_feeds_nothing(
     reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,17 +86,18 @@ async def test_a_write_is_seen_in_a_process_that_feeds_nothing(
     monkeypatch.setattr("ledger.projections.progress.LOOK_EVERY", 3600.0)
     for _ in range(20):
         head = await ends(reader.ledger)
-        assert await reader.progress.wait_for(["counting"], head) == ()
+        assert await reader.progress.wait_for(["counting"], head, HANG) == ()
         assert (await seen(reader.ledger))[-1] == head
 
 
+@pytest.mark.usefixtures("no_bound")
 async def test_a_lost_notification_only_delays(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader.progress, "_heard", lambda _payload: None)
     reader.ledger.signals._listeners.clear()
 
     head = await ends(reader.ledger)
 
-    assert await reader.progress.wait_for(["counting"], head) == ()
+    assert await reader.progress.wait_for(["counting"], head, HANG) == ()
 
 
 @pytest.mark.parametrize("look_every", [0.5, 3600.0])
@@ -148,7 +151,7 @@ def at_once(waiting: Coroutine[object, object, tuple[str, ...]]) -> tuple[str, .
 
 
 async def test_a_wait_is_bounded_and_a_view_that_is_late_is_not_waited_for(
-    ledger: Ledger, worker: Service, counting: Counting
+    ledger: Ledger, worker: Service, counting: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counting.gate.clear()
     head = await ends(worker.ledger)
@@ -162,7 +165,9 @@ async def test_a_wait_is_bounded_and_a_view_that_is_late_is_not_waited_for(
 
     counting.gate.set()
     await worker.level(head, "counting")
-    assert await worker.progress.wait_for(["counting"], await ends(worker.ledger)) == ()
+    monkeypatch.setattr("ledger.projections.progress.MAX_WAIT", HANG)
+    monkeypatch.setattr("ledger.projections.progress.BEHIND_TOO_LONG", HANG)
+    assert await worker.progress.wait_for(["counting"], await ends(worker.ledger), HANG) == ()
 
 
 async def test_nobody_waits_longer_than_a_second_however_patient(

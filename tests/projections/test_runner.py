@@ -16,7 +16,7 @@ from ledger.projections.views.queue import QUEUE
 from ledger.store.ledger import LEDGER_ID, Ledger
 from ledger.store.pool import Connection
 from tests.projections.counting import Counting, ends, make_table, seen, stored_as
-from tests.projections.given import Service, service, until
+from tests.projections.given import HANG, Service, service, until
 from tests.support.databases import Database
 
 
@@ -89,6 +89,7 @@ async def test_what_is_nothing_to_a_projection_gathers_and_what_is_comes_all_the
     assert row["events_not_wanted"] == 12
 
 
+@pytest.mark.usefixtures("no_bound")
 async def test_whoever_waits_for_a_view_that_gathers_is_not_kept_waiting(
     ledger: Ledger, running: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,10 +99,11 @@ async def test_whoever_waits_for_a_view_that_gathers_is_not_kept_waiting(
 
     head = await ends(ledger)
 
-    assert await running.progress.wait_for(["counting"], head) == ()
+    assert await running.progress.wait_for(["counting"], head, HANG) == ()
     assert await seen(ledger) == [head]
 
 
+@pytest.mark.usefixtures("no_bound")
 async def test_what_no_answer_waits_for_gathers_though_all_of_it_is_wanted(
     database: Database, ledger: Ledger, counting: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,7 +115,7 @@ async def test_what_no_answer_waits_for_gathers_though_all_of_it_is_wanted(
         for _ in range(11):
             head = await ends(ledger)
 
-        assert await running.progress.wait_for(["counting"], head) == ()
+        assert await running.progress.wait_for(["counting"], head, HANG) == ()
 
     assert await seen(ledger) == list(range(1, 13))
     assert counting.tries == 2
