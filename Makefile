@@ -214,9 +214,10 @@ $(SERVICE): requirements/service.txt requirements/build.txt pyproject.toml
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# Of what this brings, an eighth is ever imported, and compiled then.
 $(DEV): $(SERVICE) requirements/dev.txt
 	@echo "Installing what the tests and checks need (a minute or so when it is new)"
-	@$(PIP) --require-hashes -r requirements/dev.txt
+	@$(PIP) --no-compile --require-hashes -r requirements/dev.txt
 	@touch $@
 
 $(BENCH): $(SERVICE) requirements/bench.txt
