@@ -14,7 +14,7 @@ import pytest
 
 from ledger.store.local_postgres import server as local_postgres
 from tests.support.reliability import Row
-from tests.support.service import service
+from tests.support.service import Service, service
 from tests.support.traffic import UNLIMITED, traffic
 
 pytestmark = [pytest.mark.processes, pytest.mark.long]
@@ -67,6 +67,11 @@ def owner_url(data_dir: Path) -> str:
     return server.owner_url
 
 
+def degraded(running: Service) -> list[str]:
+    with running.client() as client:
+        return list(client.get("/health/ready").json()["degraded"])
+
+
 def test_the_disk_is_full(record: Callable[[Row], None]) -> None:
     with ExitStack() as stack:
         disk = stack.enter_context(small_disk())
@@ -78,11 +83,14 @@ def test_the_disk_is_full(record: Callable[[Row], None]) -> None:
                 for _ in range(30):
                     time.sleep(0.5)
                     fill(disk / "filler")
-                    if trouble.codes():
+                    if trouble.codes() and "appends" in degraded(running):
                         break
+                else:
+                    pytest.fail("readiness never said that nothing is written")
                 time.sleep(2)
             trouble.over()
         trouble.check(within=30)
+        assert "appends" not in degraded(running)
         assert trouble.codes()
         assert running.stop() == 0
     record(trouble.row("the disk is full, that of the embedded PostgreSQL with its log and the data folder"))

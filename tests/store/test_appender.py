@@ -155,6 +155,7 @@ async def test_an_append_that_cannot_be_stored_fails_alone(appender: Appender, l
     assert isinstance(refused, RejectedByDatabase)
     assert isinstance(after, Appended)
     assert await ledger.head() == 2
+    assert not appender.is_refused(), "the fault was the append's"
 
 
 async def test_once_the_database_is_away_those_beside_an_append_that_cannot_be_stored_wait_for_it_once(
@@ -171,6 +172,7 @@ async def test_once_the_database_is_away_those_beside_an_append_that_cannot_be_s
             await line.held.wait()
             line.refuse()
             await asyncio.wait(tasks)
+        assert appender.is_refused()
         await appender.stop()
 
     assert [getattr(task.exception(), "code", "") for task in tasks] == [

@@ -29,7 +29,8 @@ class Healthy(msgspec.Struct, frozen=True, kw_only=True):
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     """Which checks pass; ``failing`` names those that do not.
 
-    ``degraded`` names what does not work while traffic may come all the same: ``sealing`` is halted,
+    ``degraded`` names what does not work while traffic may come all the same: ``appends`` are refused by a database that
+    reads (its disk may be full), as the last one was, ``sealing`` is halted,
     ``tampered``: events were found that are not what was sealed, by this process or another one that seals (see
     docs/operations/tampered.md),
     ``limits-by-process`` are counted in each process while their Redis is away, ``witness-forked`` has seen another
@@ -171,7 +172,9 @@ async def status(request: HttpRequest) -> Response[bytes]:
 
 async def _degraded(services: Services) -> tuple[str, ...]:
     """Name what an operator has to look at although traffic may come."""
-    names = [] if services.notary.halt is None else ["sealing"]
+    names = ["appends"] if services.ledger.appender.is_refused() else []
+    if services.notary.halt is not None:
+        names.append("sealing")
     if services.notary.is_tampered():
         names.append("tampered")
     if await services.limiter.is_alone():

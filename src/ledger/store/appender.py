@@ -68,6 +68,7 @@ class Appender:
         self._under_way: _Group | None = None
         self._enough = NEVER  # that many in the queue are packed without waiting for more
         self._untold: Sequence[tuple[_Waiting, Outcome]] = ()
+        self._got_nowhere = False
         self._wake = asyncio.Event()
         self._stopping = False
         self._line = Line(url, ledger_id)
@@ -88,6 +89,10 @@ class Appender:
     def is_running(self) -> bool:
         """Tell whether appends are taken."""
         return self._task is not None and not self._task.done() and not self._stopping
+
+    def is_refused(self) -> bool:
+        """Tell whether the database did not take the last batch: it cannot write, or was not reached."""
+        return self._got_nowhere
 
     def give_up(self) -> None:
         """Cut the connection: nobody answers there."""
@@ -144,7 +149,8 @@ class Appender:
         outcomes = await self._sent(group)
         self._untold = tuple(zip(group.waiting, outcomes, strict=True))
         self._under_way, self._enough = None, NEVER
-        if isinstance(outcomes[-1], Unavailable):
+        self._got_nowhere = isinstance(outcomes[-1], Unavailable)
+        if self._got_nowhere:
             self._turn_away()
         _batches.record(len(group.waiting))
         _seconds.record(time.perf_counter() - began)
