@@ -15,8 +15,8 @@ BENCH := $(VENV)/.bench-installed
 FUZZ := $(VENV)/fuzz/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq
 
-# Tests share a PostgreSQL per worker, and most machines have at least two cores. A worker waits for its database and
-# for commands a sixth of its time, so that one more than there are cores keeps these busy; whole services need no more.
+# Tests share a PostgreSQL per worker, and most machines have at least two cores. A worker also waits, for its database
+# and for commands, so that one more than there are cores keeps these busy; whole services need no more.
 test coverage: WORKERS ?= 3
 test-long test-container torture: WORKERS ?= 2
 PYTEST_OPTIONS = -n $(WORKERS) --dist loadfile
