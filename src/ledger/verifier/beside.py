@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 import msgspec
 
 from ledger.verifier.disclosed import (
+    ATTACHED,
     ERASED,
     REGISTERED,
     PersonDiffers,
@@ -16,7 +17,6 @@ from ledger.verifier.disclosed import (
 from ledger.verifier.envelope import Envelope
 from ledger.verifier.verdict import Tampered
 
-ATTACHED = "evidence-attached"
 MOST_NAMED = 5
 
 

@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 REGISTERED: Final = "account-registered"
 ERASED: Final = "subject-erased"
+ATTACHED: Final = "evidence-attached"
 KEY_COMMITMENT: Final = b"ledger-kc/v1"
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12

@@ -5,13 +5,14 @@ nothing else, and can be compared with what was verified.
 """
 
 from datetime import datetime, timedelta
-from hashlib import file_digest, sha256
+from hashlib import file_digest
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from ledger.verifier.checkpoint import parse_checkpoint
+from ledger.verifier.disclosed import ATTACHED, REGISTERED, name_digest, read_registration
 from ledger.verifier.envelope import Envelope, parse_envelope
 from ledger.verifier.files import SUMS, FileUnexpected, Folder, check_sums
 from ledger.verifier.kinds import Kind, check_folder
@@ -30,8 +31,6 @@ CHECKPOINT: Final = "checkpoint"
 TOLD: Final = frozenset({"index.html", "state.json", "policy.json", "policy-template.txt", "policy.txt"})
 """``policy.txt`` is what the template was called in folders of before."""
 ERASED: Final = "erased.json"
-ATTACHED: Final = "evidence-attached"
-REGISTERED: Final = "account-registered"
 SUBMITTED: Final = "decision-submitted"
 
 
@@ -119,25 +118,6 @@ class _Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     email: str | None = None
     full_name: str | None = None
     salt: str = ""
-
-
-class _Record(msgspec.Struct, frozen=True):
-    email: str | None
-    full_name: str | None
-    username: str | None
-
-
-class _Commitment(msgspec.Struct, frozen=True):
-    commitment: str = ""
-
-
-class _Registration(msgspec.Struct, frozen=True):
-    person: str
-    commitment: str = ""
-    imported: _Commitment | None = None  # where records of another system keep theirs
-
-    def committed(self) -> str:
-        return self.commitment or (self.imported.commitment if self.imported else "")
 
 
 class _Submitted(msgspec.Struct, frozen=True):
@@ -275,16 +255,18 @@ class _Evidence:
     def _check_people(self, events: list[Event]) -> None:
         """Check each name that is told against the registration that commits to it."""
         registrations = (
-            msgspec.json.decode(event.payload, type=_Registration)
+            read_registration(event.position, event.envelope, event.payload)
             for event in events
             if event.envelope.type == REGISTERED
         )
-        committed = {one.person: one.committed() for one in registrations}
+        committed = {one.person: one.commitment for one in registrations}
         for person in self._people():
-            if (person.email, person.full_name, person.username) == (None, None, None):
+            username, email, full_name = person.username, person.email, person.full_name
+            if (username, email, full_name) == (None, None, None):
                 continue
-            record = _Record(person.email, person.full_name, person.username)
-            told = sha256(_salt(person) + msgspec.json.encode(record)).hexdigest()
+            if username is None or email is None or full_name is None:  # a registration commits to all three
+                raise NameDiffers(person=person.person)
+            told = name_digest(username=username, email=email, full_name=full_name, salt=_salt(person))
             if committed.get(person.person) != told:
                 raise NameDiffers(person=person.person)
 
