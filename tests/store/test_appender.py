@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from ledger.domain.errors import Overloaded, Unavailable, VersionConflict
 from ledger.domain.ids import EventId
-from ledger.store.appender import UNDIVIDED, Appender
+from ledger.store.appender import FORGOTTEN_AFTER, UNDIVIDED, Appender
 from ledger.store.appends import Append, Appended, Duplicate, NewEvent
 from ledger.store.ledger import LEDGER_ID, Ledger
 from ledger.store.sending import RejectedByDatabase
@@ -81,6 +81,34 @@ async def test_while_one_half_of_the_callers_commits_the_other_half_prepares(
     first, *later = [row["count"] for row in rows]
     assert first == 40, "nothing is there to go with it"
     assert max(later) == 20
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "later", "together"),
+    [
+        pytest.param(0, 1, 0, 20, id="there is nobody else"),
+        pytest.param(1, 1, 0, 40, id="another appends as much"),
+        pytest.param(1, 8, 0, 20, id="another appends far less"),
+        pytest.param(1, 1, FORGOTTEN_AFTER - 1, 40, id="another has missed turns"),
+        pytest.param(1, 1, FORGOTTEN_AFTER, 20, id="another has gone"),
+    ],
+)
+async def test_beside_another_writer_all_callers_travel_together(
+    appender: Appender, ledger: Ledger, *, theirs: int, ours: int, later: int, together: int
+) -> None:
+    """Their batch is taken while ours is prepared: halves of ours would only be more batches."""
+    appender.max_queue = 40
+    appender.start()
+    await appender.append(one_event())
+    async with ledger.pool.acquire() as conn, conn.transaction():
+        for _ in range(theirs):
+            await append_in(conn, LEDGER_ID, one_event())
+    await asyncio.gather(*await queued(appender, *(one_event() for _ in range(ours))))
+    for _ in range(later):
+        await appender.append(one_event())
+
+    transactions = await batches(ledger, await queued(appender, *(one_event() for _ in range(40))))
+    assert transactions.count(transactions[-40]) == together
 
 
 async def test_a_reader_of_a_stream_never_shares_a_batch_with_its_writer(

@@ -5,8 +5,10 @@ together: one append a stream, and never a reader of a stream with its writer, o
 position than the revocation it did not see. It takes half of what is in the air; if it took all, a process
 and its server would work in turns, the one idle while the other is busy. For the same reason a batch is packed as
 soon as there is enough for it, while the one before it is under way, and sent before the callers of that one are told
-(ADR 0035). What stays behind keeps its place: nothing behind it that touches its streams overtakes it. A batch is
-one call and one commit; the next is sent when it is known what became of it.
+(ADR 0035). Where others append to the same ledger about as much, all that is in the air travels: ours waits for
+the head while theirs is taken, and halves of halves would pay the fixed share of a batch more often (ADR 0044).
+What stays behind keeps its place: nothing behind it that touches its streams overtakes it. A batch is one call
+and one commit; the next is sent when it is known what became of it.
 """
 
 import asyncio
@@ -20,7 +22,7 @@ import msgspec
 
 from ledger.domain.errors import Corrupt, OutcomeUnknown, Overloaded, Unavailable, VersionConflict
 from ledger.measures import Histogram
-from ledger.store.appends import Append, Landed, SealedAppend, stamp
+from ledger.store.appends import Append, Appended, Landed, SealedAppend, stamp
 from ledger.store.batches import Answer, Batch, pack
 from ledger.store.sending import Line, Outcome
 
@@ -42,6 +44,8 @@ MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
 MAX_QUEUE: Final = 4096
 SCAN_AHEAD: Final = 1024
 NEVER: Final = sys.maxsize
+FORGOTTEN_AFTER: Final = 16
+"""Batches in a row with few or none of others' events before them; who only missed a turn is not forgotten."""
 
 
 class _Waiting(msgspec.Struct, frozen=True):
@@ -69,6 +73,7 @@ class Appender:
         self._enough = NEVER  # that many in the queue are packed without waiting for more
         self._untold: Sequence[tuple[_Waiting, Outcome]] = ()
         self._got_nowhere = False
+        self._neighbours = Neighbours()
         self._wake = asyncio.Event()
         self._stopping = False
         self._line = Line(url, ledger_id)
@@ -128,6 +133,8 @@ class Appender:
         limit = MAX_BATCH
         try:
             while True:
+                if self._neighbours.are_there():
+                    await self._gather()
                 group = self._due(limit)
                 if group is not None:
                     await self._send(group)
@@ -136,7 +143,7 @@ class Appender:
                     if self._stopping and not self._queue:
                         return
                     await self._wake.wait()
-                limit = _share(len(self._queue) + len(self._untold))  # the next appends of those are due
+                limit = self._share(len(self._queue) + len(self._untold))  # the next appends of those are due
         finally:
             self._stopping = True
             self._let_all_go()
@@ -145,10 +152,12 @@ class Appender:
         """Send a group and wait for its outcomes; meanwhile tell those of the last, and pack the next."""
         began = time.perf_counter()
         self._under_way = group
-        self._enough = max(UNDIVIDED, len(group.waiting))  # as many as are under way are half of them all
+        if not self._neighbours.are_there():
+            self._enough = max(UNDIVIDED, len(group.waiting))  # as many as are under way are half of them all
         outcomes = await self._sent(group)
         self._untold = tuple(zip(group.waiting, outcomes, strict=True))
         self._under_way, self._enough = None, NEVER
+        self._neighbours.look(outcomes)
         self._got_nowhere = isinstance(outcomes[-1], Unavailable)
         if self._got_nowhere:
             self._turn_away()
@@ -164,6 +173,11 @@ class Appender:
         if len(self._queue) >= self._enough:
             self._prepare()
         return await sending
+
+    async def _gather(self) -> None:
+        """Tell those whose outcomes are known, and let them ask again, before the next batch is taken."""
+        self._tell()
+        await asyncio.sleep(0)
 
     def _tell(self) -> None:
         untold, self._untold = self._untold, ()
@@ -198,8 +212,13 @@ class Appender:
 
     def _prepare(self) -> None:
         """Pack the group that follows the one under way: half of all, who may have become many meanwhile."""
-        limit = _share(len(self._queue) + self._enough)
+        limit = self._share(len(self._queue) + self._enough)
         self._next, self._enough = _grouped(self._take(limit)), NEVER
+
+    def _share(self, in_the_air: int) -> int:
+        """Say how many may travel: half, so that one half is prepared while the other commits; a few stay together."""
+        share = in_the_air if self._neighbours.are_there() else (in_the_air + 1) // 2
+        return min(MAX_BATCH, max(UNDIVIDED, share))
 
     def _take(self, limit: int) -> list[_Waiting]:
         """Take from the front of the queue what may travel together, at most ``limit``."""
@@ -235,9 +254,27 @@ class Appender:
         return batch
 
 
-def _share(in_the_air: int) -> int:
-    """Say how many may travel: half, so that one half is prepared while the other commits; a few stay together."""
-    return min(MAX_BATCH, max(UNDIVIDED, (in_the_air + 1) // 2))
+class Neighbours:
+    """Whether others append to this ledger about as much, which the positions of our own batches tell."""
+
+    def __init__(self) -> None:
+        self._last: int | None = None
+        self._batches_alone = FORGOTTEN_AFTER
+
+    def are_there(self) -> bool:
+        """Tell whether others have taken turns with us lately."""
+        return self._batches_alone < FORGOTTEN_AFTER
+
+    def look(self, outcomes: Sequence[Outcome]) -> None:
+        """Look at the outcomes of a batch: what is missing before it, others have appended since the last of ours."""
+        landed = [outcome for outcome in outcomes if isinstance(outcome, Appended)]
+        if not landed:
+            return
+        before = landed[0].first_position - 1
+        theirs = 0 if self._last is None else before - self._last
+        self._last = landed[-1].first_position + len(landed[-1].leaves) - 1
+        ours = self._last - before
+        self._batches_alone = 0 if 2 * theirs >= ours else self._batches_alone + 1
 
 
 def _grouped(waiting: Sequence[_Waiting]) -> _Group | None:
