@@ -39,6 +39,7 @@ PROTOTYPE_POLICY: Final[Json] = {
 }
 """The rules that the prototype decided by, as a snapshot: written out, because today's may change."""
 
+CANONICAL: Final = msgspec.json.Encoder(order="sorted")
 CHOICES: Final = {"approved": "approve", "rejected": "reject"}
 
 
@@ -63,7 +64,7 @@ def decision_submitted_v1_to_v2(payload: Json) -> Json:
         "submitted_by": record.imported.submitted_by,
         "session": None,
         "policy": PROTOTYPE_POLICY,
-        "subject_digest": hashlib.sha256(msgspec.json.encode(shown, order="sorted")).hexdigest(),
+        "subject_digest": hashlib.sha256(CANONICAL.encode(shown)).hexdigest(),
         "imported": told(record.imported),
     }
 

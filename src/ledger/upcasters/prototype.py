@@ -138,7 +138,7 @@ def moment(local: str, field: str, reading: Reading) -> str:
     read_as = datetime.fromisoformat(local + reading.offsets.get(field, ""))
     if read_as.tzinfo is None:
         read_as = read_as.replace(tzinfo=UTC)
-    return read_as.astimezone(UTC).isoformat()
+    return str(msgspec.to_builtins(read_as.astimezone(UTC)))  # as events of today are written
 
 
 def told(reading: Reading) -> Json:
