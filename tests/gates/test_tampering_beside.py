@@ -199,3 +199,26 @@ async def test_a_file_that_is_gone_without_an_erasure_is_missing(superuser: Dire
 
     (said,) = set(report.missing) - set(NO_POLICY)
     assert said.startswith("the content of 2 files ")
+
+
+@together
+@pytest.mark.parametrize("content", ["a note", "another"])
+async def test_a_file_of_somebody_erased_that_was_put_back_is_found(
+    content: str, superuser: DirectConnection
+):
+    """With its own content or another, and while a file of somebody else is gone, which evens out the counts."""
+    back = await superuser.fetchrow(
+        "update work.evidence set erased_at = null where erased_at is not null returning evidence_id, stream"
+    )
+    await superuser.execute(
+        "delete from work.evidence_chunks where ctid = (select min(ctid) from work.evidence_chunks)"
+    )
+    await superuser.execute(
+        "insert into work.evidence_chunks values (1, $1, 0, $2)", back["evidence_id"], content.encode()
+    )
+
+    found = [one for one in (await verified(superuser)).found if one.code == "erased-still-there"]
+
+    assert [(one.facts["what"], one.facts["evidence"], one.facts["stream"]) for one in found] == [
+        ("files", str(back["evidence_id"]), back["stream"])
+    ]

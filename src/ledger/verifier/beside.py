@@ -1,6 +1,6 @@
 """Names, keys and files that a database keeps beside its log: what the log commits to, and what it says was erased."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -23,7 +23,8 @@ MOST_NAMED = 5
 class ErasedStillThere(Tampered):
     """The log says that it was erased, and it is there: somebody kept it, or put it back.
 
-    Context: ``what`` (names or keys), the ``subject``'s id, the ``position`` of the erasure.
+    Context: ``what`` (names, keys or files); of names and keys the ``subject``'s id and the ``position`` of the erasure;
+    of a file its id ``evidence``, and the ``position`` and ``stream`` of the event that attached it.
     """
 
     code = "erased-still-there"
@@ -44,6 +45,13 @@ class Attached(msgspec.Struct, frozen=True):
     position: int
     stream: str
     sha256: str
+
+
+class FileFound(msgspec.Struct, frozen=True):
+    """The SHA-256 of what is stored of a file, and the key that its decision was submitted under, if any."""
+
+    sha256: str
+    key: str | None
 
 
 class Registration(msgspec.Struct, frozen=True):
@@ -70,6 +78,18 @@ class _Attachment(msgspec.Struct, frozen=True):
     sha256: str
 
 
+class _Submission(msgspec.Struct, frozen=True):
+    sealed_under: str | None = None
+
+
+def key_of(submission: bytes) -> str | None:
+    """Read under which key a decision was submitted; ``None``: none, or this is no submission."""
+    try:
+        return msgspec.json.decode(submission, type=_Submission).sealed_under
+    except msgspec.MsgspecError:  # found as what it is by whoever verifies the event
+        return None
+
+
 class Beside:
     """Takes events page by page, and after each page what lies beside the log at that moment.
 
@@ -94,6 +114,8 @@ class Beside:
         self._absent: dict[str, None] = {}
         self._keys_erased = self._files_erased = 0
         self._files_absent: list[int] = []
+        self._files_sealed: dict[str, tuple[Attached, str]] = {}
+        """Those that are there of decisions submitted under a key, with that key."""
 
     def take(self, position: int, envelope: Envelope, payload: bytes) -> None:
         """Take an event that was verified itself.
@@ -129,16 +151,37 @@ class Beside:
         self.counted.keys += len(self.keys.intersection(keys))
         self.persons, self.keys = {}, set()
 
-    def compare_files(self, digests: Mapping[str, str | None]) -> Iterator[FileDiffers]:
-        """Take the SHA-256 of what is stored of this page's files, ``None`` where nothing is."""
+    def compare_files(self, found: Mapping[str, FileFound | None]) -> Iterator[FileDiffers]:
+        """Take what is stored of this page's files, ``None`` where nothing is."""
         for evidence, attached in self.files.items():
-            if digests[evidence] is None:
+            stored = found[evidence]
+            if stored is None:
                 self._files_absent.append(attached.position)
-            elif digests[evidence] == attached.sha256:
+                continue
+            if stored.key is not None:
+                self._files_sealed[evidence] = (attached, stored.key)
+            if stored.sha256 == attached.sha256:
                 self.counted.files += 1
             else:
                 yield FileDiffers(evidence=evidence, position=attached.position, stream=attached.stream)
         self.files = {}
+
+    def suspects(self) -> list[str]:
+        """Name the files that were there although the key of their decision is gone, which an erasure takes with it.
+
+        None if the log does not account for every key that is gone: then it may have been lost without an erasure.
+        """
+        if len(self._absent) > self._keys_erased:
+            return []
+        return [evidence for evidence, (_, key) in self._files_sealed.items() if key in self._absent]
+
+    def files_still_there(self, evidence: Iterable[str]) -> Iterator[ErasedStillThere]:
+        """Take the suspects that are there in the end, when no erasure is under way any more."""
+        for one in evidence:
+            attached, _ = self._files_sealed[one]
+            yield ErasedStillThere(
+                what="files", evidence=one, position=attached.position, stream=attached.stream
+            )
 
     def still_there(self, names: Collection[str], keys: Mapping[str, str]) -> Iterator[ErasedStillThere]:
         """Take of whom among ``erased`` there are names in the end, and the keys there are, with whose they are.

@@ -2,12 +2,13 @@
 
 from uuid import UUID
 
-from ledger.domain.ids import EvidenceId, PersonId, SubjectId, SubjectKeyId
+from ledger.domain.ids import FIRST_VERSION, EvidenceId, PersonId, StreamName, SubjectId, SubjectKeyId
 from ledger.identity.people import those
 from ledger.personal.keys import owners, which_are_there
 from ledger.store.evidence import digest_of, is_there
 from ledger.store.pool import Connection
-from ledger.verifier.beside import Beside
+from ledger.store.streams import read_until
+from ledger.verifier.beside import Attached, Beside, FileFound, key_of
 from ledger.verifier.disclosed import name_digest
 from ledger.verifier.report import Report
 
@@ -15,8 +16,8 @@ from ledger.verifier.report import Report
 async def compare_page(conn: Connection, ledger_id: int, beside: Beside, report: Report) -> None:
     """Look up what the page names, and write down what does not fit."""
     if beside.files:
-        digests = {file: await _digest(conn, ledger_id, EvidenceId(UUID(file))) for file in beside.files}
-        for differs in beside.compare_files(digests):
+        found = {file: await _found(conn, ledger_id, file, at) for file, at in beside.files.items()}
+        for differs in beside.compare_files(found):
             report.found_wrong(differs)
     if not beside.persons and not beside.keys:
         return
@@ -34,10 +35,16 @@ async def compare_page(conn: Connection, ledger_id: int, beside: Beside, report:
         report.found_wrong(wrong)
 
 
-async def _digest(conn: Connection, ledger_id: int, file: EvidenceId) -> str | None:
+async def _found(conn: Connection, ledger_id: int, file: str, attached: Attached) -> FileFound | None:
     """Hash a file's content; of one that is just being erased there is none, rather than a part."""
-    digest = await digest_of(conn, ledger_id, file)
-    return digest if digest is None or await is_there(conn, ledger_id, file) else None
+    evidence = EvidenceId(UUID(file))
+    digest = await digest_of(conn, ledger_id, evidence)
+    if digest is None or not await is_there(conn, ledger_id, evidence):
+        return None
+    first = [
+        one.payload for one in await read_until(conn, ledger_id, StreamName(attached.stream), FIRST_VERSION)
+    ]
+    return FileFound(digest, key_of(first[0]) if first and first[0] else None)
 
 
 async def finish(conn: Connection, ledger_id: int, beside: Beside, report: Report) -> None:
@@ -46,6 +53,9 @@ async def finish(conn: Connection, ledger_id: int, beside: Beside, report: Repor
     names = {str(one.person) for one in await those(conn, ledger_id, [PersonId(one) for one in erased])}
     keys = await owners(conn, ledger_id, [SubjectId(one) for one in erased])
     for wrong in beside.still_there(names, {key: str(subject) for key, subject in keys.items()}):
+        report.found_wrong(wrong)
+    suspects = [file for file in beside.suspects() if await is_there(conn, ledger_id, EvidenceId(UUID(file)))]
+    for wrong in beside.files_still_there(suspects):
         report.found_wrong(wrong)
     for what in beside.missing():
         report.lacks(what)
