@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from ledger.projections.standby import Answered, Away, Standby
 from ledger.store.ledger import Ledger
-from ledger.store.pool import Lent, reading
+from ledger.store.pool import Lent, Source, reading
 from tests.api.answers import decide, pending, pending_in_a_crowd, submit, together
 from tests.support.databases import Cluster
 from tests.support.http import Api, cheap_passwords, serving
@@ -80,6 +80,10 @@ async def replayed(standby: Standby) -> None:
 
 async def nothing(_: Ledger) -> None:
     return
+
+
+async def source_of(ledger: Ledger) -> Source:
+    return ledger.source
 
 
 @pytest.mark.parametrize(
@@ -260,6 +264,24 @@ async def test_a_standby_that_hangs_is_waited_for_no_longer_than_a_look_may_take
 
     assert hung.away is Away.UNREACHABLE
     assert hung.answers == {Answered.PRIMARY_FAILED: 1, Answered.PRIMARY_AWAY: 1}
+
+
+@together
+async def test_where_the_primary_does_not_say_in_time_how_far_it_is_it_does_the_read(
+    shared: Api, standby: Standby, pair: Pair
+) -> None:
+    await replayed(standby)
+    locker = await asyncpg.connect(pair.primary.service_url)
+    try:
+        async with asyncio.timeout(HANG), locker.transaction():
+            await locker.execute("lock table views.checkpoints")
+            read_on = await standby.read((), source_of)
+    finally:
+        await locker.close()
+
+    assert read_on is shared.ledger.pool
+    assert standby.answers == {Answered.PRIMARY_SILENT: 1}
+    assert standby.away is None
 
 
 @together

@@ -74,6 +74,7 @@ class Answered(StrEnum):
     PRIMARY_LATE = "primary-standby-late"
     PRIMARY_FAILED = "primary-standby-failed"
     PRIMARY_AWAY = "primary-standby-away"
+    PRIMARY_SILENT = "primary-not-measured"
 
 
 class Reach(msgspec.Struct, frozen=True):
@@ -131,14 +132,17 @@ class Standby:
         """Do ``work``, which only reads, on a ledger whose ``source`` shows at least what the primary shows now.
 
         That is of the log and of ``views``, the views that it reads. It may be done twice: what fails on the standby is
-        done on the primary.
+        done on the primary, as is everything while the primary does not say in time how far it is.
 
         Raises:
             DatabaseUnreachable: the primary cannot be reached, or what ``work`` raises there.
         """
         if self.away is not None:
             return await self._on_primary(work, Answered.PRIMARY_AWAY)
-        wanted = await self._wanted()
+        try:
+            wanted = await self._wanted()
+        except Unavailable:  # nobody knows what the standby would lack; the primary lacks nothing
+            return await self._on_primary(work, Answered.PRIMARY_SILENT)
         try:
             async with self._level(views, wanted, WAIT_SECONDS) as conn:
                 found = await work(self._ledger.on(conn))
