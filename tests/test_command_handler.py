@@ -76,10 +76,18 @@ class Desk:
             lambda facts, _done: opening(self.session, facts.now),
         )
 
-    async def end_after(self, effect: Callable[[Connection], Awaitable[None]]) -> Handled[SessionEvent]:
+    async def end_after(
+        self, effect: Callable[[Connection], Awaitable[None]], *, if_match: Version | None = None
+    ) -> Handled[SessionEvent]:
         return await handle_after(
             self.ledger,
-            CommandContext(decider=SESSION, target=self.stream, clock=self.clock, provenance=by_somebody()),
+            CommandContext(
+                decider=SESSION,
+                target=self.stream,
+                clock=self.clock,
+                provenance=by_somebody(),
+                if_match=if_match,
+            ),
             effect,
             lambda facts, _done: EndSession(now=facts.now, cause=EndCause.LOGOUT),
         )
@@ -442,4 +450,42 @@ async def test_an_effect_that_no_event_tells_of_is_rolled_back(desk: Desk) -> No
 
     assert again.events == ()
     assert (again.version, again.position, again.leaf) == (ended.version, ended.position, ended.leaf)
+    assert await desk.ledger.pool.fetchval("select to_regclass('work.mine')") is None
+
+
+async def test_under_an_if_match_that_no_longer_holds_there_is_no_effect(desk: Desk) -> None:
+    happened: list[str] = []
+
+    async def effect(_conn: Connection) -> None:
+        happened.append("effect")
+
+    await desk.open()
+    await desk.end()
+
+    with pytest.raises(PreconditionFailed) as refusal:
+        await desk.end_after(effect, if_match=Version(1))
+
+    assert refusal.value.context == {"expected": 1, "actual": 2, "since": "session-ended"}
+    assert happened == []
+
+
+async def test_an_effect_under_the_if_match_that_holds_happens(desk: Desk) -> None:
+    opened = await desk.open()
+
+    assert (await desk.end_after(Meddler(desk.ledger, desk.stream, 0), if_match=opened.version)).version == 2
+
+
+async def test_an_effect_is_rolled_back_when_the_target_moves_on_under_if_match(desk: Desk) -> None:
+    opened = await desk.open()
+
+    with pytest.raises(PreconditionFailed):
+        await desk.end_after(Meddler(desk.ledger, desk.stream, 1), if_match=opened.version)
+
+
+async def test_an_effect_under_if_match_on_what_does_not_exist_is_first_of_all_not_found(desk: Desk) -> None:
+    async def write_a_row(conn: Connection) -> None:
+        await conn.execute("create table work.mine (a integer)")
+
+    with pytest.raises(SessionNotFound):
+        await desk.end_after(write_a_row, if_match=Version(1))
     assert await desk.ledger.pool.fetchval("select to_regclass('work.mine')") is None

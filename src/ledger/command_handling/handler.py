@@ -7,6 +7,7 @@ line to the last; ``_until_settled`` sends it round, and ``answering`` knows wha
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Final, TypeAlias, TypeVar
 
@@ -83,7 +84,8 @@ async def _carry_out(
     loaded: Streams,
 ) -> Handled[E]:
     target = loaded[context.target]
-    decided = await _decide_if_match(ledger, context, build, loaded)
+    await _check_existing(ledger, context, target)
+    decided = await _decide_if_match(ledger, context, build, loaded, context.clock())
     if not decided.events:
         return nothing_to_do(target)
     try:
@@ -107,7 +109,7 @@ async def handle_after(
 
     As ``handle``, but the command is made once the effect has happened; a refusal, a conflict, a lost connection, or
     that there is nothing to do, rolls the effect back. It may be called again, and is not when a keyed command has
-    happened before.
+    happened before, or the target is not at ``if_match``.
 
     Raises:
         LedgerError: as ``handle``; whatever else ``effect`` raises is raised as it is.
@@ -122,10 +124,11 @@ async def _carry_out_after(
     build: Callable[[Facts, T], C],
     loaded: Streams,
 ) -> Handled[E]:
+    await _check_existing(ledger, context, loaded[context.target])
     try:
         async with one_transaction(ledger) as conn:
             now, done = context.clock(), await effect(conn)
-            decided = await decide(context, lambda facts: build(facts, done), loaded, now)
+            decided = await _decide_if_match(ledger, context, lambda facts: build(facts, done), loaded, now)
             landed = await landed_in(conn, ledger, decided.drafted)
     except NothingToLand:
         return nothing_to_do(loaded[context.target])
@@ -144,7 +147,8 @@ async def rehearse(ledger: Ledger, context: CommandContext[C, S, E], build: Buil
         PreconditionFailed: the target is not at ``if_match``.
     """
     loaded = await load_streams(ledger, [context.target, *context.reads])
-    return (await _decide_if_match(ledger, context, build, loaded)).events
+    await _check_existing(ledger, context, loaded[context.target])
+    return (await _decide_if_match(ledger, context, build, loaded, context.clock())).events
 
 
 def of_nobody() -> Provenance:
@@ -182,15 +186,17 @@ async def _until_settled(
         raise OutcomeUnknown from cause
 
 
-async def _decide_if_match(
-    ledger: Ledger, context: CommandContext[C, S, E], build: Build[C], loaded: Streams
-) -> Decided[E]:
-    """Decide, unless the target is not at If-Match; what does not exist is first of all not found, as the decider says."""
-    target = loaded[context.target]
+async def _check_existing(ledger: Ledger, context: CommandContext[C, S, E], target: Stream) -> None:
+    """Compare with If-Match before anything is done; what does not exist is first of all not found, as the decider says."""
     if target.version():
         await _check_precondition(ledger, target, context.if_match)
-    decided = await decide(context, build, loaded, context.clock())
-    await _check_precondition(ledger, target, context.if_match)
+
+
+async def _decide_if_match(
+    ledger: Ledger, context: CommandContext[C, S, E], build: Build[C], loaded: Streams, now: datetime
+) -> Decided[E]:
+    decided = await decide(context, build, loaded, now)
+    await _check_precondition(ledger, loaded[context.target], context.if_match)
     return decided
 
 
@@ -198,8 +204,8 @@ async def _check_precondition(ledger: Ledger, stream: Stream, if_match: Version 
     """Compare with If-Match."""
     if if_match is None or stream.version() == if_match:
         return
-    whole = await read_stream(ledger, stream.name)
-    since = ", ".join(stored.type for stored in whole.events if stored.version > if_match)
+    events = (await read_stream(ledger, stream.name)).events if stream.version() else ()
+    since = ", ".join(stored.type for stored in events if stored.version > if_match)
     raise PreconditionFailed(expected=if_match, actual=stream.version(), since=since)
 
 
