@@ -333,6 +333,25 @@ async def test_an_outage_is_two_lines_in_the_log_and_they_name_no_url(
     assert str(receiver.port) not in str(said)
 
 
+@pytest.mark.parametrize("way", ["resume", "change"])
+async def test_a_rest_that_somebody_ends_is_told_once(
+    hooks: Webhooks, receiver: Receiver, clock: MovingClock, way: str
+) -> None:
+    issued = await registered(hooks, receiver.url)
+    await broken(hooks, receiver)
+    with capture_logs() as logs:
+        for moved in ("&moved=1", "&moved=2"):
+            if way == "resume":
+                await administering.pause(hooks, issued.webhook, operator())
+                await administering.resume(hooks, issued.webhook, operator(), skips_missed=False)
+            else:
+                found = await administering.must_find(hooks, issued.webhook)
+                await administering.change(hooks, found, wanted(hooks, receiver.url + moved), operator())
+    said = [(line["event"], line["webhook"]) for line in logs if line["event"].startswith("breaker.")]
+
+    assert said == [("breaker.closed", issued.webhook)]
+
+
 async def test_breakers_are_measured_by_how_they_stand(
     hooks: Webhooks, receiver: Receiver, clock: MovingClock
 ) -> None:

@@ -25,7 +25,7 @@ from ledger.store.ledger import webhook_stream
 from ledger.store.pool import Connection, reading
 from ledger.store.streams import new_command_id
 from ledger.webhooks import gauges, queue, rows, secrets
-from ledger.webhooks.breaker import Change
+from ledger.webhooks.breaker import Change, say_closed
 from ledger.webhooks.outcomes import Attempt, Written, write_down
 from ledger.webhooks.queue import Leased, State
 from ledger.webhooks.rows import Standing
@@ -246,7 +246,7 @@ def _say_given_up(attempt: Attempt) -> None:
 def _say_change(change: Change) -> None:
     """Tell that a breaker has opened or closed, once each; by how much longer it rests after every probe is in its row."""
     if change.state is BreakerState.CLOSED:
-        log.info("breaker.closed", breaker=gauges.GUARDS, webhook=change.webhook)
+        say_closed(change.webhook)
     elif change.is_first():
         log.warning(
             "breaker.opened",

@@ -57,7 +57,7 @@ async def examine(conn: Connection, ledger_id: int, guard: Guard, keyring: Keyri
     await _agree(conn, ledger_id, known, sealed, edge)
     signed_by = who_signed(guarded, signers)
     if not signed_by:
-        raise KeyLost(keys=ids_of(signers))
+        raise key_lost(signers)
     if sealed is not None:
         signed_by = who_signed(sealed.note, signers)
         if not signed_by or not _says(sealed, keyring.origin):
@@ -100,9 +100,10 @@ async def _agree(
         raise HistoryDiffers(guard=known.size, database=edge.size)
 
 
-def ids_of(signers: Sequence[Signer]) -> list[str]:
-    """Name keys by what their signatures name them."""
-    return [signer.verifier.key_id.hex() for signer in signers]
+def key_lost(signers: Sequence[Signer]) -> KeyLost:
+    """Say that nothing of ``signers`` has signed the last checkpoint; keys are named by what their signatures name them."""
+    keys = [signer.verifier.key_id.hex() for signer in signers]
+    return KeyLost(keys=keys) if keys else KeyLost()
 
 
 def _known(guarded: str, guard: Guard, origin: str) -> Checkpoint:

@@ -79,7 +79,7 @@ class OtherOrigin(SealingHalted):
 class KeyLost(SealingHalted):
     """The last checkpoint was signed with a key that is not here.
 
-    Context: ``keys``: the ids of those that are.
+    Context: ``keys``: the ids of those that are; missing where there is none.
     """
 
     code = "notary-key-lost"

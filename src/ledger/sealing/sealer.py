@@ -21,9 +21,9 @@ from uuid_utils.compat import uuid7
 from ledger.domain.errors import LedgerError, VersionConflict
 from ledger.sealing import standing
 from ledger.sealing.edge import Edge, Grown
-from ledger.sealing.examining import Ground, examine, ids_of
+from ledger.sealing.examining import Ground, examine, key_lost
 from ledger.sealing.guard import Guard, GuardUnreachable
-from ledger.sealing.halting import KeyLost, SealingHalted
+from ledger.sealing.halting import SealingHalted
 from ledger.sealing.keyring import Keyring
 from ledger.sealing.leaves import Entry, leaves_of, read_entries
 from ledger.sealing.notes import Checkpoint, Signer
@@ -206,7 +206,7 @@ class Sealer:
         signers = self._keyring.signers()
         known = {signer.vkey for signer in head.signed_by}
         if not any(signer.vkey in known for signer in signers):
-            raise KeyLost(keys=ids_of(signers))
+            raise key_lost(signers)
         return signers[:1] if signers[0].vkey in known else signers
 
     async def _commit(self, after: int, grown: Grown, sealed: Sealed) -> None:

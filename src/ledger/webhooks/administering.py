@@ -34,6 +34,7 @@ from ledger.store.ledger import webhook_stream
 from ledger.store.pool import Connection
 from ledger.store.streams import event_ids
 from ledger.webhooks import deliveries, rows, secrets
+from ledger.webhooks.breaker import say_closed
 from ledger.webhooks.messages import PING, ping_body
 from ledger.webhooks.queue import NewMessage, message_id, queue
 from ledger.webhooks.rows import NewWebhook, Standing, Webhook
@@ -118,8 +119,11 @@ async def change(
     def order(asked: _Asked) -> ChangeWebhook:
         return ChangeWebhook(now=asked.now, by=asked.by, terms=_terms(wanted, webhook.salt), reason=reason)
 
+    ended_rest = False
+
     async def write_row(conn: Connection) -> None:
-        await rows.change(
+        nonlocal ended_rest
+        ended_rest = await rows.change(
             conn,
             hooks.ledger.ledger_id,
             webhook.webhook,
@@ -129,7 +133,10 @@ async def change(
             submitter=wanted.submitter,
         )
 
-    return await _handle(hooks, webhook.webhook, order, actor, alongside=write_row)
+    handled = await _handle(hooks, webhook.webhook, order, actor, alongside=write_row)
+    if ended_rest:
+        say_closed(webhook.webhook)
+    return handled
 
 
 async def pause(
@@ -154,11 +161,17 @@ async def resume(
     def order(asked: _Asked) -> ResumeWebhook:
         return ResumeWebhook(now=asked.now, by=asked.by, skips_missed=skips_missed, reason=reason)
 
+    ended_rest = False
+
     async def write_row(conn: Connection) -> None:
-        await rows.resume(conn, hooks.ledger.ledger_id, webhook, skips_missed=skips_missed)
+        nonlocal ended_rest
+        ended_rest = await rows.resume(conn, hooks.ledger.ledger_id, webhook, skips_missed=skips_missed)
         await deliveries.extend(conn, hooks.ledger.ledger_id, webhook, hooks.clock())
 
-    return await _handle(hooks, webhook, order, actor, alongside=write_row)
+    handled = await _handle(hooks, webhook, order, actor, alongside=write_row)
+    if ended_rest:
+        say_closed(webhook)
+    return handled
 
 
 async def rotate(

@@ -10,11 +10,15 @@ from datetime import datetime
 from typing import Final
 
 import msgspec
+import structlog
 
 from ledger.domain.ids import WebhookId
 from ledger.limiting.breaker import BreakerState
 from ledger.store.pool import Connection
+from ledger.webhooks.gauges import GUARDS
 from ledger.webhooks.schedule import FIRST_REST, LONGEST_REST, OPENING_FAILURES
+
+log = structlog.get_logger()
 
 # Joined with itself: the row as it was tells whether a breaker was closed by this.
 # $1 ledger, $2 webhooks
@@ -67,6 +71,11 @@ async def tell(
         *await _close(conn, ledger_id, {one.webhook for one in told if one.is_delivered}),
         *await _count(conn, ledger_id, failures_in_a_row(told), now),
     )
+
+
+def say_closed(webhook: WebhookId) -> None:
+    """Write to the log that a webhook is sent to again, once that is committed."""
+    log.info("breaker.closed", breaker=GUARDS, webhook=webhook)
 
 
 def failures_in_a_row(told: Sequence[Told]) -> Counter[WebhookId]:

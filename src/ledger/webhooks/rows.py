@@ -20,20 +20,27 @@ insert into work.webhooks (
 select $1, $2, $3, $4, $5, $6, $7, 'active', $8, $9, $10, coalesce(max(position), 0)
 from ledger.events where ledger_id = $1
 """
+# Joined with itself: the row as it was tells whether a rest is ended by this.
 # $1 ledger, $2 webhook, $3 url, $4 description, $5 topics, $6 submitter
 CHANGE: Final = """
-update work.webhooks set url = $3, description = $4, topics = $5, submitter = $6, failures = 0, open_until = null
-where ledger_id = $1 and webhook_id = $2
+update work.webhooks w
+set url = $3, description = $4, topics = $5, submitter = $6, failures = 0, open_until = null
+from work.webhooks before
+where w.ledger_id = $1 and w.webhook_id = $2 and before.ledger_id = $1 and before.webhook_id = $2
+returning before.open_until is not null as was_open
 """
 # $1 ledger, $2 webhook, $3 state
 HOLD: Final = "update work.webhooks set state = $3 where ledger_id = $1 and webhook_id = $2"
+# As above.
 # $1 ledger, $2 webhook, $3 begin behind what is in the log now
 RESUME: Final = """
 update work.webhooks as w
 set state = 'active', failures = 0, open_until = null,
     position = case when $3 then (select coalesce(max(position), 0) from ledger.events where ledger_id = $1)
                else w.position end
-where w.ledger_id = $1 and w.webhook_id = $2
+from work.webhooks before
+where w.ledger_id = $1 and w.webhook_id = $2 and before.ledger_id = $1 and before.webhook_id = $2
+returning before.open_until is not null as was_open
 """
 # $1 ledger, $2 webhook, $3 sealed secret, $4 key id, $5 until when the present one signs too
 ROTATE: Final = """
@@ -154,9 +161,13 @@ async def change(
     description: str,
     topics: Sequence[str],
     submitter: PersonId | None,
-) -> None:
-    """Write other terms down; what waits goes to the new URL, at once if the old one did not answer."""
-    await conn.execute(CHANGE, ledger_id, webhook, url, description, list(topics), submitter)
+) -> bool:
+    """Write other terms down; what waits goes to the new URL, at once if the old one did not answer.
+
+    Returns:
+        Whether that ends a rest.
+    """
+    return bool(await conn.fetchval(CHANGE, ledger_id, webhook, url, description, list(topics), submitter))
 
 
 async def hold(conn: Connection, ledger_id: int, webhook: WebhookId, standing: Standing) -> None:
@@ -164,9 +175,9 @@ async def hold(conn: Connection, ledger_id: int, webhook: WebhookId, standing: S
     await conn.execute(HOLD, ledger_id, webhook, standing.value)
 
 
-async def resume(conn: Connection, ledger_id: int, webhook: WebhookId, *, skips_missed: bool) -> None:
-    """Have it sent to again, from where it stopped or from now on."""
-    await conn.execute(RESUME, ledger_id, webhook, skips_missed)
+async def resume(conn: Connection, ledger_id: int, webhook: WebhookId, *, skips_missed: bool) -> bool:
+    """Have it sent to again, from where it stopped or from now on; say whether that ends a rest."""
+    return bool(await conn.fetchval(RESUME, ledger_id, webhook, skips_missed))
 
 
 async def rotate(
