@@ -157,15 +157,23 @@ def fix(
 
 
 def reset(
-    *, by: PersonId | Authority | None = ADA, rebuild: RebuildId = REBUILD, now: datetime = NOW
+    *,
+    by: PersonId | Authority | None = ADA,
+    reason: str = "",
+    rebuild: RebuildId = REBUILD,
+    now: datetime = NOW,
 ) -> commands.ResetProjection:
-    return _wish(commands.ResetProjection, by, "", now, rebuild=rebuild, accept_failures=False)
+    return _wish(commands.ResetProjection, by, reason, now, rebuild=rebuild, accept_failures=False)
 
 
 def start_rebuild(
-    *, by: PersonId | Authority | None = ADA, rebuild: RebuildId = REBUILD, now: datetime = NOW
+    *,
+    by: PersonId | Authority | None = ADA,
+    reason: str = "",
+    rebuild: RebuildId = REBUILD,
+    now: datetime = NOW,
 ) -> commands.StartRebuild:
-    return _wish(commands.StartRebuild, by, "", now, rebuild=rebuild, accept_failures=False)
+    return _wish(commands.StartRebuild, by, reason, now, rebuild=rebuild, accept_failures=False)
 
 
 def switch_rebuild(*, rebuild: RebuildId = REBUILD, now: datetime = NOW) -> commands.SwitchRebuild:

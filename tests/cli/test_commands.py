@@ -112,6 +112,7 @@ def test_what_it_does_not_know_is_refused(ledger_here: Ran):
     [
         ("audit", "verify", "--polcy", "policy.txt"),
         ("projections", "show", "no-id"),
+        ("projections", "pause", "queue", "--reason", ""),
     ],
 )
 def test_what_is_misspelt_is_never_taken_for_a_finding(ledger_here: Ran, asked: tuple[str, ...]):

@@ -142,6 +142,11 @@ def test_no_event_is_given_up_without_a_reason(wish, reason):
     UNTOUCHED.when(wish(reason=reason)).then_refused(ReasonMissing)
 
 
+@pytest.mark.parametrize("wish", BY_HAND)
+def test_a_reason_that_says_nothing_is_refused_also_where_none_is_needed(wish):
+    UNTOUCHED.when(wish(reason=" \t\n")).then_refused(ReasonMissing)
+
+
 @pytest.mark.parametrize("given", [UNTOUCHED, STOPPED, SWITCHED, CANCELLED, FAILED, ROLLED_BACK])
 def test_a_projection_is_rebuilt_whenever_it_is_not_being_rebuilt(given):
     given.when(start_rebuild(now=later(1))).then(rebuild_started(at=later(1)))

@@ -4,6 +4,7 @@ import pytest
 
 from ledger.domain.authority import AdminRequired, StepUpRequired
 from ledger.domain.decider import fold
+from ledger.domain.errors import ReasonMissing
 from ledger.domain.webhook.decide import (
     WEBHOOK,
     NoDeadLetters,
@@ -54,6 +55,11 @@ def test_an_administrator_registers_one():
 
 def test_the_operator_of_the_machine_may_too():
     given().when(register(by=None)).then(registered(by=None))
+
+
+@pytest.mark.parametrize("wish", [wish for wish in WISHES if wish is not ping])
+def test_a_reason_that_says_nothing_is_refused(wish):
+    given(registered()).when(wish(reason=" \n")).then_refused(ReasonMissing)
 
 
 @pytest.mark.parametrize("wish", WISHES)

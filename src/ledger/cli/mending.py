@@ -21,6 +21,7 @@ from ledger.api.mending_wire import (
 )
 from ledger.cli.operating import operator, overseeing
 from ledger.cli.progress import Bar
+from ledger.cli.reasons import Why
 from ledger.cli.refusals import printable_lines
 from ledger.cli.tables import print_changes, print_json
 from ledger.domain.errors import Invalid
@@ -41,7 +42,6 @@ Json: TypeAlias = Annotated[bool, Parameter(negative="", help="As JSON, for prog
 DryRun: TypeAlias = Annotated[
     bool, Parameter(negative="", help="Show which rows would change, and change none.")
 ]
-Why: TypeAlias = Annotated[str, Parameter(help="Why; it is kept in the ledger.")]
 
 DONE, STILL_BROKEN = 0, 2
 RESOLVED: Final = frozenset({"resolved", "would_resolve"})

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from ledger.api.rebuild_wire import Diff, RebuildState, Verified, progress_of, verified
 from ledger.cli.operating import operator, overseeing
 from ledger.cli.progress import Bar
+from ledger.cli.reasons import Why
 from ledger.cli.refusals import printable
 from ledger.cli.tables import age, print_json, print_table
 from ledger.domain.errors import Invalid
@@ -26,7 +27,6 @@ from ledger.store.ledger import Ledger
 from ledger.store.pool import reading
 
 Json: TypeAlias = Annotated[bool, Parameter(negative="", help="As JSON, for programs.")]
-Why: TypeAlias = Annotated[str, Parameter(help="Why; it is kept in the ledger.")]
 Wait: TypeAlias = Annotated[
     bool,
     Parameter(negative="", help="Show how it comes on until it is over; work on it if nobody else does."),

@@ -99,10 +99,12 @@ def decide(command: OperationsCommand, state: OperationsState) -> tuple[Operatio
     Raises:
         ProjectionState: what was done before forbids it.
         BadRange: the positions to replay are not in the log.
-        ReasonMissing: an event is to be given up without a reason.
+        ReasonMissing: an event is to be given up without a reason, or the reason for anything is white space.
         Refused: only an administrator may, or the operator of the machine.
         Unauthenticated: the asking person's session has ended.
     """
+    if not isinstance(command, SwitchRebuild | FailRebuild) and command.reason.isspace():
+        raise ReasonMissing
     match command:
         case PauseProjection() | ResumeProjection():
             return _follow(command, state)

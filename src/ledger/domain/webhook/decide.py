@@ -4,7 +4,7 @@ from typing import Final, assert_never, get_args
 
 from ledger.domain.authority import ADMINS, require_fresh_factor_if_any, require_or_operator
 from ledger.domain.decider import Decider
-from ledger.domain.errors import NotFound, RuleViolation
+from ledger.domain.errors import NotFound, ReasonMissing, RuleViolation
 from ledger.domain.ids import PersonId
 from ledger.domain.webhook.commands import (
     ChangeWebhook,
@@ -77,10 +77,13 @@ def decide(command: WebhookCommand, state: WebhookState) -> tuple[WebhookEvent, 
     Raises:
         WebhookNotFound: there is none, or it was removed.
         WebhookRule: what was done before forbids it.
+        ReasonMissing: the reason is white space; none need be given.
         Refused: only an administrator may, or the operator of the machine.
         Unauthenticated: the session has ended, or the second factor must be proven again: for whatever changes
             where notices go, or what signs them.
     """
+    if not isinstance(command, DisableWebhook | PingWebhook) and command.reason.isspace():
+        raise ReasonMissing
     match command:
         case DisableWebhook():
             return (
