@@ -2,11 +2,13 @@
 
 import asyncio
 from base64 import b64encode
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.api.answers import assert_refused, ready, together
+from tests.identity.house import MovingClock
 from tests.support.http import Api
 from tests.support.sealing import guard_in, keyring_in, sealed_in, sealer_in
 
@@ -53,6 +55,29 @@ async def test_the_status_tells_the_last_checkpoint_and_what_came_after_it(api: 
     later = await asked(api, by)
     assert (later["size"], later["lag_events"]) == (sealed.size, 1)
     assert later["unsealed_since"] is not None
+
+
+async def test_events_that_nobody_seals_for_a_minute_degrade_a_service_that_stays_ready(
+    timed: Api, clock: MovingClock, tmp_path: Path
+) -> None:
+    async def degraded() -> list[str]:
+        answer = await timed.client.get("/health/ready")
+        assert answer.status_code == 200
+        return list(answer.json()["degraded"])
+
+    by = await timed.login()
+    await ready(timed)
+    since = datetime.fromisoformat(str((await asked(timed, by))["unsealed_since"]))
+    async with asyncio.timeout(HANG):
+        clock.now = since + timedelta(seconds=61)
+        while await degraded() != ["sealing-late"]:
+            await asyncio.sleep(0.01)
+        clock.now = since + timedelta(seconds=60)
+        assert await degraded() == []
+        clock.now = since + timedelta(seconds=61)
+        await sealed_in(timed.ledger, tmp_path)
+        while await degraded():
+            await asyncio.sleep(0.01)
 
 
 async def test_a_halt_is_seen_while_everything_else_goes_on(api: Api, tmp_path: Path) -> None:

@@ -156,10 +156,10 @@ async def test_what_a_patrol_of_another_process_finds_degrades_this_one_until_it
     owner, ledger = uuid4(), shared.ledger
     async with asyncio.timeout(HANG), ledger.pool.acquire() as conn:
         await tell(conn, ledger.ledger_id, owner, 2)
-        while await degraded() != ["tampered"]:
+        while "tampered" not in await degraded():
             await asyncio.sleep(0.01)
         await tell(conn, ledger.ledger_id, owner, 0)
-        while await degraded():
+        while "tampered" in await degraded():
             await asyncio.sleep(0.01)
 
 
@@ -173,7 +173,8 @@ async def test_what_the_patrol_finds_is_told_and_degrades_a_service_that_stays_r
     await shared.services.notary.patrol.look()
     ready = await shared.client.get("/health/ready")
 
-    assert (ready.status_code, ready.json()["degraded"]) == (200, ["tampered"])
+    assert ready.status_code == 200
+    assert "tampered" in ready.json()["degraded"]  # what nobody seals here may be late by now
     samples = await _samples(shared.client)
     assert _value(samples, "ledger_sealing_patrol_findings") == 1
     assert _value(samples, "ledger_sealing_patrol_position") == sealed.size

@@ -30,7 +30,8 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     """Which checks pass; ``failing`` names those that do not.
 
     ``degraded`` names what does not work while traffic may come all the same: ``appends`` are refused by a database that
-    reads (its disk may be full), as the last one was, ``sealing`` is halted,
+    reads (its disk may be full), as the last one was, ``sealing`` is halted, ``sealing-late``: events have waited for more than
+    a minute to be sealed, and nothing is halted,
     ``tampered``: events were found that are not what was sealed, by this process or another one that seals (see
     docs/operations/tampered.md),
     ``limits-by-process`` are counted in each process while their Redis is away, ``witness-forked`` has seen another
@@ -175,6 +176,8 @@ async def _degraded(services: Services) -> tuple[str, ...]:
     names = ["appends"] if services.ledger.appender.is_refused() else []
     if services.notary.halt is not None:
         names.append("sealing")
+    elif services.notary.is_late(services.clock()):
+        names.append("sealing-late")
     if services.notary.is_tampered():
         names.append("tampered")
     if await services.limiter.is_alone():

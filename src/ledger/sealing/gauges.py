@@ -34,10 +34,9 @@ _patrol_round_age = _meter.create_gauge(
 
 def measure(status: Status, now: datetime) -> None:
     """Set every gauge."""
-    since = status.unsealed_since
     _size.set(0 if status.sealed is None else status.sealed.size)
     _lag.set(status.lag)
-    _age.set(0.0 if since is None else max(0.0, (now - since).total_seconds()))
+    _age.set(status.seal_age(now))
     _halted.set(0 if status.halt is None else 1)
 
 

@@ -22,6 +22,8 @@ log = structlog.get_logger()
 
 LOOK_EVERY: Final = 2.0
 """Seconds after which a process looks how it stands, whatever it has heard."""
+LATE_SECONDS: Final = 60.0
+"""An event that has waited longer than that is sealed late, as the alert LedgerSealingLate says."""
 
 # $1 ledger, $2 how many are sealed
 UNSEALED: Final = """
@@ -46,6 +48,10 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     is_held: bool
     halt: Halt | None
 
+    def seal_age(self, now: datetime) -> float:
+        """Say for how many seconds the oldest event that is not sealed has waited; 0 where there is none."""
+        return seal_age(self.unsealed_since, now)
+
 
 class Notary:
     """What goes on about sealing, in this process or another; ``sealer`` is ``None`` where this one does not seal."""
@@ -58,6 +64,7 @@ class Notary:
         self.patrol = None if sealer is None else Patrol(ledger)
         self.halt: Halt | None = None
         """Why nothing is sealed, as it was last heard of; ``None``: all is well, as far as is known."""
+        self._unsealed_since: datetime | None = None
         self.forked = frozenset[str]()
         """Which witnesses have seen a history that this database does not hold, by the names of their rows."""
         self._ledger = ledger
@@ -78,24 +85,33 @@ class Notary:
         """Say whether a patrol, here or in another process, knows of events that are not what was sealed."""
         return bool(self.patrol is not None and self.patrol.findings) or self._hearsay.is_tampered()
 
+    def is_late(self, now: datetime) -> bool:
+        """Say whether events wait to be sealed for longer than they should, as was last heard."""
+        return seal_age(self._unsealed_since, now) > LATE_SECONDS
+
     async def run_forever(self) -> None:
-        """Keep ``halt`` and ``forked`` as they are, until cancelled; a database that is away delays."""
+        """Keep ``halt``, ``forked`` and what waits as they are, until cancelled; a database that is away delays."""
         while True:
             rings = self.sealed.rings()
             try:
                 async with reading(self._ledger.pool) as conn:
-                    found = await read_standing(conn, self._ledger.ledger_id)
+                    found = await status_of(conn, self._ledger.ledger_id, self.origin)
                     self.forked = await forked(conn, self._ledger.ledger_id)
             except (*LOST, asyncpg.PostgresError, Unavailable) as lost:
                 log.warning("notary.standing.lost", error=type(lost).__name__)
             else:
-                self.halt = None if found is None else found.halt
+                self.halt, self._unsealed_since = found.halt, found.unsealed_since
             await self.sealed.wait_past(rings, LOOK_EVERY)
 
 
 def default_origin(ledger: Ledger) -> str:
     """Name the log of a ledger that was given no name; says nothing about anything in it."""
     return f"ledger.invalid/{ledger.notary_id()}"
+
+
+def seal_age(since: datetime | None, now: datetime) -> float:
+    """Count the seconds from ``since``, the moment of the oldest event that is not sealed; 0 where there is none."""
+    return 0.0 if since is None else max(0.0, (now - since).total_seconds())
 
 
 async def status_of(conn: Connection, ledger_id: int, origin: str) -> Status:
