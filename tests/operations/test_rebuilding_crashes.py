@@ -3,13 +3,14 @@
 import asyncio
 import signal
 import sys
+from uuid import uuid4
 
 import pytest
 
 from ledger.domain.operations.events import RebuildStarted, RebuildSwitched
 from ledger.operations.rebuilder import Rebuilder
 from ledger.operations.rebuilding import ask
-from ledger.projections.rebuilds import Kind, RebuildState
+from ledger.projections.rebuilds import Kind, RebuildState, claim
 from ledger.projections.verifying import verify
 from ledger.projections.views.queue import QUEUE
 from ledger.store.ledger import LEDGER_ID, Ledger
@@ -94,6 +95,20 @@ async def test_a_claim_runs_out_by_itself(database: Database, ledger: Ledger, be
             await asyncio.sleep(0.1)
 
     assert (await progress_of(ledger, QUEUE)).state is RebuildState.SWITCHED
+
+
+@pytest.mark.parametrize(("until", "taken"), [("40 seconds", False), ("-1 seconds", True), ("1 year", True)])
+async def test_a_claim_that_nobody_can_have_taken_keeps_nobody_from_a_rebuild(
+    ledger: Ledger, until: str, *, taken: bool
+) -> None:
+    """The database's clock leapt a year ahead and was set right, and the process that rebuilt then is gone."""
+    await ask(ledger, QUEUE, the_operator(), Kind.REBUILD)
+    async with ledger.pool.acquire() as conn:
+        assert await claim(conn, ledger.ledger_id, uuid4(), [QUEUE])
+        await conn.execute("update views.rebuilds set until = clock_timestamp() + $1::text::interval", until)
+
+        found = await claim(conn, ledger.ledger_id, uuid4(), [QUEUE])
+    assert (found is not None) is taken
 
 
 async def test_who_lost_its_claim_stops_and_leaves_the_work_to_the_other(

@@ -1,10 +1,10 @@
-"""Who seals: a lease, by the clock of the database, that outlives nobody for long."""
+"""Who seals, and who runs its errands: a lease, by the clock of the database, that outlives nobody for long."""
 
 from uuid import uuid4
 
 import pytest
 
-from ledger.sealing import standing
+from ledger.sealing import partners, standing
 from ledger.store.ledger import Ledger
 
 
@@ -20,3 +20,15 @@ async def test_a_lease_that_nobody_can_have_taken_keeps_nobody_from_sealing(
         )
 
         assert await standing.claim(conn, ledger.ledger_id, uuid4(), "ledger.example/log") is taken
+
+
+@pytest.mark.parametrize(("until", "taken"), [("290 seconds", False), ("-1 seconds", True), ("1 year", True)])
+async def test_a_lease_that_nobody_can_have_taken_keeps_nobody_from_an_errand(
+    ledger: Ledger, until: str, *, taken: bool
+):
+    assert await partners.claim(ledger.pool, ledger.ledger_id, "errand", uuid4(), seconds=30.0)
+    await ledger.pool.execute(
+        "update work.notary_errands set leased_until = clock_timestamp() + $1::text::interval", until
+    )
+
+    assert await partners.claim(ledger.pool, ledger.ledger_id, "errand", uuid4(), seconds=30.0) is taken

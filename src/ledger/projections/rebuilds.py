@@ -29,6 +29,7 @@ set rebuild_id = excluded.rebuild_id, kind = excluded.kind, state = excluded.sta
     worked_since = null, worked_from = 0, ended_at = null, position = null, events_applied = null,
     events_parked = null, error = null, diff = null
 """
+# A claim that nobody can have made was left by a clock that leapt, or by somebody's hand.
 # $1 ledger, $2 owner, $3 seconds, arrays: $4 projections, $5 their versions, $6 their names while built
 CLAIM: Final = """
 update views.rebuilds r
@@ -41,7 +42,9 @@ from (
       on known.projection = w.projection and known.version = w.version
     left join views.checkpoints c
       on c.ledger_id = $1 and c.projection = known.built and c.version = known.version
-    where w.ledger_id = $1 and w.ended_at is null and (w.until is null or w.until < clock_timestamp())
+    where w.ledger_id = $1 and w.ended_at is null
+      and (w.until is null or w.until < clock_timestamp()
+           or w.until > clock_timestamp() + 10 * make_interval(secs => $3))
     order by w.asked_at
     limit 1
     for update of w skip locked

@@ -8,12 +8,14 @@ import msgspec
 
 from ledger.store.pool import Connection, Pool, reading
 
+# A lease that nobody can have taken was left by a clock that leapt, or by somebody's hand.
 # $1 ledger, $2 errand, $3 owner, $4 seconds
 CLAIM: Final = """
 insert into work.notary_errands (ledger_id, errand, owner, leased_until)
 values ($1, $2, $3, clock_timestamp() + make_interval(secs => $4))
 on conflict (ledger_id, errand) do update set owner = excluded.owner, leased_until = excluded.leased_until
 where notary_errands.owner = excluded.owner or notary_errands.leased_until < clock_timestamp()
+   or notary_errands.leased_until > clock_timestamp() + 10 * make_interval(secs => $4)
 returning errand
 """
 # $1 ledger, $2 errand, $3 owner
