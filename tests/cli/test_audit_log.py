@@ -12,6 +12,8 @@ from ledger.cli.audit import log as audit_log
 from ledger.cli.operating import overseeing
 from ledger.domain.decision.state import DecisionNotFound
 from ledger.domain.ids import DecisionId
+from ledger.store.pool import ImpossibleTime
+from tests.api.answers import as_owner
 from tests.builders import SAM, submitted, voted
 from tests.support.databases import Database
 from tests.support.recorded import happened
@@ -78,6 +80,16 @@ def test_a_name_that_nobody_has_is_refused():
 def test_a_decision_that_nobody_submitted_is_refused():
     with pytest.raises(DecisionNotFound):
         audit_log.log(decision="CASE-77")
+
+
+@pytest.mark.usefixtures("written")
+def test_a_time_that_no_program_can_hold_is_refused_as_what_it_is(installed: Database):
+    asyncio.run(
+        as_owner(installed, "update ledger.events set recorded_at = '20000-01-01' where position = 3")
+    )
+
+    with pytest.raises(ImpossibleTime):
+        audit_log.log()
 
 
 @pytest.mark.parametrize(

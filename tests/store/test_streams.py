@@ -12,7 +12,7 @@ from ledger.domain.ids import START, CommandId, DecisionId, EventId, Position
 from ledger.domain.session.events import EndCause, SessionEnded
 from ledger.store.envelope import Provenance
 from ledger.store.ledger import Ledger
-from ledger.store.pool import DatabaseUnreachable
+from ledger.store.pool import DatabaseUnreachable, ImpossibleTime, borrowed
 from ledger.store.streams import (
     MAX_LOG_BYTES,
     append,
@@ -104,6 +104,26 @@ async def test_a_piece_of_the_log_is_bounded_by_bytes_but_never_empty(ledger: Le
     assert await positions(1, "session-ended") == [2, 3]
     assert await positions(3, "session-ended") == [4]
     assert await positions(0, "another type") == [1, 2, 3, 4], "what is not wanted is not read"
+
+
+@pytest.mark.parametrize(
+    "moment", ["infinity", "-infinity", "20000-01-01 00:00+00", "0044-03-15 00:00+00 BC"]
+)
+async def test_a_time_that_nobody_recorded_is_refused_as_what_it_is(
+    moment: str, ledger: Ledger, database: Database
+) -> None:
+    """The owner of the database can write what no program can hold."""
+    stream = new_stream()
+    await append(ledger, draft(stream, [an_event()], by_somebody()))
+    owner = await asyncpg.connect(database.owner_url)
+    await owner.execute("update ledger.events set recorded_at = $1::text::timestamptz", moment)
+    await owner.close()
+
+    with pytest.raises(ImpossibleTime):
+        await read_stream(ledger, stream.name)
+    with pytest.raises(ImpossibleTime):
+        async with borrowed(ledger.pool) as conn:
+            await read_log(conn, 1, after=START, wanted=[], limit=10)
 
 
 async def test_the_second_door_rolls_back_with_its_transaction(ledger: Ledger) -> None:

@@ -8,7 +8,7 @@ from weakref import WeakSet
 import asyncpg
 import msgspec
 
-from ledger.domain.errors import Unavailable
+from ledger.domain.errors import Corrupt, Unavailable
 from ledger.store.addresses import each_host
 
 if TYPE_CHECKING:
@@ -62,6 +62,13 @@ class DatabaseUnreachable(Unavailable):
     """The database cannot be reached."""
 
     code = "database-unreachable"
+
+
+class ImpossibleTime(Corrupt):
+    """A stored time is none that this service can hold, and none that it ever writes: somebody has changed the row."""
+
+    code = "impossible-time"
+    advice = "An operator finds the row with 'ledger audit verify --database'."
 
 
 class Lent(msgspec.Struct, frozen=True):
@@ -173,6 +180,7 @@ async def borrowed(pool: Pool, *, seconds: float = CONNECT_TIMEOUT) -> AsyncIter
 
     Raises:
         DatabaseUnreachable: there is none to be had within so many ``seconds``.
+        ImpossibleTime: a row of an answer has a time before the year 1 or after 9999.
     """
     try:
         conn = await pool.acquire(timeout=seconds)
@@ -180,6 +188,8 @@ async def borrowed(pool: Pool, *, seconds: float = CONNECT_TIMEOUT) -> AsyncIter
         raise DatabaseUnreachable(reason=type(lost).__name__) from lost
     try:
         yield conn
+    except OverflowError as beyond:  # what the driver raises
+        raise ImpossibleTime from beyond
     finally:
         await pool.release(conn)
 
@@ -190,6 +200,7 @@ async def reading(source: Source, *, seconds: float = CONNECT_TIMEOUT) -> AsyncI
 
     Raises:
         DatabaseUnreachable: the connection is lost, or none is free, or what is asked for is locked for too long.
+        ImpossibleTime: a row of an answer has a time before the year 1 or after 9999.
     """
     try:
         if isinstance(source, Lent):

@@ -17,7 +17,7 @@ from ledger.store.appends import APPEND_IN, Append, Appended, Landed, NewEvent, 
 from ledger.store.codec import decode, encode
 from ledger.store.envelope import NO_LEAF, Provenance
 from ledger.store.ledger import Ledger
-from ledger.store.pool import Connection, reading
+from ledger.store.pool import Connection, ImpossibleTime, reading
 from ledger.store.snapshots import Snapshot, fingerprint_of
 from ledger.tracing import Appending, Parent, span_id_of
 
@@ -37,6 +37,10 @@ select position, stream, version, type, schema_version, event_id, recorded_at, a
 from ledger.events
 where ledger_id = $1 and stream = $2 and version <= $3
 order by version
+"""
+# $1 ledger, $2 stream
+READ_FIRST_PAYLOAD: Final = """
+select payload from ledger.events where ledger_id = $1 and stream = $2 and version = 1
 """
 # The subqueries are fenced by "offset 0": a plan made while the tables are still empty would else join by ledger
 # alone, and read the whole log for every command until somebody analyzes them.
@@ -219,6 +223,12 @@ async def read_until(
     return tuple(stored_in(row) for row in rows)
 
 
+async def read_first_payload(conn: Connection, ledger_id: int, name: StreamName) -> bytes | None:
+    """Read what a stream's first event says, and nothing else of its row; ``None``: there is none."""
+    payload: bytes | None = await conn.fetchval(READ_FIRST_PAYLOAD, ledger_id, name)
+    return payload
+
+
 async def load_streams(ledger: Ledger, names: Sequence[StreamName]) -> dict[StreamName, Stream]:
     """Read streams in one round trip, each as its snapshot, if a good one exists, and the events after it.
 
@@ -265,7 +275,13 @@ async def _fetch(ledger: Ledger, statement: str, argument: list[StreamName] | Ev
 
 
 def stored_in(row: asyncpg.Record) -> Stored:
-    """Take an event from a row of the log."""
+    """Take an event from a row of the log.
+
+    Raises:
+        ImpossibleTime: it was recorded at no time at all, but at one of the two infinities.
+    """
+    if row["recorded_at"].tzinfo is None:  # how the driver gives those
+        raise ImpossibleTime(position=row["position"], stream=row["stream"])
     return Stored(
         position=row["position"],
         stream=row["stream"],

@@ -14,7 +14,9 @@ from ledger.api.problems import status_at
 from ledger.domain.errors import LedgerError
 
 OF_ALL: Final = "invalid-request too-many-requests overloaded stopping unavailable database-unreachable"
-OF_READERS: Final = "unreadable unreadable-event unknown-event-type unknown-schema-version view-row-missing"
+OF_READERS: Final = (
+    "unreadable impossible-time unreadable-event unknown-event-type unknown-schema-version view-row-missing"
+)
 OF_SESSIONS: Final = "not-authenticated invalid-token token-expired session-not-live"
 OF_COMMANDS: Final = "request-timeout body-too-large too-many-bodies outcome-unknown rejected-by-database version-conflict read-conflict session-paused"
 OPEN: Final = "decision-not-found decision-closed already-made deadline-passed"

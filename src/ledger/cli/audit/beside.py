@@ -2,12 +2,12 @@
 
 from uuid import UUID
 
-from ledger.domain.ids import FIRST_VERSION, EvidenceId, PersonId, StreamName, SubjectId, SubjectKeyId
+from ledger.domain.ids import EvidenceId, PersonId, StreamName, SubjectId, SubjectKeyId
 from ledger.identity.people import those
 from ledger.personal.keys import owners, which_are_there
 from ledger.store.evidence import digest_of, is_there
 from ledger.store.pool import Connection
-from ledger.store.streams import read_until
+from ledger.store.streams import read_first_payload
 from ledger.verifier.beside import Attached, Beside, FileFound, key_of
 from ledger.verifier.disclosed import name_digest
 from ledger.verifier.report import Report
@@ -41,10 +41,8 @@ async def _found(conn: Connection, ledger_id: int, file: str, attached: Attached
     digest = await digest_of(conn, ledger_id, evidence)
     if digest is None or not await is_there(conn, ledger_id, evidence):
         return None
-    first = [
-        one.payload for one in await read_until(conn, ledger_id, StreamName(attached.stream), FIRST_VERSION)
-    ]
-    return FileFound(digest, key_of(first[0]) if first and first[0] else None)
+    submission = await read_first_payload(conn, ledger_id, StreamName(attached.stream))
+    return FileFound(digest, None if submission is None else key_of(submission))
 
 
 async def finish(conn: Connection, ledger_id: int, beside: Beside, report: Report) -> None:

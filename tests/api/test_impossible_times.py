@@ -1,0 +1,33 @@
+"""Times in the log that no program can hold, as the database's owner can write them: refused, and nothing else suffers."""
+
+import pytest
+
+from tests.api.answers import as_owner, assert_refused, decide, pending, submit
+from tests.support.databases import Database
+from tests.support.http import Api
+
+CHANGE = """
+update ledger.events set recorded_at = '{moment}' where position = (
+    select max(position) from ledger.events where type = 'decision-submitted')
+"""
+HISTORY = ("events", "decisions/CHANGED/timeline", "decisions/CHANGED/state", "decisions/CHANGED/chain")
+
+
+@pytest.mark.parametrize("moment", ["infinity", "20000-01-01 00:00+00"])
+async def test_an_event_of_an_impossible_time_is_refused_as_that_and_others_are_decided(
+    api: Api, database: Database, moment: str
+) -> None:
+    engine, ana, audrey = [
+        await api.newcomer(name, role)
+        for name, role in (("engine", "service"), ("ana", "analyst"), ("audrey", "auditor"))
+    ]
+    for analysis_id in ("UNTOUCHED", "CHANGED"):
+        await submit(api, engine, analysis_id)
+    await as_owner(database, CHANGE.format(moment=moment))
+
+    asked = [await api.client.get(f"/api/audit/{path}", headers=audrey) for path in HISTORY]
+    for refused in (*asked, await decide(api, ana, "CHANGED")):
+        assert_refused(refused, 503, "audit verify --database")
+        assert refused.json()["code"] == "impossible-time"
+    assert (await decide(api, ana, "UNTOUCHED")).status_code == 200
+    assert await pending(api, ana) == ["CHANGED"]
