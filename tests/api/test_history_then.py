@@ -325,6 +325,21 @@ async def test_only_auditors_and_administrators_look_back(told: Desk, path: str,
 
 
 @together
+@pytest.mark.parametrize(
+    "path",
+    [
+        "decisions/CASE-1/state",
+        "decisions/CASE-1/chain",
+        "decisions/CASE-1/timeline",
+        "queue",
+        f"correlations/{TRACE}",
+    ],
+)
+async def test_a_parameter_that_nobody_knows_is_not_passed_over(told: Desk, path: str) -> None:
+    assert wrong_fields(await get(told, path, until="2026-03-02")) == {"until"}
+
+
+@together
 async def test_each_look_back_is_recorded(told: Desk, shared: Api) -> None:
     auditor = await told.seat("olga", "auditor")
     for path in ("decisions/CASE-1/state", "decisions/CASE-1/chain", "queue", f"correlations/{TRACE}"):

@@ -123,6 +123,7 @@ class HistoryController(Controller):
     @get("/decisions/{analysis_id:str}/timeline", opt={"answer": Timeline})
     async def decision_timeline(self, request: HttpRequest, analysis_id: FromPath[str]) -> Response[bytes]:
         """Tell in words everything that happened to a decision."""
+        refuse_unknown(request, frozenset())
         call = Call(request)
         ledger, wanted = call.services.ledger, decision_id(analysis_id)
         entries = await call.services.read((), lambda source: timeline(source, wanted))

@@ -106,6 +106,7 @@ class PastController(Controller):
     @get("/decisions/{analysis_id:str}/chain", opt={"answer": ChainTold})
     async def decision_chain(self, request: HttpRequest, analysis_id: FromPath[str]) -> Response[bytes]:
         """Follow a decision to what it came of and what came of it: by trace, cause and replacement."""
+        refuse_unknown(request, frozenset())
         call, wanted = Call(request), decision_id(analysis_id)
         chain = await call.services.read((), lambda source: chains.chain_of_decision(source, wanted))
         if not chain.links:
@@ -116,6 +117,7 @@ class PastController(Controller):
     @get("/correlations/{trace_id:str}", opt={"answer": ChainTold})
     async def correlation(self, request: HttpRequest, trace_id: FromPath[str]) -> Response[bytes]:
         """Tell what happened in one trace: what a request, and whatever it set off, did to the ledger."""
+        refuse_unknown(request, frozenset())
         call = Call(request)
         chain = await call.services.read((), lambda source: chains.chain_of_trace(source, trace_id.lower()))
         query = Query(call="correlation", filters=(Filter("correlation", trace_id.lower()),))
