@@ -296,6 +296,13 @@ async def test_a_filter_that_makes_no_sense_is_refused_by_name(told: Desk, query
 
 
 @together
+async def test_all_that_is_wrong_with_a_look_is_told_at_once(told: Desk) -> None:
+    answer = await look(told, after=-1, limit=0, command="x", order="odd", form="odd")
+
+    assert wrong_fields(answer) == {"after", "limit", "command", "order", "form"}
+
+
+@together
 async def test_whoever_misspells_an_event_type_is_told_the_nearest_one(told: Desk) -> None:
     (error,) = (await look(told, type="vote-casts")).json()["errors"]
 

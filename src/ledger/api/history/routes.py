@@ -1,22 +1,22 @@
 """The history over HTTP, for auditors and administrators: events as they are stored, and what they mean."""
 
-from typing import Annotated, Final
-from uuid import UUID
+from typing import Final
 
 import msgspec
 from litestar import Controller, Response, get
-from litestar.params import FromPath, QueryParameter
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from ledger.api.call import Call
+from ledger.api.history.asked import KNOWN, REPEATED, Asked, asked_of
 from ledger.api.history.file import MEDIA, FileType, HistoryFile, Wanted
 from ledger.api.history.opening import opened
-from ledger.api.history.query import Filters, query_of, refuse_unknown, sought
+from ledger.api.history.query import query_of, refuse_unknown, sought
 from ledger.api.history.record import record
 from ledger.api.history.wire import (
     EventPage,
     EventTold,
-    Form,
     Timeline,
     entry_told,
     people_told,
@@ -35,20 +35,8 @@ from ledger.history.timeline import timeline
 from ledger.store.findings import Aim, Sought, aim, find_page
 from ledger.store.ledger import Ledger
 
-BIGGEST: Final = 2**63 - 1
 PAGE: Final = 100
 BIGGEST_PAGE: Final = 1_000
-KNOWN: Final = frozenset(
-    {
-        *("after", "limit", "type", "stream", "decision", "actor", "correlation", "command", "from", "to"),
-        *("first", "last", "text", "order", "form", "format"),
-    }
-)
-
-Place = Annotated[int | None, QueryParameter(ge=1, le=BIGGEST)]
-Behind = Annotated[int | None, QueryParameter(ge=0, le=BIGGEST)]
-Text = Annotated[str | None, QueryParameter(min_length=1, max_length=1_000)]
-Time = Annotated[str | None, QueryParameter()]
 
 
 class HistoryController(Controller):
@@ -60,60 +48,21 @@ class HistoryController(Controller):
     @get(
         "/events",
         opt={"answer": EventPage, "files": {MEDIA[FileType.NDJSON]: EventTold, MEDIA[FileType.CSV]: str}},
+        dependencies={"asked": Provide(asked_of, sync_to_thread=False)},
     )
-    async def events(
-        self,
-        request: HttpRequest,
-        *,
-        after: Behind = None,
-        limit: Annotated[int | None, QueryParameter(ge=1, le=BIGGEST)] = None,
-        types: Annotated[list[str] | None, QueryParameter(name="type")] = None,
-        stream: Text = None,
-        decision: Text = None,
-        actor: Text = None,
-        correlation: Text = None,
-        command: Annotated[UUID | None, QueryParameter()] = None,
-        from_: Annotated[str | None, QueryParameter(name="from")] = None,
-        to: Time = None,
-        first: Place = None,
-        last: Place = None,
-        text: Text = None,
-        order: Annotated[str, QueryParameter(pattern="^(asc|desc)$")] = "asc",
-        form: Annotated[Form, QueryParameter()] = Form.STORED,
-        format_: Annotated[
-            str | None,
-            QueryParameter(name="format", description="json, ndjson or csv; counts more than Accept"),
-        ] = None,
-    ) -> ASGIApp:
+    async def events(self, request: HttpRequest, asked: NamedDependency[Asked]) -> ASGIApp:
         """Look events up: page by page as JSON, or all of them as a file (NDJSON or CSV, by Accept or 'format')."""
-        refuse_unknown(request, KNOWN, frozenset({"type"}))
+        refuse_unknown(request, KNOWN, REPEATED)
         call = Call(request)
-        search = await sought(
-            call,
-            Filters(
-                types=None if types is None else tuple(types),
-                stream=stream,
-                decision=decision,
-                actor=actor,
-                correlation=correlation,
-                command=command,
-                since=from_,
-                until=to,
-                first=first,
-                last=last,
-                words=text,
-                is_descending=order == "desc",
-            ),
-        )
-        ledger = call.services.ledger
+        search = await sought(call, asked.filters)
         aimed = await call.services.read((), lambda source: _aimed(source, search))
         wanted = Wanted(
             aim=aimed.aim,
-            query=query_of(ledger, search),
-            behind=None if after is None else Position(after),
-            limit=limit,
-            type=_type_of(request, format_),
-            form=form,
+            query=query_of(call.services.ledger, search),
+            behind=asked.behind,
+            limit=asked.limit,
+            type=_type_of(request, asked.file_type),
+            form=asked.form,
         )
         if wanted.type is not FileType.JSON:
             return await _file(call, wanted)
