@@ -4,11 +4,12 @@ import asyncio
 import json
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from ledger.cli.http import serving_door
 from ledger.cli.port import open_port, port_of, take_port
@@ -117,21 +118,30 @@ class Alerts:
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
+        self._first: str | bytes | None = None
+
+    async def begin(self) -> None:
+        """Wait for the first message, which says from where alerts are told: what happens from now on is among them."""
+        with suppress(ConnectionClosed):  # refused, as whoever looks will see
+            async with asyncio.timeout(HANG_GUARD):
+                self._first = await self.socket.recv()
 
     async def next(self) -> dict[str, object]:
         """The next message, whatever it is."""
+        first, self._first = self._first, None
         async with asyncio.timeout(HANG_GUARD):
-            return dict(json.loads(await self.socket.recv()))
+            return dict(json.loads(first or await self.socket.recv()))
 
     async def take(self, count: int) -> list[dict[str, object]]:
-        """The next alerts."""
+        """The next alerts; heartbeats do not prolong the waiting."""
         found: list[dict[str, object]] = []
-        while len(found) < count:
-            message = await self.next()
-            if message["type"] == "alert":
-                alert = message["alert"]
-                assert isinstance(alert, dict)
-                found.append(alert)
+        async with asyncio.timeout(HANG_GUARD):
+            while len(found) < count:
+                message = await self.next()
+                if message["type"] == "alert":
+                    alert = message["alert"]
+                    assert isinstance(alert, dict)
+                    found.append(alert)
         return found
 
     async def say(self, **message: object) -> dict[str, object]:
@@ -155,4 +165,6 @@ async def alerts(
     query = "" if after is None else f"&after={after}"
     url = f"ws://127.0.0.1:{port}/ws/{username}?token={token}{query}"
     async with connect(url, proxy=None, compression=None) as socket:
-        yield Alerts(socket)
+        found = Alerts(socket)
+        await found.begin()
+        yield found
