@@ -21,7 +21,7 @@ from ledger.api.mending_wire import (
 )
 from ledger.cli.operating import operator, overseeing
 from ledger.cli.progress import Bar
-from ledger.cli.reasons import Why
+from ledger.cli.reasons import PerhapsWhy, Why
 from ledger.cli.refusals import printable_lines
 from ledger.cli.tables import print_changes, print_json
 from ledger.domain.errors import Invalid
@@ -71,7 +71,7 @@ def retry(
     *,
     sequence: Annotated[str | None, Parameter(help="Those of this stream, in every projection.")] = None,
     all: Annotated[bool, Parameter(name="--all", negative="", help="All of them.")] = False,  # noqa: A002 - the option's name
-    reason: Why = "",
+    reason: PerhapsWhy = None,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> int:
@@ -84,7 +84,7 @@ def retry(
     """
     if sum((failure is not None, sequence is not None, all)) != 1:
         raise SayWhich
-    tried = asyncio.run(_retry(failure, sequence, reason=reason, dry_run=dry_run))
+    tried = asyncio.run(_retry(failure, sequence, reason=reason or "", dry_run=dry_run))
     passed_over = tried.overtaken + tried.changed
     told = _tell(tried.answers, json=json, is_single=failure is not None, passed_over=passed_over)
     if tried.overtaken:
@@ -116,7 +116,7 @@ def replay(
     again: Annotated[
         bool, Parameter(name="--skipped-too", negative="", help="Try again what was given up before.")
     ] = False,
-    reason: Why = "",
+    reason: PerhapsWhy = None,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> int:
@@ -124,7 +124,7 @@ def replay(
 
     Exit codes: 0 all of it could be applied, 2 something is parked.
     """
-    done = asyncio.run(_replay(name, first, last, again=again, reason=reason, dry_run=dry_run))
+    done = asyncio.run(_replay(name, first, last, again=again, reason=reason or "", dry_run=dry_run))
     if json:
         print_json(done)
     else:
@@ -136,15 +136,15 @@ def replay(
     return STILL_BROKEN if done.events_failed else DONE
 
 
-def pause(name: str, *, reason: Why = "", json: Json = False) -> int:
+def pause(name: str, *, reason: PerhapsWhy = None, json: Json = False) -> int:
     """Let projection NAME stand where it is, in every process. Commands go on."""
-    asyncio.run(_switch(name, to_pause=True, reason=reason))
+    asyncio.run(_switch(name, to_pause=True, reason=reason or ""))
     return _switched(Switched(status="paused", message="Projection paused", projection_name=name), json=json)
 
 
-def resume(name: str, *, reason: Why = "", json: Json = False) -> int:
+def resume(name: str, *, reason: PerhapsWhy = None, json: Json = False) -> int:
     """Let projection NAME go on."""
-    asyncio.run(_switch(name, to_pause=False, reason=reason))
+    asyncio.run(_switch(name, to_pause=False, reason=reason or ""))
     return _switched(
         Switched(status="running", message="Projection resumed", projection_name=name), json=json
     )

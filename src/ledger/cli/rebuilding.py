@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from ledger.api.rebuild_wire import Diff, RebuildState, Verified, progress_of, verified
 from ledger.cli.operating import operator, overseeing
 from ledger.cli.progress import Bar
-from ledger.cli.reasons import Why
+from ledger.cli.reasons import PerhapsWhy
 from ledger.cli.refusals import printable
 from ledger.cli.tables import age, print_json, print_table
 from ledger.domain.errors import Invalid
@@ -60,7 +60,7 @@ def reset(
     yes: Annotated[bool, Parameter(negative="", help="Yes, do it.")] = False,
     wait: Wait = False,
     accept_failures: AcceptFailures = False,
-    reason: Why = "",
+    reason: PerhapsWhy = None,
     json: Json = False,
 ) -> int:
     """Make NAME anew without looking back; its rows serve until the new ones are level.
@@ -70,7 +70,7 @@ def reset(
     if not yes:
         raise SayYes(projection=name)
     return _tell(
-        asyncio.run(_ask(name, Kind.RESET, reason=reason, accept_failures=accept_failures, wait=wait)),
+        asyncio.run(_ask(name, Kind.RESET, reason=reason or "", accept_failures=accept_failures, wait=wait)),
         json=json,
     )
 
@@ -87,7 +87,7 @@ def rebuild(
     ] = False,
     show: Annotated[bool, Parameter(negative="", help="Only show the latest one.")] = False,
     accept_failures: AcceptFailures = False,
-    reason: Why = "",
+    reason: PerhapsWhy = None,
     json: Json = False,
 ) -> int:
     """Make NAME anew beside its rows, compare old and new, and switch.
@@ -99,10 +99,11 @@ def rebuild(
     if show:
         return _tell(asyncio.run(_show(name)), json=json)
     if cancel:
-        return _tell_cancelled(asyncio.run(_cancel(name, reason)), json=json)
+        return _tell_cancelled(asyncio.run(_cancel(name, reason or "")), json=json)
     kind = Kind.ROLLBACK if rollback else Kind.REBUILD
     return _tell(
-        asyncio.run(_ask(name, kind, reason=reason, accept_failures=accept_failures, wait=wait)), json=json
+        asyncio.run(_ask(name, kind, reason=reason or "", accept_failures=accept_failures, wait=wait)),
+        json=json,
     )
 
 

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from ledger.api.webhook_wire import DeliveryShown, delivery_shown
 from ledger.cli.operating import operating, operator, overseeing
-from ledger.cli.reasons import Why
+from ledger.cli.reasons import PerhapsWhy
 from ledger.cli.tables import print_json, print_table
 from ledger.domain.ids import MessageId, WebhookId
 from ledger.domain.webhook.decide import WebhookNotFound
@@ -79,10 +79,10 @@ def replay(
     webhook_id: str,
     *,
     message: Annotated[UUID | None, Parameter(help="One of them; all by default.")] = None,
-    reason: Why = "",
+    reason: PerhapsWhy = None,
 ) -> int:
     """Have dead letters of WEBHOOK_ID sent again; the service sends them, when it runs."""
-    count = asyncio.run(_replay(_id(webhook_id), message, reason))
+    count = asyncio.run(_replay(_id(webhook_id), message, reason or ""))
     print(f"{count} sent again." if count != 1 else "1 is sent again.")
     return 0
 
