@@ -19,6 +19,13 @@ from tests.support.desk import Desk
 from tests.support.http import Api
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+LOOKS_BACK = (
+    "decisions/CASE-1/state",
+    "decisions/CASE-1/chain",
+    "decisions/CASE-1/timeline",
+    "queue",
+    f"correlations/{TRACE}",
+)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -309,32 +316,14 @@ async def test_what_a_reaction_did_hangs_by_its_cause(told: Desk) -> None:
 
 
 @together
-@pytest.mark.parametrize(
-    "path",
-    [
-        "decisions/CASE-1/state",
-        "decisions/CASE-1/chain",
-        "decisions/CASE-1/timeline",
-        "queue",
-        f"correlations/{TRACE}",
-    ],
-)
+@pytest.mark.parametrize("path", LOOKS_BACK)
 @pytest.mark.parametrize("who", ["ana", "engine", "vic"])
 async def test_only_auditors_and_administrators_look_back(told: Desk, path: str, who: str) -> None:
     assert_refused(await get(told, path, by=who), 403, "Insufficient permissions")
 
 
 @together
-@pytest.mark.parametrize(
-    "path",
-    [
-        "decisions/CASE-1/state",
-        "decisions/CASE-1/chain",
-        "decisions/CASE-1/timeline",
-        "queue",
-        f"correlations/{TRACE}",
-    ],
-)
+@pytest.mark.parametrize("path", LOOKS_BACK)
 async def test_a_parameter_that_nobody_knows_is_not_passed_over(told: Desk, path: str) -> None:
     assert wrong_fields(await get(told, path, until="2026-03-02")) == {"until"}
 

@@ -12,7 +12,14 @@ import pytest_asyncio
 from ledger.projections.standby import Answered, Away, Standby
 from ledger.store.ledger import Ledger
 from ledger.store.pool import Lent, Source, reading
-from tests.api.answers import decide, pending, pending_in_a_crowd, submit, together
+from tests.api.answers import (
+    decide,
+    degraded_where_nobody_seals,
+    pending,
+    pending_in_a_crowd,
+    submit,
+    together,
+)
 from tests.support.databases import Cluster
 from tests.support.http import Api, cheap_passwords, serving
 from tests.support.postgres_folders import running
@@ -369,7 +376,6 @@ async def test_a_server_that_is_no_standby_of_this_ledger_is_never_asked(
 
 async def _told(api: Api, by: dict[str, str]) -> tuple[list[str], str | None]:
     """What /health says."""
-    ready = (await api.client.get("/health/ready")).json()
+    ready = await api.client.get("/health/ready")
     database = (await api.client.get("/health/database", headers=by)).json()
-    degraded = [name for name in ready["degraded"] if name != "sealing-late"]  # nobody seals here
-    return degraded, database["standby"]["away"]
+    return degraded_where_nobody_seals(ready), database["standby"]["away"]
