@@ -31,3 +31,28 @@ async def test_an_event_of_an_impossible_time_is_refused_as_that_and_others_are_
         assert refused.json()["code"] == "impossible-time"
     assert (await decide(api, ana, "UNTOUCHED")).status_code == 200
     assert await pending(api, ana) == ["CHANGED"]
+
+
+@pytest.mark.parametrize("moment", ["infinity", "-infinity", "20000-01-01 00:00+00"])
+async def test_how_projections_are_doing_is_told_all_the_same(
+    api: Api, database: Database, moment: str
+) -> None:
+    admin = await api.login()
+    engine = await api.newcomer("engine", "service")
+    await api.client.post("/admin/projections/queue/pause", json={}, headers=admin)
+    await submit(api, engine, "CHANGED")
+    await as_owner(database, CHANGE.format(moment=moment))
+    await as_owner(
+        database,
+        """update views.checkpoints set position = (select max(position) - 1 from ledger.events
+               where type = 'decision-submitted'), events_applied = (select max(position) - 1 from ledger.events
+               where type = 'decision-submitted') - events_not_wanted where projection = 'queue'""",
+    )
+
+    told = await api.client.get("/health/projections/queue", headers=admin)
+    assert told.status_code == 200, told.text
+    assert isinstance(told.json()["lag_seconds"], float), told.text
+    assert 0 <= told.json()["lag_seconds"] < 3600, told.text
+    verified = await api.client.get("/admin/projections/decisions/verify", headers=admin)
+    assert_refused(verified, 503, "audit verify --database")
+    assert verified.json()["code"] == "impossible-time"

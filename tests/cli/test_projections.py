@@ -199,7 +199,7 @@ def test_what_was_changed_since_is_passed_over_and_counted_and_refused_where_it_
     said = capsys.readouterr()
     assert said.out.endswith(" decisions: Applied, with what waited behind it.\n")
     assert said.out.count("\n") == 1
-    assert "Changed after they were recorded, and passed over: 1. " in said.err
+    assert "Changed or removed after they were recorded, and passed over: 1. " in said.err
     assert "docs/operations/tampered.md" in said.err
     assert "Still parked: 1." in said.err
     with pytest.raises(PayloadChanged):

@@ -1,6 +1,7 @@
 """A projection is made anew beside its rows, compared with them, and takes their place."""
 
 import asyncio
+from uuid import uuid4
 
 import pytest
 
@@ -19,15 +20,15 @@ from ledger.operations.rebuilding import KeptRowsLackEvents, ask, cancel
 from ledger.projections.accounts import built
 from ledger.projections.accounts import exchange as accounts_exchanged
 from ledger.projections.checkpoints import lock, read_checkpoint
-from ledger.projections.rebuild import begin
-from ledger.projections.rebuilds import Kind, RebuildState, failures_in
+from ledger.projections.rebuild import NotApplied, begin, exchange
+from ledger.projections.rebuilds import Kind, RebuildState, claim, enter, failures_in
 from ledger.projections.views.queue import QUEUE
 from ledger.store.ledger import LEDGER_ID, Ledger
 from ledger.store.pool import SESSION_SETTINGS
 from tests.operations.rebuilt import history, progress_of, submissions, the_operator, work
 from tests.projections.counting import Counting, ends, make_table, stored_as
 from tests.projections.given import QUEUE_COLUMNS, bring_level, rows_of
-from tests.projections.scenes import changed
+from tests.projections.scenes import IMPOSSIBLE, changed, happened_at
 from tests.support.chaos import Chaos, transient
 from tests.support.databases import Database
 
@@ -193,6 +194,26 @@ async def test_a_rollback_that_is_cancelled_keeps_its_rows_for_another_one(
     assert await rows(ledger) == by_hand
 
 
+async def test_a_rollback_that_is_cancelled_while_it_begins_keeps_its_rows(ledger: Ledger) -> None:
+    by_hand, worker = await switched(ledger), uuid4()
+    await ask(ledger, QUEUE, the_operator(), Kind.ROLLBACK)
+    async with ledger.pool.acquire() as conn:
+        task = await claim(conn, LEDGER_ID, worker, [QUEUE])
+        assert task is not None
+        async with conn.transaction():
+            await begin(conn, LEDGER_ID, QUEUE, Kind.ROLLBACK)
+            assert await enter(conn, LEDGER_ID, task, worker, RebuildState.BUILDING)
+            cancelling = asyncio.create_task(cancel(ledger, QUEUE, the_operator()))
+            while not await ledger.pool.fetchval("select exists (select from pg_locks where not granted)"):
+                await asyncio.sleep(0.01)
+    await cancelling
+
+    await ask(ledger, QUEUE, the_operator(), Kind.ROLLBACK)
+
+    assert (await work(ledger, QUEUE)).state is RebuildState.SWITCHED
+    assert await rows(ledger) == by_hand
+
+
 async def switched(ledger: Ledger) -> list[tuple[object, ...]]:
     """Rebuild rows that somebody had changed by hand; return these."""
     streams = await submissions(ledger, 5)
@@ -325,6 +346,44 @@ async def test_an_event_that_was_changed_after_it_was_recorded_ends_the_rebuild(
     assert "docs/operations/tampered.md" in done.error
     assert f"(position=3, stream={streams[0]})" in done.error
     assert await rows(ledger) == before
+
+
+@pytest.mark.parametrize("moment", IMPOSSIBLE)
+async def test_an_event_of_a_time_that_no_program_can_hold_ends_the_rebuild(
+    ledger: Ledger, database: Database, moment: str
+) -> None:
+    await submissions(ledger, 5)
+    await bring_level(ledger, QUEUE)
+    before = await rows(ledger)
+    await ask(ledger, QUEUE, the_operator(), Kind.REBUILD, accept_failures=True)
+    await bring_level(ledger, QUEUE)
+    await happened_at(database, 3, moment)
+
+    assert await Rebuilder(ledger, [QUEUE]).work_once()
+
+    done = await progress_of(ledger, QUEUE)
+    assert done.state is RebuildState.FAILED
+    assert done.error is not None
+    assert "'ledger audit verify --database'" in done.error
+    assert await rows(ledger) == before
+
+
+async def test_what_cannot_be_applied_at_the_last_moment_is_told_in_words(ledger: Ledger) -> None:
+    await submissions(ledger, 2)
+    await bring_level(ledger, QUEUE)
+    await ask(ledger, QUEUE, the_operator(), Kind.RESET)
+    await bring_level(ledger, QUEUE)
+    async with ledger.pool.acquire() as conn, conn.transaction():
+        await begin(conn, LEDGER_ID, QUEUE, Kind.RESET)
+    await submissions(ledger, 1, start=10)
+    await bring_level(ledger, QUEUE)
+    broken = Chaos(QUEUE)
+    broken.fail_on(await ledger.head())
+
+    async with ledger.pool.acquire() as conn:
+        with pytest.raises(NotApplied, match="events that cannot be applied, and those behind them: 1"):
+            async with conn.transaction():
+                await exchange(conn, LEDGER_ID, broken, accept_failures=False)
 
 
 async def test_what_may_pass_by_itself_is_tried_again(ledger: Ledger) -> None:

@@ -45,6 +45,25 @@ async def changed(database: Database, position: int) -> None:
         await owner.close()
 
 
+async def happened_at(database: Database, position: int, moment: str) -> None:
+    """Change when an event was recorded, as only the log's owner can; to what no program can hold, too."""
+    owner = await asyncpg.connect(database.owner_url)
+    try:
+        change = "update ledger.events set recorded_at = $2::text::timestamptz where position = $1"
+        await owner.execute(change, position, moment)
+    finally:
+        await owner.close()
+
+
+async def removed(database: Database, position: int) -> None:
+    """Remove an event, as only the log's owner can."""
+    owner = await asyncpg.connect(database.owner_url)
+    try:
+        await owner.execute("delete from ledger.events where position = $1", position)
+    finally:
+        await owner.close()
+
+
 async def counted(ledger: Ledger, name: str) -> tuple[int, ...]:
     """Position, applied, not wanted, parked, skipped."""
     row = await ledger.pool.fetchrow(
@@ -60,6 +79,10 @@ async def versions(ledger: Ledger) -> dict[StreamName, int]:
     """How far each decision has come in the view."""
     rows = await ledger.pool.fetch("select stream, version from views.decisions_v2 order by stream")
     return {row["stream"]: row["version"] for row in rows}
+
+
+IMPOSSIBLE = ("infinity", "20000-01-01 00:00+00")
+"""Times that PostgreSQL can hold and no program."""
 
 
 async def rows(ledger: Ledger, feed: Feed = DECISIONS) -> list[tuple[object, ...]]:

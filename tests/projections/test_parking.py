@@ -14,16 +14,18 @@ from ledger.projections.checkpoints import Checkpoint, Paused, read_checkpoint, 
 from ledger.projections.failures import Ending, Failure, FailureState, Resolution
 from ledger.projections.faults import Category
 from ledger.projections.health import State
-from ledger.projections.retries import Retried, give_up, retry, retry_due
+from ledger.projections.retries import ParkedEventGone, Retried, give_up, retry, retry_due
 from ledger.projections.views.decisions import DECISIONS
 from ledger.projections.views.queue import QUEUE
 from ledger.store.ledger import LEDGER_ID, Ledger
+from ledger.store.pool import ImpossibleTime, borrowed
 from ledger.store.true_log import PayloadChanged
 from tests.projections.counting import Counting, ends, make_table, seen, stored_as
 from tests.projections.given import HANG, Service, service, until
 from tests.projections.scenes import (
     CLAIM,
     ESCALATE,
+    IMPOSSIBLE,
     ONE,
     SUBMIT,
     THREE,
@@ -33,7 +35,9 @@ from tests.projections.scenes import (
     clean_rows,
     counted,
     happen,
+    happened_at,
     moves,
+    removed,
     rows,
     versions,
 )
@@ -268,6 +272,91 @@ async def test_what_was_changed_since_can_be_given_up_all_the_same(
         await give_up(conn, LEDGER_ID, chaos, failure.failure_id, BY_HAND)
 
     assert await failures_of(ledger, chaos) == ()
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("moment", IMPOSSIBLE)
+async def test_a_parked_event_of_a_time_that_no_program_can_hold_keeps_no_other_waiting(
+    ledger: Ledger, running: Service, chaos: Chaos, database: Database, moment: str
+) -> None:
+    chaos.fail_on(1)
+    head = await happen(ledger, moves((SUBMIT, 0), (CLAIM, 0)))
+    await running.level(head, "decisions")
+    while (await failures_of(ledger, chaos))[0].state is not FailureState.WAITING:
+        pass
+    await happened_at(database, 1, moment)
+    chaos.heal()
+    await ledger.pool.execute("update views.failures set state = 'retrying', next_retry_at = now()")
+    head = await happen(ledger, moves((SUBMIT, 1)))
+    await running.level(head, "decisions")
+
+    while (await failures_of(ledger, chaos))[0].error_type != "ImpossibleTime":
+        pass
+    (failure,) = await failures_of(ledger, chaos)
+
+    assert failure.position == 1
+    assert await versions(ledger) == {TWO: 1}
+    assert running.runner.health()[0].state is State.RUNNING
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("moment", IMPOSSIBLE)
+async def test_an_event_of_a_time_that_no_program_can_hold_is_not_retried_and_can_be_given_up(
+    ledger: Ledger, chaos: Chaos, database: Database, moment: str
+) -> None:
+    chaos.fail_on(2)
+    await happen(ledger, moves((SUBMIT, 0), (CLAIM, 0)))
+    await bring_singly(ledger, chaos)
+    (failure,) = await failures_of(ledger, chaos)
+    await happened_at(database, 2, moment)
+    chaos.heal()
+    async with borrowed(ledger.pool) as conn:
+        with pytest.raises(ImpossibleTime) as refused:
+            async with conn.transaction():
+                await retry(conn, LEDGER_ID, chaos, failure.failure_id, BY_HAND)
+        async with conn.transaction():
+            await give_up(conn, LEDGER_ID, chaos, failure.failure_id, BY_HAND)
+
+    assert refused.value.context == {"position": 2, "stream": ONE}
+    assert await failures_of(ledger, chaos) == ()
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_parked_event_that_was_removed_keeps_no_other_waiting(
+    ledger: Ledger, chaos: Chaos, database: Database
+) -> None:
+    chaos.fail_on(2)
+    await happen(ledger, moves((SUBMIT, 0), (CLAIM, 0), (ESCALATE, 0)))
+    await bring_singly(ledger, chaos)
+    await removed(database, 2)
+    chaos.heal()
+    async with ledger.pool.acquire() as conn:
+        retried = await retry_due(conn, LEDGER_ID, chaos)
+
+    assert retried is not None
+    assert (retried.is_resolved, retried.applied, retried.waiting) == (False, 0, 3)
+    (failure,) = await failures_of(ledger, chaos)
+    assert (failure.position, failure.attempts, failure.error_type) == (2, 2, "ParkedEventGone")
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("gone", [2, 3])
+@pytest.mark.parametrize("mend", [retry, give_up])
+async def test_a_parked_event_that_was_removed_is_neither_applied_nor_given_up(
+    ledger: Ledger, chaos: Chaos, database: Database, mend: Mend, gone: int
+) -> None:
+    chaos.fail_on(2)
+    await happen(ledger, moves((SUBMIT, 0), (CLAIM, 0), (ESCALATE, 0)))
+    await bring_singly(ledger, chaos)
+    before = await failures_of(ledger, chaos)
+    await removed(database, gone)
+    chaos.heal()
+    async with ledger.pool.acquire() as conn:
+        with pytest.raises(ParkedEventGone):
+            async with conn.transaction():
+                await mend(conn, LEDGER_ID, chaos, before[0].failure_id, BY_HAND)
+
+    assert await failures_of(ledger, chaos) == before
 
 
 async def test_however_much_is_tried_again_new_events_are_applied(

@@ -12,11 +12,15 @@ from ledger.projections.catalog import ALL
 from ledger.projections.projection import Feed
 from ledger.projections.verifying import NeverRun, NoTemporaryTables, Verification, verify
 from ledger.projections.views.queue import QUEUE
+from ledger.store.codec import UnknownSchemaVersion
 from ledger.store.ledger import LEDGER_ID, Ledger
 from ledger.store.migrate import migrate
+from ledger.store.pool import ImpossibleTime
 from tests.builders import claimed
 from tests.operations.rebuilt import submissions, told
+from tests.projections.counting import stored_as
 from tests.projections.given import QUEUE_COLUMNS, bring_level
+from tests.projections.scenes import IMPOSSIBLE, happened_at
 from tests.support.chaos import Chaos
 from tests.support.databases import Database
 
@@ -210,6 +214,31 @@ async def test_a_hole_in_the_log_is_told(
     found = await verified(ledger)
 
     assert "the log has holes: its events are fewer than its last position" in found.completeness.problems
+
+
+async def test_an_event_of_a_newer_release_is_no_difference_of_rows(ledger: Ledger) -> None:
+    """A newer release beside this one may have applied it already."""
+    await submissions(ledger, 2)
+    await bring_level(ledger, QUEUE)
+    await stored_as(ledger, "decision-submitted", 99)
+    await submissions(ledger, 2, start=10)
+    head = await ledger.head()
+    await ledger.pool.execute(
+        "update views.checkpoints set position = $1, events_applied = $1 - events_not_wanted", head
+    )
+
+    with pytest.raises(UnknownSchemaVersion):
+        await verified(ledger)
+
+
+@pytest.mark.parametrize("moment", IMPOSSIBLE)
+async def test_a_time_that_no_program_can_hold_is_told_as_what_it_is(
+    database: Database, ledger: Ledger, streams: list[StreamName], moment: str
+) -> None:
+    await happened_at(database, 4, moment)
+
+    with pytest.raises(ImpossibleTime):
+        await verified(ledger)
 
 
 async def test_a_projection_that_never_ran_is_not_found(ledger: Ledger) -> None:

@@ -33,9 +33,9 @@ from ledger.projections import failures as records
 from ledger.projections.catalog import ALL
 from ledger.projections.failures import Failure, Resolution
 from ledger.projections.reports import named
-from ledger.projections.retries import FailureResolved
+from ledger.projections.retries import FailureResolved, ParkedEventGone
 from ledger.store.ledger import Ledger
-from ledger.store.pool import reading
+from ledger.store.pool import ImpossibleTime, reading
 from ledger.store.true_log import PayloadChanged
 
 Json: TypeAlias = Annotated[bool, Parameter(negative="", help="As JSON, for programs.")]
@@ -50,7 +50,7 @@ RESOLVED: Final = frozenset({"resolved", "would_resolve"})
 class Tried(msgspec.Struct, frozen=True, kw_only=True):
     """What came of those that were chosen.
 
-    ``overtaken`` were resolved meanwhile, ``changed`` are not what was recorded, ``left`` are parked afterwards.
+    ``overtaken`` were resolved meanwhile, ``changed`` are not what was recorded, or gone, ``left`` are parked afterwards.
     """
 
     answers: list[Resolved]
@@ -78,7 +78,7 @@ def retry(
     """Try FAILURE again, with what waits behind it.
 
     Of several, those that the service's own try or somebody else has resolved meanwhile are passed over and counted, and
-    so are those whose event was changed after it was recorded.
+    so are those whose event was changed or removed after it was recorded.
 
     Exit codes: 0 nothing of it is left parked, 2 something is.
     """
@@ -91,7 +91,7 @@ def retry(
         seen = "Resolved meanwhile, by the service's own try or by somebody else, and passed over"
         print(f"{seen}: {tried.overtaken}.", file=sys.stderr if json else sys.stdout)
     if tried.changed:
-        seen = f"Changed after they were recorded, and passed over: {tried.changed}."
+        seen = f"Changed or removed after they were recorded, and passed over: {tried.changed}."
         print(seen, PayloadChanged.advice, file=sys.stderr)
     if tried.left and told == DONE:
         print(f"Still parked: {tried.left}. 'ledger projections failures' lists them.", file=sys.stderr)
@@ -214,7 +214,7 @@ async def _mend_each(
             try:
                 with suppress(*passed_over):
                     answers.append(await _mend(ledger, wish, dry_run=dry_run))
-            except PayloadChanged:
+            except (PayloadChanged, ImpossibleTime, ParkedEventGone):
                 if not are_several:
                     raise
                 changed += 1

@@ -103,6 +103,7 @@ async def cancel(ledger: Ledger, feed: Feed, actor: Actor, *, reason: str = "") 
     """
 
     async def stop_it(conn: Connection) -> None:
+        await rebuilds.hold(conn, ledger.ledger_id, feed)
         found = await rebuilds.find(conn, ledger.ledger_id, feed)
         if found is not None and not found.is_over():
             await leave_off(conn, ledger.ledger_id, feed, found.kind, with_failures=True)

@@ -32,7 +32,7 @@ from ledger.projections.rebuild import (
 from ledger.projections.rebuilds import Kind, RebuildState, Task
 from ledger.store.envelope import Provenance
 from ledger.store.ledger import Ledger
-from ledger.store.pool import Connection, Pool
+from ledger.store.pool import Connection, ImpossibleTime, Pool, possible_times
 from ledger.store.streams import new_command_id
 from ledger.store.true_log import PayloadChanged
 
@@ -75,12 +75,13 @@ class Work:
         attempts = 0
         while self._state is not RebuildState.SWITCHED:
             try:
-                await self._step()
+                with possible_times():
+                    await self._step()
                 attempts = 0
             except (Superseded, NoRebuildUnderWay):
                 log.info("rebuild.left", **self._facts())
                 return
-            except (NotApplied, PayloadChanged) as failed:
+            except (NotApplied, PayloadChanged, ImpossibleTime) as failed:
                 await self._give_up(str(failed))
                 return
             except Exception as error:  # noqa: BLE001 - the one place: it ends this rebuild, visibly
@@ -114,8 +115,10 @@ class Work:
 
     async def _begin(self) -> None:
         async with self._pool.acquire() as conn, conn.transaction():
+            await self._enter_on(
+                conn, RebuildState.BUILDING
+            )  # first: whoever cancels waits, or has cancelled
             await begin(conn, self._ledger.ledger_id, self._feed, self._task.kind)
-            await self._enter_on(conn, RebuildState.BUILDING)
         self._state = RebuildState.BUILDING
 
     async def _build(self) -> None:
@@ -129,7 +132,7 @@ class Work:
             while True:
                 at = await stand(conn, ledger_id, self._feed)
                 if at.parked and not self._task.accept_failures:
-                    raise NotApplied(f"events that cannot be applied, and those behind them: {at.parked}")
+                    raise NotApplied(at.parked)
                 if at.position >= at.serving:
                     return
                 await advance(conn, ledger_id, self._feed, after=at.position, upto=at.serving)
@@ -150,6 +153,8 @@ class Work:
         ledger_id, task = self._ledger.ledger_id, self._task
 
         async def effect(conn: Connection) -> Exchanged:
+            if not await rebuilds.renew(conn, ledger_id, task, self._owner):
+                raise Superseded
             done = await exchange(conn, ledger_id, self._feed, accept_failures=task.accept_failures)
             await rebuilds.end(
                 conn,

@@ -49,6 +49,10 @@ class NotLevel(Exception):
 class NotApplied(Exception):
     """Some events could not be applied to the new rows."""
 
+    def __init__(self, parked: int) -> None:
+        """Say how many are ``parked``."""
+        super().__init__(f"events that cannot be applied, and those behind them: {parked}")
+
 
 class NothingKept(RuleViolation):
     """The rows of before the rebuild are not there any more."""

@@ -73,6 +73,10 @@ set state = $3, position = $4, events_applied = $5, events_parked = $6, error = 
     owner = null, until = null
 where ledger_id = $1 and rebuild_id = $2 and ended_at is null
 """
+# $1 ledger, $2 projection, $3 version
+HOLD: Final = """
+select from views.rebuilds where ledger_id = $1 and projection = $2 and version = $3 for update
+"""
 # $1 ledger, $2 projection, $3 version, $4 its name while built
 FIND: Final = """
 select r.rebuild_id, r.kind, r.state, r.accept_failures, r.asked_at, r.ended_at, r.error, r.diff,
@@ -226,6 +230,11 @@ async def end(
 ) -> None:
     """Write down how it ended, in the transaction of the event that says so."""
     await conn.execute(END, ledger_id, rebuild, state.value, position, applied, parked, error)
+
+
+async def hold(conn: Connection, ledger_id: int, feed: Feed) -> None:
+    """Let no process take a step that begins, switches or ends a rebuild until the caller's transaction is over."""
+    await conn.execute(HOLD, ledger_id, feed.name, feed.version)
 
 
 async def find(conn: Connection, ledger_id: int, feed: Feed) -> RebuildProgress | None:

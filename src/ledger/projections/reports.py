@@ -20,6 +20,8 @@ OFFLINE_FROM: Final = 50
 STUCK_AFTER: Final = 30.0
 """Seconds for which a projection may be retrying before that is more than passing trouble."""
 
+# Where nobody can have recorded the next event at the time that it has, the lag is the age of the checkpoint: somebody
+# changed that row, and an age without end or below zero would keep every alarm silent.
 # $1 ledger, arrays: $2 projections, $3 their versions
 REPORT: Final = """
 select asked.projection as name, asked.version, coalesce(c.position, 0) as position, head.position as head,
@@ -29,7 +31,10 @@ select asked.projection as name, asked.version, coalesce(c.position, 0) as posit
        coalesce(l.until > clock_timestamp(), false) as is_alive, l.state, l.error,
        f.total_failures, f.active_failures, f.last_failure_at,
        extract(epoch from clock_timestamp() - f.oldest_parked_at)::double precision as oldest_parked_seconds,
-       coalesce(extract(epoch from clock_timestamp() - next.recorded_at), 0)::double precision as lag_seconds
+       coalesce(greatest(0, extract(epoch from clock_timestamp() - case
+           when next.recorded_at > '-infinity' and next.recorded_at < clock_timestamp() + interval '1 day'
+           then next.recorded_at when next.position is not null then c.updated_at end)), 0)::double precision
+           as lag_seconds
 from unnest($2::text[], $3::integer[]) as asked(projection, version)
 cross join (select coalesce(max(e.position), 0) as position from ledger.events e where e.ledger_id = $1) as head
 left join views.checkpoints c

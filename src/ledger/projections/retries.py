@@ -1,13 +1,15 @@
 """Trying a parked sequence again: its culprit, then in order what waits behind it; and giving a culprit up.
 
-What was parked may have waited for long: an event that is not what was recorded is not applied, and keeps its sequence parked.
+What was parked may have waited for long: an event that is not what was recorded is not applied, and keeps its sequence parked;
+so does one that is gone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
+import structlog
 
-from ledger.domain.errors import NotFound
+from ledger.domain.errors import Corrupt, NotFound
 from ledger.domain.ids import FailureId, Position
 from ledger.domain.operations.decide import ProjectionState
 from ledger.projections import failures
@@ -19,7 +21,9 @@ from ledger.projections.parking import release, skip, waiting_in
 from ledger.projections.projection import Feed
 from ledger.store.pool import Connection
 from ledger.store.streams import Stored
-from ledger.store.true_log import PayloadChanged, read_held_against
+from ledger.store.true_log import read_held_against
+
+log = structlog.get_logger()
 
 
 class FailureNotFound(NotFound):
@@ -35,12 +39,19 @@ class FailureResolved(ProjectionState):
     code = "failure-resolved"
 
 
+class ParkedEventGone(Corrupt):
+    """A parked event is in the log no more: somebody removed it."""
+
+    code = "parked-event-gone"
+    advice = "Nothing of its stream is applied or given up; go on by docs/operations/tampered.md."
+
+
 class _Waiting(msgspec.Struct, frozen=True):
-    """The parked sequence of a failure: its events, and which of them were changed after they were recorded."""
+    """The parked sequence of a failure: its events, and what is wrong with those that are not what was recorded."""
 
     failure: Failure
     events: Sequence[Stored]
-    changed: frozenset[Position]
+    wrong: Mapping[Position, Corrupt]
 
 
 class Retried(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +81,13 @@ async def retry_due(conn: Connection, ledger_id: int, feed: Feed) -> Retried | N
         due = await failures.next_due(conn, ledger_id, feed)
         if due is None:
             return None
-        waiting = await _waiting(conn, ledger_id, feed, due)
+        try:
+            waiting = await _waiting(conn, ledger_id, feed, due)
+        except ParkedEventGone as gone:  # an alarm, but the other sequences need not stand still for it
+            await failures.failed_again(conn, ledger_id, due, fault_of(gone))
+            told = {"projection": feed.name, "failure": str(due.failure_id), **gone.context}
+            log.error("projection.parked.gone", **told)  # noqa: TRY400 - no words
+            return Retried(failure=due, is_resolved=False, applied=0, waiting=due.followers + 1)
         await be_quick(conn)
         return await _drain(conn, ledger_id, feed, waiting, UNASKED)
 
@@ -81,13 +98,15 @@ async def retry(conn: Connection, ledger_id: int, feed: Feed, failure: FailureId
     Raises:
         FailureNotFound: this projection has none with this id.
         FailureResolved: it is over.
-        PayloadChanged: its culprit is not what was recorded; nothing is changed.
+        PayloadChanged, ImpossibleTime: its culprit is not what was recorded; nothing is changed.
+        ParkedEventGone: an event of it is gone; nothing is changed.
     """
     await lock(conn, ledger_id, feed)
     found = await _active(conn, ledger_id, feed, failure)
     waiting = await _waiting(conn, ledger_id, feed, found)
-    if waiting.events[0].position in waiting.changed:
-        raise _changed(waiting.events[0])
+    wrong = waiting.wrong.get(waiting.events[0].position)
+    if wrong is not None:
+        raise wrong
     return await _drain(conn, ledger_id, feed, waiting, ending)
 
 
@@ -99,6 +118,7 @@ async def give_up(
     Raises:
         FailureNotFound: this projection has none with this id.
         FailureResolved: it is over.
+        ParkedEventGone: an event of its sequence is gone; nothing is changed.
     """
     await lock(conn, ledger_id, feed)
     found = await _active(conn, ledger_id, feed, failure)
@@ -122,25 +142,25 @@ async def _active(conn: Connection, ledger_id: int, feed: Feed, failure: Failure
 
 async def _waiting(conn: Connection, ledger_id: int, feed: Feed, failure: Failure) -> _Waiting:
     positions = await waiting_in(conn, ledger_id, feed, failure.sequence)
-    return _Waiting(failure, *await read_held_against(conn, ledger_id, positions))
-
-
-def _changed(stored: Stored) -> PayloadChanged:
-    return PayloadChanged(position=stored.position, stream=stored.stream)
+    events, wrong = await read_held_against(conn, ledger_id, positions)
+    gone = set(positions).difference(stored.position for stored in events)
+    if gone:
+        raise ParkedEventGone(position=min(gone), stream=failure.stream)
+    return _Waiting(failure, events, wrong)
 
 
 async def _attempt(
-    conn: Connection, ledger_id: int, feed: Feed, stored: Stored, changed: frozenset[Position]
+    conn: Connection, ledger_id: int, feed: Feed, stored: Stored, wrong: Corrupt | None
 ) -> Blocked | None:
     """Apply one event if it is what was recorded; ``None``: it went well."""
-    if stored.position in changed:
-        return Blocked(stored, fault_of(_changed(stored)))
+    if wrong is not None:
+        return Blocked(stored, fault_of(wrong))
     return await attempt(conn, ledger_id, feed, stored)
 
 
 async def _drain(conn: Connection, ledger_id: int, feed: Feed, waiting: _Waiting, ending: Ending) -> Retried:
     found, culprit = waiting.failure, waiting.events[0]
-    blocked = await _attempt(conn, ledger_id, feed, culprit, waiting.changed)
+    blocked = await _attempt(conn, ledger_id, feed, culprit, waiting.wrong.get(culprit.position))
     if blocked is not None:
         await failures.failed_again(conn, ledger_id, found, blocked.fault)
         tell(feed, blocked, failure=str(found.failure_id))
@@ -158,7 +178,7 @@ async def _go_on(conn: Connection, ledger_id: int, feed: Feed, waiting: _Waiting
     blocked: Blocked | None = None
     behind = waiting.events[1:]
     for stored in behind:
-        blocked = await _attempt(conn, ledger_id, feed, stored, waiting.changed)
+        blocked = await _attempt(conn, ledger_id, feed, stored, waiting.wrong.get(stored.position))
         if blocked is not None:
             failure = await failures.record(conn, ledger_id, feed, stored, blocked.fault)
             tell(feed, blocked, failure=str(failure))

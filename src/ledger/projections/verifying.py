@@ -17,8 +17,9 @@ from ledger.projections.comparing import Comparison, compare
 from ledger.projections.isolation import apply_singly
 from ledger.projections.projection import Feed
 from ledger.projections.tables import LIVE
+from ledger.store.codec import UnknownSchemaVersion
 from ledger.store.excerpts import read_log_of
-from ledger.store.pool import DirectConnection, connect
+from ledger.store.pool import DirectConnection, connect, possible_times
 from ledger.store.streams import Stored, read_log
 
 WHOLE: Final = 10_000
@@ -142,6 +143,8 @@ async def verify(url: str, ledger_id: int, feed: Feed, *, sample: int | None = S
         NeverRun: it has no checkpoint.
         NoTemporaryTables: the login may not make any.
         DatabaseUnreachable: nothing answers there.
+        ImpossibleTime: an event in the log has a time that no program can hold.
+        UnknownSchemaVersion: a newer release wrote one of the events, and has applied it.
     """
     conn = await connect(url)
     try:
@@ -151,7 +154,8 @@ async def verify(url: str, ledger_id: int, feed: Feed, *, sample: int | None = S
         async with conn.transaction(isolation="repeatable_read"):
             await conn.execute(BEGIN)
             await _run(conn, holds)  # before the picture is taken: the tables must be those of the picture
-            return await _verify(conn, ledger_id, feed, sample)
+            with possible_times():
+                return await _verify(conn, ledger_id, feed, sample)
     finally:
         await conn.close()
 
@@ -283,6 +287,8 @@ async def _apply(
             await feed.feed(conn, ledger_id, batch)
     except Exception:  # noqa: BLE001 - what is no event's fault is raised again by applying them one by one
         outcome = await apply_singly(conn, ledger_id, feed, batch, NO_FAULT)
+        if outcome.stopped_at is not None:
+            raise UnknownSchemaVersion(position=outcome.stopped_at) from None
         return frozenset(str(stored.stream) for stored in outcome.parked)
     return NO_FAULT
 

@@ -1,7 +1,7 @@
 """Connections to PostgreSQL; ``Pool`` and ``Connection`` are named here once for everybody else."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final, TypeAlias
 from weakref import WeakSet
 
@@ -187,11 +187,23 @@ async def borrowed(pool: Pool, *, seconds: float = CONNECT_TIMEOUT) -> AsyncIter
     except (*LOST, asyncpg.PostgresError) as lost:
         raise DatabaseUnreachable(reason=type(lost).__name__) from lost
     try:
-        yield conn
-    except OverflowError as beyond:  # what the driver raises
-        raise ImpossibleTime from beyond
+        with possible_times():
+            yield conn
     finally:
         await pool.release(conn)
+
+
+@contextmanager
+def possible_times() -> Iterator[None]:
+    """Tell the driver's complaint of a time that it cannot hold as what it is, where no pool lends the connection.
+
+    Raises:
+        ImpossibleTime: a row of an answer has a time before the year 1 or after 9999.
+    """
+    try:
+        yield
+    except OverflowError as beyond:
+        raise ImpossibleTime from beyond
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ the log does without it, as nothing true is lost there, and its speed matters.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import asyncpg
@@ -13,7 +13,7 @@ import asyncpg
 from ledger.domain.errors import Corrupt
 from ledger.domain.ids import Position
 from ledger.store.excerpts import READ_LOG_OF, READ_POSITIONS
-from ledger.store.pool import Connection
+from ledger.store.pool import Connection, ImpossibleTime
 from ledger.store.streams import MAX_LOG_BYTES, READ_LOG, Stored, stored_in
 
 # As those, with what a wanted payload is held against.
@@ -22,7 +22,15 @@ READ_TRUE_LOG: Final = READ_LOG.replace(" payload\nfrom (", " payload, salt, env
     "then payload end as payload, case when type = any($3) then salt end as salt,"
     " case when type = any($3) then envelope end as envelope",
 )
-READ_TRUE_POSITIONS: Final = READ_POSITIONS.replace(" payload\nfrom", " payload, salt, envelope\nfrom")
+# What was parked has to be read whatever became of it: a time that no program can hold is put aside.
+READ_TRUE_POSITIONS: Final = READ_POSITIONS.replace(
+    " payload\nfrom", " payload, salt, envelope\nfrom"
+).replace(
+    " recorded_at,",
+    """ case when recorded_at >= '0001-01-01 00:00+00' and recorded_at < '10000-01-01 00:00+00'
+            then recorded_at else 'epoch' end as recorded_at,
+       recorded_at >= '0001-01-01 00:00+00' and recorded_at < '10000-01-01 00:00+00' as is_possible,""",
+)
 READ_TRUE_LOG_OF: Final = READ_LOG_OF.replace(" payload\nfrom", " payload, salt, envelope\nfrom")
 
 
@@ -57,11 +65,20 @@ async def read_true_log_of(
 
 async def read_held_against(
     conn: Connection, ledger_id: int, positions: Sequence[Position]
-) -> tuple[tuple[Stored, ...], frozenset[Position]]:
-    """Read the events at these positions, in order; beside them, which do not fit the hash in their envelopes."""
+) -> tuple[tuple[Stored, ...], Mapping[Position, Corrupt]]:
+    """Read those of the events at these positions that are there, in order.
+
+    Beside them: what is wrong with those that do not fit the hash in their envelopes (``PayloadChanged``) or whose time
+    is none (``ImpossibleTime``; what is given for it means nothing).
+    """
     rows = await conn.fetch(READ_TRUE_POSITIONS, ledger_id, list(positions))
-    changed = (row["position"] for row in rows if not _fits(row["salt"] + row["payload"], row["envelope"]))
-    return tuple(stored_in(row) for row in rows), frozenset(map(Position, changed))
+    wrong: dict[Position, Corrupt] = {}
+    for row in rows:
+        if not row["is_possible"]:
+            wrong[row["position"]] = ImpossibleTime(position=row["position"], stream=row["stream"])
+        elif not _fits(row["salt"] + row["payload"], row["envelope"]):
+            wrong[row["position"]] = PayloadChanged(position=row["position"], stream=row["stream"])
+    return tuple(stored_in(row) for row in rows), wrong
 
 
 def _true(rows: Sequence[asyncpg.Record]) -> tuple[Stored, ...]:

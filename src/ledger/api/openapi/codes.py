@@ -153,7 +153,7 @@ CODES: Final[Mapping[str, str]] = {
     "POST /admin/projections/{name}/pause": "projection-not-found already-paused reason-missing",
     "POST /admin/projections/{name}/resume": "projection-not-found not-paused reason-missing",
     "POST /admin/projections/{name}/replay": "projection-not-found bad-range use-rebuild reason-missing payload-changed",
-    "POST /admin/projections/failures/{failure_id}/resolve": "failure-not-found failure-resolved reason-missing payload-changed",
+    "POST /admin/projections/failures/{failure_id}/resolve": "failure-not-found failure-resolved reason-missing payload-changed parked-event-gone",
     "POST /api/webhooks": f"{TARGET} step-up-required reason-missing",
     "GET /api/webhooks/{webhook_id}": "webhook-not-found",
     "POST /api/webhooks/{webhook_id}/change": f"{HOOK} {TARGET}",
