@@ -107,6 +107,7 @@ async def test_a_claim_that_nobody_can_have_taken_keeps_nobody_from_a_rebuild(
         assert await claim(conn, ledger.ledger_id, uuid4(), [QUEUE])
         await conn.execute("update views.rebuilds set until = clock_timestamp() + $1::text::interval", until)
 
+        assert (await progress_of(ledger, QUEUE)).is_worked_on is not taken
         found = await claim(conn, ledger.ledger_id, uuid4(), [QUEUE])
     assert (found is not None) is taken
 

@@ -8,18 +8,19 @@ from uuid import UUID
 import pytest
 
 from ledger.domain.ids import DecisionId, StreamName
+from ledger.domain.operations.events import RebuildCancelled
 from ledger.operations import work as work_module
 from ledger.operations.rebuilder import Rebuilder
 from ledger.operations.rebuilding import ask
-from ledger.projections import verifying
+from ledger.projections import rebuild, verifying
 from ledger.projections.rebuilds import Kind, RebuildState
 from ledger.projections.views import decisions, queue
 from ledger.projections.views.queue import QUEUE
 from ledger.store.ledger import LEDGER_ID, Ledger
-from ledger.store.pool import open_pool
+from ledger.store.pool import Connection, open_pool
 from ledger.store.streams import Stream, append, draft
 from tests.builders import NOW, submitted
-from tests.operations.rebuilt import progress_of, submissions, the_operator
+from tests.operations.rebuilt import history, progress_of, submissions, the_operator
 from tests.projections.given import Service, bring_level, rows_of, service
 from tests.support.databases import Database
 from tests.support.events import by_somebody
@@ -174,3 +175,32 @@ async def test_a_cancelled_rebuild_under_way_leaves_nothing(
     assert await ledger.pool.fetchval(left) == 0
     names = await ledger.pool.fetch("select projection from views.checkpoints")
     assert [row["projection"] for row in names] == ["queue"]
+
+
+async def test_a_rebuild_is_cancelled_while_rows_are_compared_however_long_that_takes(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ledger.operations.rebuilding import cancel
+
+    await submissions(ledger, 5)
+    await bring_level(ledger, QUEUE)
+    await ask(ledger, QUEUE, the_operator(), Kind.REBUILD)
+    await bring_level(ledger, QUEUE)
+    compare, has_begun = rebuild.compare, asyncio.Event()
+
+    async def for_long(conn: Connection, *args: object, **kwargs: object) -> object:
+        await compare(conn, *args, **kwargs)
+        has_begun.set()
+        return await conn.fetchval("select pg_sleep(3600)")
+
+    monkeypatch.setattr(rebuild, "compare", for_long)
+    working = asyncio.create_task(Rebuilder(ledger, [QUEUE]).work_once())
+    await has_begun.wait()
+
+    await cancel(ledger, QUEUE, the_operator())
+
+    assert (await progress_of(ledger, QUEUE)).state is RebuildState.CANCELLED
+    assert await working
+    left = "select count(*) from pg_tables where schemaname in ('views_build', 'views_old')"
+    assert await ledger.pool.fetchval(left) == 0
+    assert isinstance((await history(ledger, QUEUE))[-1], RebuildCancelled)

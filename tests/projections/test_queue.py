@@ -1,6 +1,7 @@
 """The queue lists what waits for a human, the most urgent and then the oldest first."""
 
 from datetime import datetime
+from uuid import UUID
 
 import pytest
 from msgspec.json import decode
@@ -8,6 +9,7 @@ from msgspec.json import decode
 from ledger.domain.decision.events import Priority
 from ledger.domain.decision.state import Status
 from ledger.domain.ids import DecisionId
+from ledger.projections import picking
 from ledger.projections.batch import Poisoned
 from ledger.projections.projection import RowMissing, must_hit
 from ledger.projections.submission import Submission
@@ -211,3 +213,23 @@ def test_an_update_that_hits_less_than_it_names_is_a_failure() -> None:
         must_hit("UPDATE 2", 3)
 
     assert failure.value.context == {"expected": 3, "hit": 2}
+
+
+@pytest.mark.parametrize(
+    ("until", "is_kept"), [("9 seconds", True), ("-1 seconds", False), ("1 year", False)]
+)
+async def test_a_reservation_that_has_run_out_or_that_nobody_can_have_made_is_forgotten(
+    ledger: Ledger, until: str, *, is_kept: bool
+) -> None:
+    """The latter: the database's clock leapt a year ahead and was set right."""
+    await ledger.pool.execute(
+        "insert into work.reservations (ledger_id, stream, reservation_id, until)"
+        " values ($1, 'decision-1', $2, clock_timestamp() + $3::text::interval)",
+        ledger.ledger_id,
+        UUID(int=1),
+        until,
+    )
+
+    await picking.forget(ledger.pool, ledger.ledger_id)
+
+    assert await ledger.pool.fetchval("select count(*) from work.reservations") == int(is_kept)

@@ -1,12 +1,16 @@
 """How bad it is, by what the database knows."""
 
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 
 from ledger.domain.ids import Position
 from ledger.projections.health import State
 from ledger.projections.reports import HealthStatus, Report, worst
+from ledger.projections.reports import report as reported
+from ledger.projections.views.queue import QUEUE
+from ledger.store.ledger import Ledger
 
 
 def report(**facts: object) -> Report:
@@ -88,3 +92,26 @@ def test_what_keeps_one_from_going_on_is_told_beside_what_it_does() -> None:
         "retrying (LockNotAvailableError)"
     )
     assert report().why() == "running"
+
+
+@pytest.mark.parametrize(
+    ("until", "is_alive"), [("2 seconds", True), ("-1 seconds", False), ("1 year", False)]
+)
+async def test_a_lease_that_nobody_can_have_taken_is_no_life(
+    ledger: Ledger, until: str, *, is_alive: bool
+) -> None:
+    """The database's clock leapt a year ahead and was set right, and the process that led then is gone."""
+    async with ledger.pool.acquire() as conn:
+        await conn.execute(
+            "insert into views.leases (ledger_id, projection, version, owner, until, state)"
+            " values ($1, $2, $3, $4, clock_timestamp() + $5::text::interval, 'running')",
+            ledger.ledger_id,
+            QUEUE.name,
+            QUEUE.version,
+            uuid4(),
+            until,
+        )
+        (found,) = await reported(conn, ledger.ledger_id, [QUEUE])
+
+    assert found.is_alive is is_alive
+    assert found.status() == ("healthy" if is_alive else "offline")

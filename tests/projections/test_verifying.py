@@ -15,7 +15,7 @@ from ledger.projections.views.queue import QUEUE
 from ledger.store.codec import UnknownSchemaVersion
 from ledger.store.ledger import LEDGER_ID, Ledger
 from ledger.store.migrate import migrate
-from ledger.store.pool import ImpossibleTime
+from ledger.store.pool import SESSION_SETTINGS, DatabaseUnreachable, ImpossibleTime
 from tests.builders import claimed
 from tests.operations.rebuilt import submissions, told
 from tests.projections.counting import stored_as
@@ -239,6 +239,32 @@ async def test_a_time_that_no_program_can_hold_is_told_as_what_it_is(
 
     with pytest.raises(ImpossibleTime):
         await verified(ledger)
+
+
+async def test_rows_that_somebody_has_locked_for_long_are_out_of_reach(
+    ledger: Ledger, streams: list[StreamName], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SESSION_SETTINGS, "lock_timeout", "50ms")
+    async with ledger.pool.acquire() as conn, conn.transaction():
+        await conn.execute("lock table views.queue_v2 in access exclusive mode")
+
+        with pytest.raises(DatabaseUnreachable):
+            await verified(ledger)
+
+
+async def test_a_line_that_is_lost_meanwhile_is_told(ledger: Ledger, streams: list[StreamName]) -> None:
+    slow = Chaos(QUEUE)
+    slow.gate.clear()
+    verifying = asyncio.create_task(verified(ledger, slow))
+    while not slow.fed:
+        await asyncio.sleep(0.01)
+    await ledger.pool.fetchval(
+        "select count(pg_terminate_backend(pid)) from pg_locks where relation = 'views.queue_v2'::regclass"
+    )
+    slow.gate.set()
+
+    with pytest.raises(DatabaseUnreachable):
+        await verifying
 
 
 async def test_a_projection_that_never_ran_is_not_found(ledger: Ledger) -> None:

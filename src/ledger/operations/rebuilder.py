@@ -87,6 +87,7 @@ class Rebuilder:
             await asyncio.gather(working, renewing, return_exceptions=True)
         if not working.cancelled():
             working.result()
+        await work.clear_away()
 
     async def _renew(self, task: Task) -> None:
         """Keep the claim until it is lost: then whoever has it works on."""

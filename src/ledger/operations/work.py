@@ -94,6 +94,17 @@ class Work:
                 attempts += 1
         log.info("rebuild.switched", **self._facts())
 
+    async def clear_away(self) -> None:
+        """Throw away what was built for a rebuild that was cancelled, if we were in the way of that."""
+        ledger_id = self._ledger.ledger_id
+        async with self._pool.acquire() as conn, conn.transaction():
+            await rebuilds.hold(conn, ledger_id, self._feed)
+            found = await rebuilds.find(conn, ledger_id, self._feed)
+            if found is None or found.rebuild != self._task.rebuild or found.kind is Kind.ROLLBACK:
+                return
+            if found.state is RebuildState.CANCELLED:
+                await leave_off(conn, ledger_id, self._feed, found.kind, with_failures=True)
+
     async def _step(self) -> None:
         match self._state:
             case RebuildState.ASKED:

@@ -114,8 +114,13 @@ select best.stream, reserved.stream is not null as is_reserved from best left jo
 """
 # $1 ledger, $2 reservation
 GIVE_UP: Final = "delete from work.reservations where ledger_id = $1 and reservation_id = $2"
-# $1 ledger
-FORGET: Final = "delete from work.reservations where ledger_id = $1 and until <= clock_timestamp()"
+# One that nobody can have made was left by a clock that leapt ahead.
+# $1 ledger, $2 seconds of a reservation
+FORGET: Final = """
+delete from work.reservations
+where ledger_id = $1
+  and (until <= clock_timestamp() or until > clock_timestamp() + 10 * make_interval(secs => $2))
+"""
 # $1 ledger, $2 person, $3 now
 HELD_BY: Final = """
 select count(*) from views.queue_v2
@@ -191,7 +196,7 @@ async def give_up(pool: Pool, ledger_id: int, reservation: UUID) -> None:
 async def forget(pool: Pool, ledger_id: int) -> None:
     """Delete the reservations of those who never came back."""
     async with reading(pool) as conn:
-        await conn.execute(FORGET, ledger_id)
+        await conn.execute(FORGET, ledger_id, RESERVED_SECONDS)
 
 
 async def held_by(pool: Pool, ledger_id: int, person: PersonId, *, now: datetime) -> int:

@@ -4,6 +4,7 @@ Begin, advance batch by batch, compare at one position, exchange. Each step is o
 that dies leaves the work at a step's end, for whoever takes it up (ADR 0015).
 """
 
+from contextlib import suppress
 from typing import Final
 
 import asyncpg
@@ -31,6 +32,8 @@ set local lock_timeout = '300ms'; set local statement_timeout = 0; set local idl
 """
 """Whoever reads waits behind us while we wait for a lock: not for long, rather again."""
 ALONE: Final = "set local lock_timeout = '10s'; set local statement_timeout = 0"
+BRIEFLY: Final = "set local lock_timeout = '1s'"
+"""Indexes are made, and rows compared, for as long as that takes: whoever cancels does not wait for it."""
 
 
 # $1 ledger, $2 version, $3 name of the rows that serve, $4 of those that are built
@@ -229,6 +232,9 @@ async def _throw_away(conn: Connection, ledger_id: int, feed: Feed, *, with_fail
     await accounts.forget(
         conn, ledger_id, accounts.built(feed)
     )  # first: a batch locks its checkpoint, then rows
-    await tables.drop(conn, feed, schema=tables.BUILD)
+    with suppress(asyncpg.LockNotAvailableError):  # whoever works on them throws them away when it leaves off
+        async with conn.transaction():
+            await conn.execute(BRIEFLY)
+            await tables.drop(conn, feed, schema=tables.BUILD)
     if with_failures:
         await accounts.forget_failures(conn, ledger_id, accounts.built(feed))

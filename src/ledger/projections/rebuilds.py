@@ -77,14 +77,15 @@ where ledger_id = $1 and rebuild_id = $2 and ended_at is null
 HOLD: Final = """
 select from views.rebuilds where ledger_id = $1 and projection = $2 and version = $3 for update
 """
-# $1 ledger, $2 projection, $3 version, $4 its name while built
+# $1 ledger, $2 projection, $3 version, $4 its name while built, $5 seconds of a claim
 FIND: Final = """
 select r.rebuild_id, r.kind, r.state, r.accept_failures, r.asked_at, r.ended_at, r.error, r.diff,
        coalesce(r.position, b.position, 0) as position,
        case when r.position is null then c.position else r.position end as target,
        coalesce(r.events_applied, b.events_applied, 0) as events_applied,
        coalesce(r.events_parked, b.events_parked, 0) as events_parked,
-       r.until is not null and r.until >= clock_timestamp() as is_worked_on,
+       coalesce(r.until between clock_timestamp() and clock_timestamp() + 10 * make_interval(secs => $5), false)
+           as is_worked_on,
        case when r.ended_at is null and r.worked_since is not null and b.position > r.worked_from
             then (b.position - r.worked_from)
                  / greatest(extract(epoch from clock_timestamp() - r.worked_since), 0.001) end::double precision
@@ -239,7 +240,7 @@ async def hold(conn: Connection, ledger_id: int, feed: Feed) -> None:
 
 async def find(conn: Connection, ledger_id: int, feed: Feed) -> RebuildProgress | None:
     """Look at the latest rebuild of a projection; ``None``: there was none."""
-    row = await conn.fetchrow(FIND, ledger_id, feed.name, feed.version, built(feed).name)
+    row = await conn.fetchrow(FIND, ledger_id, feed.name, feed.version, built(feed).name, LEASE_SECONDS)
     if row is None:
         return None
     rate, target = row["events_per_second"], row["target"] or 0

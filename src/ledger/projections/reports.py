@@ -11,6 +11,7 @@ from ledger.domain.errors import NotFound
 from ledger.domain.event import Utc
 from ledger.domain.ids import EventId, Position
 from ledger.projections.catalog import ALL
+from ledger.projections.election import LEASE_SECONDS
 from ledger.projections.health import State
 from ledger.projections.projection import Feed
 from ledger.store.pool import Connection
@@ -22,13 +23,15 @@ STUCK_AFTER: Final = 30.0
 
 # Where nobody can have recorded the next event at the time that it has, the lag is the age of the checkpoint: somebody
 # changed that row, and an age without end or below zero would keep every alarm silent.
-# $1 ledger, arrays: $2 projections, $3 their versions
+# A lease that nobody can have taken was left by a clock that leapt back: nobody need be at work.
+# $1 ledger, arrays: $2 projections, $3 their versions, $4 seconds of a lease
 REPORT: Final = """
 select asked.projection as name, asked.version, coalesce(c.position, 0) as position, head.position as head,
        coalesce(c.events_applied, 0) as applied, coalesce(c.events_not_wanted, 0) as not_wanted,
        coalesce(c.events_parked, 0) as parked, coalesce(c.events_skipped, 0) as skipped,
        c.last_event_id, c.last_event_type, c.updated_at as checkpoint_at, c.paused_at,
-       coalesce(l.until > clock_timestamp(), false) as is_alive, l.state, l.error,
+       coalesce(l.until between clock_timestamp() and clock_timestamp() + 10 * make_interval(secs => $4), false)
+           as is_alive, l.state, l.error,
        f.total_failures, f.active_failures, f.last_failure_at,
        extract(epoch from clock_timestamp() - f.oldest_parked_at)::double precision as oldest_parked_seconds,
        coalesce(greatest(0, extract(epoch from clock_timestamp() - case
@@ -140,7 +143,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 async def report(conn: Connection, ledger_id: int, feeds: Sequence[Feed] = ALL) -> tuple[Report, ...]:
     """Report on each of ``feeds``, in one query."""
     names, versions = [feed.name for feed in feeds], [feed.version for feed in feeds]
-    return tuple(_report(row) for row in await conn.fetch(REPORT, ledger_id, names, versions))
+    return tuple(_report(row) for row in await conn.fetch(REPORT, ledger_id, names, versions, LEASE_SECONDS))
 
 
 def worst(statuses: Sequence[HealthStatus]) -> HealthStatus:

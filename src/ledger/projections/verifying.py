@@ -19,7 +19,7 @@ from ledger.projections.projection import Feed
 from ledger.projections.tables import LIVE
 from ledger.store.codec import UnknownSchemaVersion
 from ledger.store.excerpts import read_log_of
-from ledger.store.pool import DirectConnection, connect, possible_times
+from ledger.store.pool import DirectConnection, Lent, connect, reading
 from ledger.store.streams import Stored, read_log
 
 WHOLE: Final = 10_000
@@ -142,22 +142,28 @@ async def verify(url: str, ledger_id: int, feed: Feed, *, sample: int | None = S
     Raises:
         NeverRun: it has no checkpoint.
         NoTemporaryTables: the login may not make any.
-        DatabaseUnreachable: nothing answers there.
+        DatabaseUnreachable: nothing answers there, the line is lost, or its rows are locked for too long.
         ImpossibleTime: an event in the log has a time that no program can hold.
         UnknownSchemaVersion: a newer release wrote one of the events, and has applied it.
     """
     conn = await connect(url)
     try:
-        if not await conn.fetchval(MAY_MAKE_TABLES):
-            raise NoTemporaryTables
-        holds = await conn.fetch(HOLD, list(feed.tables))
-        async with conn.transaction(isolation="repeatable_read"):
-            await conn.execute(BEGIN)
-            await _run(conn, holds)  # before the picture is taken: the tables must be those of the picture
-            with possible_times():
-                return await _verify(conn, ledger_id, feed, sample)
+        async with reading(Lent(conn)):
+            found = await _look(conn, ledger_id, feed, sample)
+            await conn.close()
+            return found
     finally:
-        await conn.close()
+        conn.terminate()
+
+
+async def _look(conn: DirectConnection, ledger_id: int, feed: Feed, sample: int | None) -> Verification:
+    if not await conn.fetchval(MAY_MAKE_TABLES):
+        raise NoTemporaryTables
+    holds = await conn.fetch(HOLD, list(feed.tables))
+    async with conn.transaction(isolation="repeatable_read"):
+        await conn.execute(BEGIN)
+        await _run(conn, holds)  # before the picture is taken: the tables must be those of the picture
+        return await _verify(conn, ledger_id, feed, sample)
 
 
 async def _verify(conn: DirectConnection, ledger_id: int, feed: Feed, sample: int | None) -> Verification:

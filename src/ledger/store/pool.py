@@ -216,7 +216,8 @@ async def reading(source: Source, *, seconds: float = CONNECT_TIMEOUT) -> AsyncI
     """
     try:
         if isinstance(source, Lent):
-            yield source.conn
+            with possible_times():
+                yield source.conn
         else:
             async with borrowed(source, seconds=seconds) as conn:
                 yield conn
