@@ -79,3 +79,44 @@ async def test_head_is_refused_where_get_is(shared: Api, path: str, status: int)
 
     assert answer.status_code == status
     assert answer.content == b""
+
+
+TWICE_IN_A_QUERY = {
+    "GET /api/decisions/pending?limit=1&limit=2": "limit",
+    "GET /api/decisions/pending?priority=high&priority=low": "priority",
+    "POST /api/decisions/an-item/escalate?escalation_reason=one&escalation_reason=other": "escalation_reason",
+    "GET /api/decisions/an-item/response?wait=0&wait=0": "wait",
+    "DELETE /api/keys/none?reason=one&reason=other": "reason",
+    "GET /api/audit/events?limit=1&limit=2": "limit",
+    "GET /tlog/checkpoints?from=1&%66rom=2": "from",
+}
+
+
+@together
+@pytest.mark.parametrize("call", TWICE_IN_A_QUERY)
+async def test_a_parameter_that_is_sent_twice_is_refused(
+    shared: Api, admin: dict[str, str], call: str
+) -> None:
+    method, _, target = call.partition(" ")
+
+    answer = await raw(shared, method, target.encode(), headers=admin)
+
+    assert wrong_fields(answer) == {TWICE_IN_A_QUERY[call]}
+
+
+@together
+async def test_of_types_of_events_there_may_be_several(shared: Api, admin: dict[str, str]) -> None:
+    several = "/api/audit/events?type=session-opened&type=account-registered"
+
+    assert (await shared.client.get(several, headers=admin)).status_code == 200
+
+
+@together
+@pytest.mark.parametrize("name", ["username", "password"])
+async def test_a_field_of_a_form_that_is_sent_twice_is_refused(shared: Api, name: str) -> None:
+    sent = f"username=admin&password=wrong&{name}=other"
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    answer = await shared.client.post("/api/auth/login", headers=form, content=sent)
+
+    assert wrong_fields(answer) == {name}

@@ -10,7 +10,7 @@ from httpx import Response
 from ledger.api.permissions import PERMISSIONS, PUBLIC
 from tests.api.answers import assert_refused, submit, together, wrong_fields
 from tests.support.databases import Database
-from tests.support.http import Api, cheap_passwords, registration, serving, submission, verdict
+from tests.support.http import PASSWORD, Api, cheap_passwords, registration, serving, submission, verdict
 
 JSON = {"content-type": "application/json"}
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -323,3 +323,36 @@ async def test_a_multipart_form_that_is_broken_is_refused(shared: Api, body: byt
 @pytest.mark.parametrize("kind", ["multipart/form-data", 'multipart/form-data; boundary="' + "x" * 5000])
 async def test_a_multipart_form_without_a_usable_boundary_is_refused(shared: Api, kind: str) -> None:
     assert_refused(await _post(shared, {}, "/api/auth/login", b"--x--", {"content-type": kind}), 422)
+
+
+@together
+@pytest.mark.parametrize("path", sorted(JSON_CALLS))
+async def test_a_name_that_stands_twice_is_refused(shared: Api, admin: dict[str, str], path: str) -> None:
+    body = msgspec.json.encode(JSON_CALLS[path])
+    again = body[1:].partition(b",")[0].rstrip(b"}")
+
+    answer = await _post(shared, admin, path, body[:-1] + b"," + again + b"}")
+
+    assert wrong_fields(answer) == {"body"}
+    assert "twice" in answer.text
+
+
+REASONED = {
+    "/api/auth/users/admin/deactivate": {},
+    "/api/auth/users/admin/reactivate": {},
+    "/api/auth/users/admin/role": {"role": "viewer"},
+    "/api/auth/users/admin/password": {"new_password": "another long one", "current_password": PASSWORD},
+    "/api/auth/users/admin/2fa/disable": {},
+    "/api/auth/2fa/required": {"role": "viewer", "is_required": True},
+}
+
+
+@together
+@pytest.mark.parametrize("path", sorted(REASONED))
+async def test_a_reason_of_white_space_is_none(shared: Api, admin: dict[str, str], path: str) -> None:
+    body = msgspec.json.encode({**REASONED[path], "reason": " \t\u00a0\n"})
+
+    answer = await _post(shared, admin, path, body)
+
+    assert_refused(answer, 422)
+    assert answer.json()["code"] == "reason-missing"

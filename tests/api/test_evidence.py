@@ -436,3 +436,12 @@ async def test_the_largest_size_is_a_setting(database: Database) -> None:
         refused = await attach(small, "engine", "small", PNG.ljust(1025, b"\0"))
         assert_refused(refused, 413)
         assert refused.json()["context"] == {"most": "1024"}
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "identity, gzip"])
+async def test_a_file_that_is_compressed_on_its_way_is_refused(desk: Desk, coding: str) -> None:
+    await desk.ask("coded-" + coding[:2], "engine")
+
+    answer = await attach(desk, "engine", "coded-" + coding[:2], PNG, **{"content-encoding": coding})
+
+    assert_refused(answer, 415, "not compressed")

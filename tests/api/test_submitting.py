@@ -259,18 +259,37 @@ async def test_unknown_fields_are_ignored_however_deep(shared: Api, admin: dict[
 
 
 @together
-async def test_of_a_field_named_twice_the_last_one_counts(shared: Api, admin: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        (b',"priority":"low"}', "'priority'"),
+        (b',"pri\\u006frity":"low"}', "'priority'"),
+        (b',"extra":[{"a":1,"b":2,"a":3}]}', "'a'"),
+    ],
+)
+async def test_a_name_that_stands_twice_is_refused_wherever_it_stands(
+    shared: Api, admin: dict[str, str], more: bytes, named: str
+) -> None:
     body = msgspec.json.encode(submission("twice"))
 
     answer = await shared.client.post(
-        SUBMIT,
-        headers={**admin, "content-type": "application/json"},
-        content=body[:-1] + b',"priority":"low"}',
+        SUBMIT, headers={**admin, "content-type": "application/json"}, content=body[:-1] + more
     )
 
-    assert answer.status_code == 200
-    item = (await shared.client.get("/api/decisions/twice", headers=admin)).json()
-    assert item["priority"] == "low"
+    assert wrong_fields(answer) == {"body"}
+    assert answer.json()["errors"][0]["message"] == f"names {named} twice in one object"
+    assert_refused(await shared.client.get("/api/decisions/twice", headers=admin), 404)
+
+
+@together
+async def test_what_is_passed_over_is_text_too(shared: Api, admin: dict[str, str]) -> None:
+    body = msgspec.json.encode(submission("passed-over"))
+
+    answer = await shared.client.post(
+        SUBMIT, headers={**admin, "content-type": "application/json"}, content=body[:-1] + b',"x":"\xff"}'
+    )
+
+    assert wrong_fields(answer) == {"body"}
 
 
 @together

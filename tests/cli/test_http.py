@@ -269,3 +269,69 @@ async def test_a_caller_who_does_not_read_their_answer_does_not_keep_the_service
 
     assert "Waiting for " in capsys.readouterr().out
     assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "target", [b"http:///health", b"http://[::1/health", b"https://x:y/health", b"http://evil.test", b"a:1"]
+)
+async def test_an_address_that_is_none_gets_a_problem_document(served: Served, target: bytes, caplog) -> None:
+    problem = problem_in(await served.answer(b"GET " + target + b" HTTP/1.1\r\nHost: here\r\n\r\n"))
+
+    assert (problem["code"], problem["status"]) == ("malformed-http", 400)
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    "host", [b"a b", b"evil/../x", b"[::1", b"a:b:c", b"a@b", b"x:999999", b"ex\xe9mple", b'"a"']
+)
+async def test_a_host_that_is_none_is_no_http(served: Served, host: bytes) -> None:
+    problem = problem_in(await served.answer(b"GET /health HTTP/1.1\r\nHost: " + host + b"\r\n\r\n"))
+
+    assert (problem["code"], problem["status"]) == ("malformed-http", 400)
+
+
+@pytest.mark.parametrize("host", [b"", b"a_b.test:80", b"[::1]:8002", b"127.0.0.1", b"a.test:", b"xn--e1a"])
+async def test_a_host_with_and_without_a_port_is_taken(served: Served, host: bytes) -> None:
+    sent = b"GET /health HTTP/1.1\r\nConnection: close\r\nHost: " + host + b"\r\n\r\n"
+
+    assert (await served.answer(sent)).startswith(b"HTTP/1.1 200 ")
+
+
+UPGRADE = b"Host: here\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX-Request-ID: mine\r\n"
+KEY = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+HANDSHAKE = UPGRADE + KEY + b"Sec-WebSocket-Version: 13\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "code", "status"),
+    [
+        (b"GET /ws/admin HTTP/1.1\r\n" + UPGRADE, "no-handshake", 400),
+        (
+            b"GET /ws/admin HTTP/1.1\r\n" + UPGRADE + KEY + b"Sec-WebSocket-Version: 12\r\n",
+            "no-handshake",
+            400,
+        ),
+        (b"POST /ws/admin HTTP/1.1\r\n" + HANDSHAKE, "method-not-allowed", 405),
+        (b"GET /nowhere HTTP/1.1\r\n" + HANDSHAKE, "no-web-socket-here", 403),
+        (b"GET /health HTTP/1.1\r\n" + HANDSHAKE, "no-web-socket-here", 403),
+    ],
+)
+async def test_a_web_socket_that_is_not_opened_gets_a_problem_document(
+    served: Served, sent: bytes, code: str, status: int
+) -> None:
+    answer = await served.answer(sent + b"\r\n")
+
+    problem = problem_in(answer)
+    assert (problem["code"], problem["status"], problem["request_id"]) == (code, status, "mine")
+    assert b"x-content-type-options: nosniff\r\n" in answer
+
+
+@pytest.mark.parametrize(
+    "more", [b"X-Many: 1\r\n" * 200, b"X-Long: " + b"a" * 9_000 + b"\r\n"], ids=["many", "long"]
+)
+async def test_a_handshake_that_the_library_cannot_read_is_refused_and_kept_by_nobody(
+    served: Served, more: bytes
+) -> None:
+    answer = await served.answer(b"GET /ws/admin HTTP/1.1\r\n" + HANDSHAKE + more + b"\r\n")
+
+    assert problem_in(answer)["code"] == "head-too-large"

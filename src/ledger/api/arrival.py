@@ -5,6 +5,8 @@ text is to be kept verbatim. So the raw address is looked at here, once for all 
 """
 
 import asyncio
+import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 from urllib.parse import parse_qsl, unquote
@@ -37,6 +39,9 @@ SINGLE: Final = {
     b"if-match": "If-Match",
 }
 """Headers that say one thing: of two, a proxy might believe the other one."""
+HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(?::[0-9]{0,5})?", re.ASCII)
+"""RFC 3986, section 3.2: an address of version 6 in brackets or a name, and a port."""
+TWICE: Final = "is sent more than once"
 
 
 def wrong_head(scope: HTTPScope) -> LedgerError | None:
@@ -44,14 +49,13 @@ def wrong_head(scope: HTTPScope) -> LedgerError | None:
     if b"//" in scope["raw_path"]:
         return NoSuchPath()
     names = [name for name, _ in scope["headers"]]
-    if names.count(b"host") != 1 and (b"host" in names or scope["http_version"] != "1.0"):
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    if len(hosts) != 1 and (hosts or scope["http_version"] != "1.0"):
         return MalformedHttp()  # RFC 9112, section 3.2
+    if hosts and not HOST.fullmatch(hosts[0]):
+        return MalformedHttp()  # the same
     if len(set(names)) < len(names):
-        twice = [
-            FieldError(shown, "is sent more than once")
-            for name, shown in SINGLE.items()
-            if names.count(name) > 1
-        ]
+        twice = [FieldError(shown, TWICE) for name, shown in SINGLE.items() if names.count(name) > 1]
         if twice:
             return InvalidRequest(*twice)
     if b"transfer-encoding" not in names:
@@ -66,7 +70,7 @@ async def check_arrival(request: HttpRequest) -> Response[None] | None:
     OPTIONS is answered here: where several handlers share a path, the framework would name the methods of one.
 
     Raises:
-        InvalidRequest: the path or the query is not UTF-8 or holds NUL.
+        InvalidRequest: the path or the query is not UTF-8 or holds NUL, or a parameter is sent twice that means one thing.
         BodyTooLarge: the body is larger than the service takes, also where none is asked for.
         TooManyBodies: too much of bodies is in memory already.
         RequestTimeout: the body is not there within the seconds it may take.
@@ -125,10 +129,15 @@ def _wrong_in_query(request: HttpRequest) -> Iterator[FieldError]:
     if not request.scope["query_string"]:
         return
     query = request.scope["query_string"].decode("utf-8", "surrogateescape")
-    for name, text in parse_qsl(query, keep_blank_values=True, errors="surrogateescape"):
+    pairs = parse_qsl(query, keep_blank_values=True, errors="surrogateescape")
+    for name, text in pairs:
         fault = _fault(name + text)
         if fault is not None:
             yield FieldError(name.encode("utf-8", "replace").decode(), fault)
+    many = request.route_handler.opt.get("repeated", ())
+    for name, times in Counter(name for name, _ in pairs).items():
+        if times > 1 and name not in many and _fault(name) is None:
+            yield FieldError(name[:100], TWICE)
 
 
 def _fault(text: str) -> str | None:

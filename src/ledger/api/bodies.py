@@ -1,5 +1,6 @@
 """Bodies in: strictly typed, every wrong field named, nothing let through that PostgreSQL cannot store."""
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ MULTIPART_TYPE: Final = "multipart/form-data"
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 MARK_BYTES: Final = MARK.encode()
+TWICE: Final = "is sent more than once"
 SEALED: Final = "holds sealed text, which stays where it is: send the text itself"
 
 
@@ -86,6 +88,7 @@ def decode_json(body: bytes, shape: type[T], rules: Rules | None = None) -> T:
         raise InvalidRequest(FieldError("body", "is not valid UTF-8")) from garbled
     except msgspec.DecodeError as malformed:
         raise InvalidRequest(FieldError("body", f"is not valid JSON: {malformed}")) from malformed
+    _refuse_twice(body)
     _refuse_nul(decoded, body)
     if _holds_sealed(body):
         raise InvalidRequest(FieldError("body", SEALED))
@@ -161,6 +164,35 @@ def _fault(field: msgspec.structs.FieldInfo, raw: msgspec.Raw | None) -> FieldEr
     return None
 
 
+class _NamedTwice(ValueError):
+    """A name stands twice in one object."""
+
+
+def _once(pairs: list[tuple[str, object]]) -> None:
+    if len(dict(pairs)) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _NamedTwice(next(name for name in names if names.count(name) > 1))
+
+
+_ONCE: Final = json.JSONDecoder(object_pairs_hook=_once, parse_int=str, parse_float=str)
+"""Reads only to see what is named; what our own decoder makes of a body is what counts."""
+
+
+def _refuse_twice(body: bytes) -> None:
+    """Refuse what a proxy or an auditor might read otherwise than we do, also in what is passed over."""
+    try:
+        _ONCE.decode(body.decode())
+    except _NamedTwice as twice:
+        said = f"names {str(twice)[:50]!r} twice in one object"
+        raise InvalidRequest(FieldError("body", said)) from twice
+    except RecursionError as deep:
+        raise InvalidRequest(FieldError("body", "is nested too deeply")) from deep
+    except UnicodeDecodeError as garbled:
+        raise InvalidRequest(FieldError("body", "is not valid UTF-8")) from garbled
+    except ValueError as malformed:
+        raise InvalidRequest(FieldError("body", f"is not valid JSON: {malformed}")) from malformed
+
+
 def _refuse_nul(decoded: msgspec.Struct, body: bytes) -> None:
     """PostgreSQL's text cannot hold U+0000; JSON can only spell it as an escape."""
     if b"\\u0000" not in body:
@@ -200,7 +232,13 @@ async def read_form(request: HttpRequest, shape: type[T]) -> T:
         if body and kind != FORM_TYPE:
             raise WrongContentType(expected=FORM_TYPE, got=kind or "none")
         pairs = _urlencoded(body)
-    return decode_json(_as_json(dict(pairs)), shape)
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise InvalidRequest(
+            *(FieldError(name[:100], TWICE) for name in sorted(fields) if names.count(name) > 1)
+        )
+    return decode_json(_as_json(fields), shape)
 
 
 async def _multipart(request: HttpRequest) -> list[tuple[str, str]]:

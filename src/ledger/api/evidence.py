@@ -15,7 +15,7 @@ from ledger.api.call import Call
 from ledger.api.conditional import etag
 from ledger.api.decision_wire import Evidence, ListedEvidence, evidence_listed, evidence_told
 from ledger.api.desk import FEEDS, Wish, act, named, rehearse, row_of
-from ledger.api.evidence_rules import ALLOWED, harmless_name, media_type
+from ledger.api.evidence_rules import ALLOWED, harmless_name, media_type, must_not_be_coded
 from ledger.api.types import HttpRequest
 from ledger.api.uploads import Upload
 from ledger.api.wire import decision_id
@@ -94,6 +94,7 @@ class EvidenceController(Controller):
         call = Call(request)
         wanted = decision_id(analysis_id)
         must_not_be_sealed(name, "name")
+        must_not_be_coded(request.headers.get("content-encoding", ""))
         label = _Label(
             name=harmless_name(name), media_type=media_type(request.headers.get("content-type", ""))
         )

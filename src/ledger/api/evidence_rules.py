@@ -64,6 +64,18 @@ def media_type(content_type: str) -> str:
     return kind
 
 
+def must_not_be_coded(coding: str) -> None:
+    """Refuse a file that is compressed on its way: whoever fetches it would be given it without a word of that.
+
+    Raises:
+        WrongContentType: it is, by its Content-Encoding.
+    """
+    if coding.strip().lower() not in {"", "identity"}:
+        raise WrongContentType(
+            expected="the file itself, not compressed", got=f"content-encoding {coding[:100]}"
+        )
+
+
 def must_look_like(kind: str, beginning: bytes) -> None:
     """Refuse a file whose first bytes are not those of its type.
 

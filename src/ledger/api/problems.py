@@ -176,6 +176,20 @@ class MalformedHttp(LedgerError):
     code = "malformed-http"
 
 
+class NoHandshake(LedgerError):
+    """This is no handshake of a WebSocket."""
+
+    code = "no-handshake"
+    advice = "Send it as RFC 6455, section 4.1, has it, or leave out the Upgrade header."
+
+
+class NoWebSocketHere(LedgerError):
+    """No WebSocket is opened here, or not at this moment."""
+
+    code = "no-web-socket-here"
+    advice = "Alerts are at GET /ws/USERNAME; whoever has asked too often comes again in a minute."
+
+
 class UnknownTransferCoding(LedgerError):
     """The body is in a transfer coding that this service does not undo."""
 
@@ -205,6 +219,8 @@ FRAMEWORK_STATUSES: Final[Mapping[type[LedgerError], int]] = {
     RequestTimeout: 408,
     HeadTooLarge: 431,
     MalformedHttp: 400,
+    NoHandshake: 400,
+    NoWebSocketHere: 403,
     ClientLeft: 499,  # nobody reads it: it stands in the log and in the metrics alone
     UnknownTransferCoding: 501,  # RFC 9112, section 6.1
     Unforeseen: 500,

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from litestar.types import Scope
@@ -15,12 +16,13 @@ def request_id_of(scope: Scope) -> str:
     """Give the request's id, choosing it at the first call."""
     state = scope["state"]
     if _KEY not in state:
-        state[_KEY] = _chosen(scope)
+        state[_KEY] = chosen_id(scope["headers"])
     return str(state[_KEY])
 
 
-def _chosen(scope: Scope) -> str:
-    for name, value in scope["headers"]:
+def chosen_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """Choose an id for a request by its headers, whose names are in small letters."""
+    for name, value in headers:
         if name == HEADER and SANE.fullmatch(value):
             return value.decode("ascii")
     return os.urandom(16).hex()

@@ -83,9 +83,10 @@ class Connection(HttpToolsProtocol):
         if size > MAX_HEAD_BYTES:
             self._refuse(HeadTooLarge())
             raise HeadTooLarge  # so that the parser goes no further
-        self._is_in_head, self._was_asked = False, True
+        self._is_in_head = False
         self._due_in(self.body_seconds, self._body_is_late)
-        super().on_headers_complete()
+        super().on_headers_complete()  # which raises where the address is none
+        self._was_asked = True
 
     def on_message_complete(self) -> None:
         """Expect nothing more of this request."""

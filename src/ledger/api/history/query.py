@@ -49,23 +49,15 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     is_descending: bool
 
 
-def refuse_unknown(
-    request: HttpRequest, known: frozenset[str], repeated: frozenset[str] = frozenset()
-) -> None:
-    """Refuse a filter that nobody knows, or that is sent twice: to pass over one would answer another question.
+def refuse_unknown(request: HttpRequest, known: frozenset[str]) -> None:
+    """Refuse a filter that nobody knows: to pass over it would answer another question.
 
     Raises:
         InvalidRequest: naming them.
     """
-    sent = request.query_params
-    odd = [FieldError(name, "is no parameter of this call") for name in sorted(set(sent.keys()) - known)]
-    twice = [
-        FieldError(name, "may be sent once")
-        for name in sorted(known - repeated)
-        if len(sent.getall(name, [])) > 1
-    ]
-    if odd or twice:
-        raise InvalidRequest(*odd, *twice)
+    odd = sorted(set(request.query_params.keys()) - known)
+    if odd:
+        raise InvalidRequest(*(FieldError(name, "is no parameter of this call") for name in odd))
 
 
 async def sought(call: Call, filters: Filters) -> Sought:

@@ -47,12 +47,16 @@ class HistoryController(Controller):
 
     @get(
         "/events",
-        opt={"answer": EventPage, "files": {MEDIA[FileType.NDJSON]: EventTold, MEDIA[FileType.CSV]: str}},
+        opt={
+            "answer": EventPage,
+            "files": {MEDIA[FileType.NDJSON]: EventTold, MEDIA[FileType.CSV]: str},
+            "repeated": REPEATED,
+        },
         dependencies={"asked": Provide(asked_of, sync_to_thread=False)},
     )
     async def events(self, request: HttpRequest, asked: NamedDependency[Asked]) -> ASGIApp:
         """Look events up: page by page as JSON, or all of them as a file (NDJSON or CSV, by Accept or 'format')."""
-        refuse_unknown(request, KNOWN, REPEATED)
+        refuse_unknown(request, KNOWN)
         call = Call(request)
         search = await sought(call, asked.filters)
         aimed = await call.services.read((), lambda source: _aimed(source, search))

@@ -7,6 +7,7 @@ from ledger.domain.access.events import AccessEvent, SecondFactorDemanded, Secon
 from ledger.domain.access.state import AccessState, Rules, evolve
 from ledger.domain.authority import ADMINS, require, require_fresh_factor_if_any
 from ledger.domain.decider import Decider
+from ledger.domain.errors import ReasonMissing
 
 
 def decide(command: AccessCommand, state: AccessState) -> tuple[AccessEvent, ...]:
@@ -15,7 +16,10 @@ def decide(command: AccessCommand, state: AccessState) -> tuple[AccessEvent, ...
     Raises:
         Refused: this person may not.
         Unauthenticated: the asking person's session has ended, or their second factor must be proven again.
+        ReasonMissing: the reason is white space.
     """
+    if command.reason.isspace():
+        raise ReasonMissing
     by = command.by
     if by is not None:
         require(by, ADMINS)

@@ -47,11 +47,15 @@ from ledger.domain.authority import (
     require_or_operator,
 )
 from ledger.domain.decider import Decider
-from ledger.domain.errors import NotFound, Refused, RuleViolation
+from ledger.domain.errors import NotFound, ReasonMissing, Refused, RuleViolation
 from ledger.domain.event import Utc
 
 _OnCredentials: TypeAlias = (
     ChangePassword | EnableSecondFactor | DisableSecondFactor | RenewBackupCodes | IssueApiKey | RevokeApiKey
+)
+
+_Reasoned: TypeAlias = (
+    ChangeRole | DeactivateAccount | ReactivateAccount | ChangePassword | DisableSecondFactor | RevokeApiKey
 )
 
 EVERYBODY: Final = frozenset(Role)
@@ -117,7 +121,10 @@ def decide(command: AccountCommand, state: AccountState) -> tuple[AccountEvent, 
         Refused: this person may not.
         NotFound: there is no such account.
         Unauthenticated: the asking person's session has ended.
+        ReasonMissing: the reason is white space.
     """
+    if isinstance(command, _Reasoned) and command.reason.isspace():
+        raise ReasonMissing
     match command:
         case RegisterAccount():
             return _register(command, state)
