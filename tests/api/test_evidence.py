@@ -444,4 +444,5 @@ async def test_a_file_that_is_compressed_on_its_way_is_refused(desk: Desk, codin
 
     answer = await attach(desk, "engine", "coded-" + coding[:2], PNG, **{"content-encoding": coding})
 
-    assert_refused(answer, 415, "not compressed")
+    assert_refused(answer, 415)
+    assert "not compressed" in answer.json()["context"]["expected"]
