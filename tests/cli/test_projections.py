@@ -16,8 +16,21 @@ from ledger.projections.reports import ProjectionNotFound
 from ledger.projections.retries import FailureNotFound, FailureResolved
 from ledger.store.ledger import Ledger
 from ledger.store.true_log import PayloadChanged
+from tests.api.answers import as_owner
 from tests.projections.given import service
-from tests.projections.scenes import ONE, THREE_ITEMS, TWO, changed, clean_rows, counted, happen, rows
+from tests.projections.scenes import (
+    IMPOSSIBLE,
+    ONE,
+    THREE_ITEMS,
+    TWO,
+    changed,
+    clean_rows,
+    counted,
+    happen,
+    happened_at,
+    removed,
+    rows,
+)
 from tests.support.databases import Database
 
 BREAK = f"alter table views.decisions_v2 add constraint broken check (stream <> '{ONE}')"
@@ -204,6 +217,43 @@ def test_what_was_changed_since_is_passed_over_and_counted_and_refused_where_it_
     assert "Still parked: 1." in said.err
     with pytest.raises(PayloadChanged):
         mending.retry(the_failure(capsys))
+
+
+def test_a_failure_is_shown_though_its_event_was_removed(
+    broken: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failure = the_failure(capsys)
+    asyncio.run(removed(broken, 1))
+
+    assert projections.show(failure) == 0
+    said = capsys.readouterr().out
+    assert "The event is in the log no more" in said
+    assert "CheckViolationError" in said
+    projections.show(failure, json=True)
+    assert json.loads(capsys.readouterr().out)["event"] is None
+
+
+@pytest.mark.parametrize("moment", IMPOSSIBLE)
+def test_a_failure_is_shown_whatever_became_of_the_time_of_its_event(
+    broken: Database, capsys: pytest.CaptureFixture[str], moment: str
+) -> None:
+    failure = the_failure(capsys)
+    asyncio.run(happened_at(broken, 1, moment))
+
+    projections.show(failure, json=True)
+    assert json.loads(capsys.readouterr().out)["event"]["type"] == "decision-submitted"
+
+
+def test_a_failure_is_shown_though_its_event_is_no_text(
+    broken: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failure = the_failure(capsys)
+    asyncio.run(as_owner(broken, "update ledger.events set payload = '\\x7bff' where position = 1"))
+
+    assert projections.show(failure) == 0
+    assert "{\\xff" in capsys.readouterr().out
+    projections.show(failure, json=True)
+    assert json.loads(capsys.readouterr().out)["event"] == "{\\xff"
 
 
 def test_one_that_was_named_and_is_resolved_is_refused(

@@ -11,19 +11,23 @@ from msgspec.structs import replace
 from ledger.command_handling.context import CommandContext
 from ledger.command_handling.facts import state_of
 from ledger.command_handling.handler import handle
+from ledger.domain.access.decide import ACCESS
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.decider import C, Decider, E, S, fold
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.state import InReview
+from ledger.domain.errors import Corrupt
 from ledger.domain.ids import DecisionId, Position, StreamName, Version
+from ledger.domain.login.decide import LOGIN
 from ledger.domain.session.decide import SESSION
-from ledger.store.appends import BrokenChainOfHashes
-from ledger.store.ledger import Ledger
+from ledger.store.appends import Appended, BrokenChainOfHashes
+from ledger.store.ledger import ACCESS_STREAM, Ledger, login_stream
 from ledger.store.pool import reading
 from ledger.store.snapshot_sample import SnapshotSample, sample_snapshots
 from ledger.store.snapshots import MAX_WAITING, Snapshot, fingerprint, fingerprint_of, freeze, thaw
-from ledger.store.streams import load_streams, read_stream
-from tests.builders import NOW, claim, renew, submit
+from ledger.store.streams import Stream, append, draft, load_streams, read_stream
+from tests.builders import ANA, NOW, claim, demanded, renew, submit
+from tests.builders.logins import summed_up
 from tests.projections.histories import History, histories
 from tests.support.databases import Database
 from tests.support.events import by_somebody
@@ -272,3 +276,37 @@ async def test_a_sample_leaves_out_what_nobody_would_read(case: Case) -> None:
     await case.ledger.pool.execute("update work.snapshots set fingerprint = 'old', state = 'nonsense'")
 
     assert await looked_at(case.ledger) == SnapshotSample(stored=1, looked_at=0, wrong=())
+
+
+async def put_beside(ledger: Ledger, decider: Decider[C, S, E], stream: StreamName, events: list[E]) -> None:
+    """Append a stream, and write its snapshot as the service does."""
+    landed = await append(ledger, draft(Stream(name=stream, events=()), events, by_somebody()))
+    assert isinstance(landed, Appended)
+    ledger.snapshots.offer(
+        Snapshot(
+            stream=stream,
+            version=landed.version,
+            position=Position(landed.first_position + len(events) - 1),
+            leaf=landed.leaves[-1],
+            state=freeze(fold(decider, events)),
+        )
+    )
+
+
+async def test_a_sample_knows_every_aggregate(ledger: Ledger) -> None:
+    await put_beside(ledger, LOGIN, login_stream(ANA), [summed_up()])
+    await put_beside(ledger, ACCESS, ACCESS_STREAM, [demanded()])
+    async with asyncio.timeout(HANG):
+        while (found := await looked_at(ledger)).looked_at < 2:
+            await asyncio.sleep(0.01)
+
+    assert found == SnapshotSample(stored=2, looked_at=2, wrong=())
+
+
+async def test_one_that_nobody_can_read_is_told(case: Case) -> None:
+    await case.grow(EVERY)
+    await case.written(EVERY)
+    await case.ledger.pool.execute("update work.snapshots set state = 'nonsense'")
+
+    with pytest.raises(Corrupt, match="'ledger doctor'"):
+        await case.grow(1)

@@ -17,9 +17,8 @@ from ledger.projections import failures as records
 from ledger.projections.catalog import ALL
 from ledger.projections.reports import Report, named, report
 from ledger.projections.retries import FailureNotFound
-from ledger.store.excerpts import read_positions
 from ledger.store.pool import reading
-from ledger.store.streams import Stored
+from ledger.store.true_log import read_held_against
 
 Json: TypeAlias = Annotated[bool, Parameter(negative="", help="As JSON, for programs.")]
 
@@ -46,7 +45,7 @@ class Everything(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``show --json`` prints; ``event`` is the payload as it is stored."""
+    """What ``show --json`` prints; ``event`` is the payload as it is stored, as text where it is no JSON, null where it is gone."""
 
     failure: FailureState
     traceback: str
@@ -90,19 +89,33 @@ def failures(
 
 def show(failure: UUID, *, json: Json = False) -> int:
     """Show a failure with its event, whose payload may be personal, and its traceback."""
-    found, stored = asyncio.run(_show(FailureId(failure)))
+    found, payload = asyncio.run(_show(FailureId(failure)))
     if json:
-        event = msgspec.Raw(stored.payload or b"null")
-        print_json(Shown(failure=failure_of(found), traceback=found.traceback, event=event))
+        print_json(Shown(failure=failure_of(found), traceback=found.traceback, event=_event(payload)))
         return 0
     for label, value in msgspec.to_builtins(failure_of(found)).items():
         told = "-" if value is None else printable_lines(str(value), indent=LABEL + 1)
         print(f"{label.replace('_', ' '):<{LABEL}} {told}")
-    print(f"\nThe event, as it is stored:\n  {printable((stored.payload or b'').decode())}")
+    gone = "The event is in the log no more: somebody removed it."
+    told = gone if payload is None else f"The event, as it is stored:\n  {printable(_text(payload))}"
+    print(f"\n{told}")
     print("\nThe error:")
     for line in found.traceback.splitlines():
         print(f"  {printable(line)}")
     return 0
+
+
+def _event(payload: bytes | None) -> msgspec.Raw:
+    """Give a payload as JSON; one that is none, which may be why it was parked, as text."""
+    try:
+        msgspec.json.decode(payload or b"null")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return msgspec.Raw(msgspec.json.encode(_text(payload or b"")))
+    return msgspec.Raw(payload or b"null")
+
+
+def _text(payload: bytes) -> str:
+    return payload.decode("utf-8", "backslashreplace")
 
 
 async def _reports(name: str | None) -> tuple[Report, ...]:
@@ -120,13 +133,13 @@ async def _failures(name: str | None, *, with_resolved: bool) -> list[FailureSta
         ]
 
 
-async def _show(failure: FailureId) -> tuple[records.Failure, Stored]:
+async def _show(failure: FailureId) -> tuple[records.Failure, bytes | None]:
     async with overseeing() as ledger, reading(ledger.pool) as conn:
         found = await records.find(conn, ledger.ledger_id, failure)
         if found is None:
             raise FailureNotFound(failure=failure)
-        (stored,) = await read_positions(conn, ledger.ledger_id, [found.position])
-        return found, stored
+        events, _ = await read_held_against(conn, ledger.ledger_id, [found.position])
+        return found, events[0].payload if events else None
 
 
 def _print_states(reports: tuple[Report, ...]) -> None:

@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from ledger.domain.access.decide import ACCESS
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.decider import C, Decider, E, S, fold
 from ledger.domain.decision.decide import DECISION
@@ -12,6 +13,7 @@ from ledger.domain.errors import Corrupt
 from ledger.domain.export.decide import EXPORT
 from ledger.domain.ids import StreamName
 from ledger.domain.kind.decide import KIND
+from ledger.domain.login.decide import LOGIN
 from ledger.domain.notary.decide import NOTARY
 from ledger.domain.operations.decide import OPERATIONS
 from ledger.domain.policy.decide import POLICY
@@ -74,7 +76,7 @@ def _is_right(snapshot: Snapshot, events: Sequence[Stored]) -> bool:
     return _is_its_replay(snapshot, events)
 
 
-def _is_its_replay(snapshot: Snapshot, events: Sequence[Stored]) -> bool:  # noqa: C901, PLR0911 - one for each aggregate
+def _is_its_replay(snapshot: Snapshot, events: Sequence[Stored]) -> bool:  # noqa: C901, PLR0911, PLR0912 - one for each aggregate
     match snapshot.stream.partition("-")[0]:
         case DECISION.category:
             return _replays_to(DECISION, snapshot, events)
@@ -82,6 +84,10 @@ def _is_its_replay(snapshot: Snapshot, events: Sequence[Stored]) -> bool:  # noq
             return _replays_to(SESSION, snapshot, events)
         case ACCOUNT.category:
             return _replays_to(ACCOUNT, snapshot, events)
+        case LOGIN.category:
+            return _replays_to(LOGIN, snapshot, events)
+        case ACCESS.category:
+            return _replays_to(ACCESS, snapshot, events)
         case OPERATIONS.category:
             return _replays_to(OPERATIONS, snapshot, events)
         case KIND.category:

@@ -17,6 +17,7 @@ from ledger.domain.access.decide import ACCESS
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.decider import Decider
 from ledger.domain.decision.decide import DECISION
+from ledger.domain.errors import Corrupt
 from ledger.domain.event import Event
 from ledger.domain.export.decide import EXPORT
 from ledger.domain.ids import Position, StreamName, Version
@@ -103,8 +104,15 @@ def freeze(state: object) -> bytes:
 
 
 def thaw(decider: Decider[C, S, E], snapshot: Snapshot) -> S:
-    """Decode the state of a snapshot that has the aggregate's fingerprint."""
-    state: S = msgspec.json.decode(snapshot.state, type=decider.state_type)
+    """Decode the state of a snapshot that has the aggregate's fingerprint.
+
+    Raises:
+        Corrupt: it is no such state; somebody else wrote it.
+    """
+    try:
+        state: S = msgspec.json.decode(snapshot.state, type=decider.state_type)
+    except msgspec.MsgspecError as unreadable:
+        raise Corrupt(stream=snapshot.stream, reason="its snapshot is no state") from unreadable
     return state
 
 
