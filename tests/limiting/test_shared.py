@@ -8,19 +8,15 @@ from structlog.testing import capture_logs
 
 from ledger.limiting.limiter import Limiter
 from ledger.limiting.rates import Rate
-from ledger.limiting.shared import CONNECTIONS, OPEN_SECONDS, Shared
-from tests.limiting.conftest import Seconds
+from ledger.limiting.shared import FAILURES, OPEN_SECONDS, PATIENCE_SECONDS
+from tests.limiting.conftest import Over, Seconds
 from tests.support.redis import RedisServer
 
 TEN = Rate(name="guesses", amount=10, seconds=900)
 
 
-def over(redis: RedisServer) -> Limiter:
-    return Limiter(shared=Shared(redis.url, prefix="ledger:test"))
-
-
-async def test_of_eighty_at_once_over_two_processes_exactly_ten_are_let_in(redis: RedisServer) -> None:
-    both = (over(redis), over(redis))
+async def test_of_eighty_at_once_over_two_processes_exactly_ten_are_let_in(over: Over) -> None:
+    both = (Limiter(shared=over()), Limiter(shared=over()))
 
     entered = await asyncio.gather(*(both[turn % 2].enter(TEN, "sam") for turn in range(80)))
     counted = await asyncio.gather(*(both[turn % 2].count(TEN, "sam") for turn in range(80)))
@@ -29,12 +25,12 @@ async def test_of_eighty_at_once_over_two_processes_exactly_ten_are_let_in(redis
     assert sum(quota is not None for quota in counted) == 10
     assert all([await one.seconds_to_entry(TEN, "sam") in range(890, 901) for one in both])
     assert all([await one.seconds_to_window(TEN, "sam") in range(890, 901) for one in both])
-    for one in both:
-        await one.stop()
 
 
-async def test_every_key_runs_out_by_itself_and_none_outlives_its_window(redis: RedisServer) -> None:
-    limiter = over(redis)
+async def test_every_key_runs_out_by_itself_and_none_outlives_its_window(
+    redis: RedisServer, over: Over
+) -> None:
+    limiter = Limiter(shared=over())
     await limiter.enter(TEN, "sam")
     await limiter.count(TEN, "sam")
     async with Redis.from_url(redis.url) as client:
@@ -43,11 +39,10 @@ async def test_every_key_runs_out_by_itself_and_none_outlives_its_window(redis: 
     assert len(lives) == 2
     assert all(key.startswith(b"ledger:test") for key in lives)
     assert all(0 < life <= 900 for life in lives.values())
-    await limiter.stop()
 
 
-async def test_what_one_process_forgets_is_forgotten_by_all(redis: RedisServer) -> None:
-    first, second = over(redis), over(redis)
+async def test_what_one_process_forgets_is_forgotten_by_all(over: Over) -> None:
+    first, second = Limiter(shared=over()), Limiter(shared=over())
     for _ in range(10):
         await first.enter(TEN, "sam")
     assert not await second.enter(TEN, "sam")
@@ -55,14 +50,12 @@ async def test_what_one_process_forgets_is_forgotten_by_all(redis: RedisServer) 
     await first.forget(TEN, "sam")
 
     assert await second.enter(TEN, "sam")
-    await first.stop()
-    await second.stop()
 
 
 async def test_without_its_redis_a_process_goes_on_counting_where_it_was_and_says_so_once(
-    redis: RedisServer,
+    redis: RedisServer, over: Over
 ) -> None:
-    limiter = over(redis)
+    limiter = Limiter(shared=over())
     with capture_logs() as logs:
         entered = [await limiter.enter(TEN, "sam") for _ in range(7)]
         redis.kill()
@@ -71,27 +64,24 @@ async def test_without_its_redis_a_process_goes_on_counting_where_it_was_and_say
     assert sum(entered) == 10
     assert [line["event"] for line in logs] == ["limits.redis.away", "breaker.opened"]
     assert await limiter.is_alone()
-    await limiter.stop()
 
 
-async def test_a_redis_that_hangs_holds_nobody_up_for_long(redis: RedisServer) -> None:
-    limiter = over(redis)
-    await limiter.enter(TEN, "sam")
+async def test_a_redis_that_hangs_holds_nobody_up_for_long(redis: RedisServer, over: Over) -> None:
+    limiter = Limiter(shared=over(patience=PATIENCE_SECONDS))
     redis.freeze()
 
     with capture_logs() as logs:
         entered = [await limiter.enter(TEN, "sam") for _ in range(100)]
     redis.thaw()
 
-    assert sum(entered) == 9
+    assert sum(entered) == 10
     assert [line["event"] for line in logs] == ["limits.redis.away", "breaker.opened"]
-    await limiter.stop()
 
 
-async def test_a_redis_that_comes_back_counts_for_all_again(redis: RedisServer) -> None:
+async def test_a_redis_that_comes_back_counts_for_all_again(redis: RedisServer, over: Over) -> None:
     steady = Seconds()
-    limiter = Limiter(shared=Shared(redis.url, prefix="ledger:test", clock=steady))
-    other = over(redis)
+    limiter = Limiter(shared=over(clock=steady))
+    other = Limiter(shared=over())
     redis.kill()
     with capture_logs() as logs:
         for _ in range(5):
@@ -106,13 +96,13 @@ async def test_a_redis_that_comes_back_counts_for_all_again(redis: RedisServer) 
         *("limits.redis.away", "breaker.opened"),
         *("breaker.closed", "limits.redis.back"),
     ]
-    await limiter.stop()
-    await other.stop()
 
 
-async def test_one_caller_looks_whether_it_is_back_and_all_others_go_on_without(redis: RedisServer) -> None:
+async def test_one_caller_looks_whether_it_is_back_and_all_others_go_on_without(
+    redis: RedisServer, over: Over
+) -> None:
     steady = Seconds()
-    shared = Shared(redis.url, prefix="ledger:test", clock=steady)
+    shared = over(clock=steady)
     redis.freeze()
     asked = 0
 
@@ -121,9 +111,12 @@ async def test_one_caller_looks_whether_it_is_back_and_all_others_go_on_without(
         asked += 1
         return await storage.get("anything")
 
-    await asyncio.gather(*(shared.ask(ask) for _ in range(CONNECTIONS)))
+    async def fail(_: RedisStorage) -> int:
+        raise OSError
+
+    for _ in range(FAILURES):
+        await shared.ask(fail)
     steady.now += OPEN_SECONDS
-    asked = 0
     looking = asyncio.create_task(shared.ask(ask))
     await asyncio.sleep(0)
     others = [await shared.ask(ask) for _ in range(100)]
@@ -133,12 +126,13 @@ async def test_one_caller_looks_whether_it_is_back_and_all_others_go_on_without(
     redis.thaw()
     assert await looking == 0
     assert await shared.ask(ask) == 0
-    await shared.stop()
 
 
-async def test_whoever_asks_how_limits_are_counted_finds_a_redis_that_is_back(redis: RedisServer) -> None:
+async def test_whoever_asks_how_limits_are_counted_finds_a_redis_that_is_back(
+    redis: RedisServer, over: Over
+) -> None:
     steady = Seconds()
-    limiter = Limiter(shared=Shared(redis.url, prefix="ledger:test", clock=steady))
+    limiter = Limiter(shared=over(clock=steady))
     redis.kill()
     for _ in range(5):
         await limiter.enter(TEN, "sam")
@@ -147,4 +141,3 @@ async def test_whoever_asks_how_limits_are_counted_finds_a_redis_that_is_back(re
     assert await limiter.is_alone()
     steady.now += OPEN_SECONDS
     assert not await limiter.is_alone()
-    await limiter.stop()

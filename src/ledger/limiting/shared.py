@@ -43,17 +43,28 @@ _is_shared = _meter.create_gauge(
 class Shared:
     """A Redis that may be away."""
 
-    def __init__(self, url: str, *, prefix: str, clock: Callable[[], float] = time.monotonic) -> None:
-        """Use the Redis at ``url``; every key begins with ``prefix``. Nothing is asked of it yet."""
+    def __init__(
+        self,
+        url: str,
+        *,
+        prefix: str,
+        patience: float = PATIENCE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Use the Redis at ``url``; every key begins with ``prefix``. Nothing is asked of it yet.
+
+        An answer that takes more than ``patience`` seconds is none.
+        """
         self.breaker = Breaker(GUARDS, failures=FAILURES, rest_seconds=OPEN_SECONDS, clock=clock)
         self.storage = RedisStorage(f"async+{url}", implementation="redispy", key_prefix=prefix)
+        self._patience = patience
         self._turns = asyncio.Semaphore(CONNECTIONS)
         self.is_away = False
         """Whether limits count by process, because the last question was not answered."""
         _is_shared.set(1)
 
     async def ask(self, question: Callable[[RedisStorage], Awaitable[T]]) -> T | None:
-        """Ask, for at most half a second; ``None``: it is away, which is said once."""
+        """Ask, with patience; ``None``: it is away, which is said once."""
         if self.breaker.state is BreakerState.OPEN:  # nobody queues for that
             return None
         async with self._turns:
@@ -62,7 +73,7 @@ class Shared:
                 return None
             with call:
                 try:
-                    async with asyncio.timeout(PATIENCE_SECONDS):
+                    async with asyncio.timeout(self._patience):
                         answer = await question(self.storage)
                 except AWAY as failed:
                     call.failed()
