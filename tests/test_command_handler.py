@@ -51,6 +51,7 @@ def opening(session: SessionId, now: datetime) -> OpenSession:
         idle_seconds=60,
         absolute_seconds=3600,
         client="0" * 64,
+        family="1" * 64,
     )
 
 

@@ -12,6 +12,7 @@ from tests.builders.access import (
 )
 from tests.builders.accounts import (
     COMMITMENT,
+    CREDENTIAL,
     KEY,
     backup_codes_renewed,
     change_groups,
@@ -77,6 +78,7 @@ from tests.builders.people import (
 from tests.builders.sessions import (
     ABSOLUTE_SECONDS,
     CLIENT,
+    FAMILY,
     IDLE_SECONDS,
     break_taken,
     came_back,
@@ -104,8 +106,10 @@ __all__ = [
     "BEN",
     "CLIENT",
     "COMMITMENT",
+    "CREDENTIAL",
     "DIGEST",
     "ENGINE",
+    "FAMILY",
     "FOUR_EYES",
     "IDLE_SECONDS",
     "ITEM",

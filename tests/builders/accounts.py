@@ -40,6 +40,7 @@ from ledger.domain.ids import Digest, KeyId, PersonId, SessionId
 from tests.builders.people import ADA, ANA, NOW, ROLES, acting, session_of
 
 COMMITMENT: Final = Digest("c" * 64)
+CREDENTIAL: Final = Digest("d" * 64)
 KEY: Final = KeyId(UUID(int=70))
 
 
@@ -48,9 +49,21 @@ def _who(by: PersonId | Authority | None) -> Authority | None:
 
 
 def registered(
-    person: PersonId = ANA, *, role: Role | None = None, by: PersonId | None = ADA, at: datetime = NOW
+    person: PersonId = ANA,
+    *,
+    role: Role | None = None,
+    by: PersonId | None = ADA,
+    at: datetime = NOW,
+    credential: Digest | None = CREDENTIAL,
 ) -> AccountRegistered:
-    return AccountRegistered(at=at, person=person, role=role or ROLES[person], commitment=COMMITMENT, by=by)
+    return AccountRegistered(
+        at=at,
+        person=person,
+        role=role or ROLES[person],
+        commitment=COMMITMENT,
+        by=by,
+        credential=credential,
+    )
 
 
 def role_changed(
@@ -93,8 +106,9 @@ def password_changed(
     kept_session: SessionId | None = None,
     reason: str = "",
     at: datetime = NOW,
+    credential: Digest | None = CREDENTIAL,
 ) -> PasswordChanged:
-    return PasswordChanged(at=at, by=by, kept_session=kept_session, reason=reason)
+    return PasswordChanged(at=at, by=by, kept_session=kept_session, reason=reason, credential=credential)
 
 
 def second_factor_enabled(
@@ -111,7 +125,12 @@ def register(
     now: datetime = NOW,
 ) -> RegisterAccount:
     return RegisterAccount(
-        now=now, by=_who(by), person=person, role=role or ROLES[person], commitment=COMMITMENT
+        now=now,
+        by=_who(by),
+        person=person,
+        role=role or ROLES[person],
+        commitment=COMMITMENT,
+        credential=CREDENTIAL,
     )
 
 
@@ -166,7 +185,7 @@ def revoke_lead(
 def change_password(
     *, by: PersonId | Authority | None = ANA, reason: str = "", now: datetime = NOW
 ) -> ChangePassword:
-    return ChangePassword(now=now, by=_who(by), reason=reason)
+    return ChangePassword(now=now, by=_who(by), reason=reason, credential=CREDENTIAL)
 
 
 def enable_second_factor(*, by: PersonId | Authority = ANA, now: datetime = NOW) -> EnableSecondFactor:
@@ -194,8 +213,9 @@ def key_issued(
     expires_at: datetime | None = None,
     by: PersonId | None = ADA,
     at: datetime = NOW,
+    credential: Digest | None = CREDENTIAL,
 ) -> ApiKeyIssued:
-    return ApiKeyIssued(at=at, key=key, scopes=scopes, expires_at=expires_at, by=by)
+    return ApiKeyIssued(at=at, key=key, scopes=scopes, expires_at=expires_at, by=by, credential=credential)
 
 
 def key_revoked(
@@ -226,7 +246,9 @@ def issue_key(
     expires_at: datetime | None = None,
     now: datetime = NOW,
 ) -> IssueApiKey:
-    return IssueApiKey(now=now, by=_who(by), key=key, scopes=scopes, expires_at=expires_at)
+    return IssueApiKey(
+        now=now, by=_who(by), key=key, scopes=scopes, expires_at=expires_at, credential=CREDENTIAL
+    )
 
 
 def revoke_key(

@@ -34,6 +34,7 @@ from tests.builders.people import ADA, ANA, NOW, acting, session_of
 IDLE_SECONDS: Final = 1_800
 ABSOLUTE_SECONDS: Final = 43_200
 CLIENT: Final = Digest("d" * 64)
+FAMILY: Final = Digest("f" * 64)
 
 
 def opened(
@@ -53,6 +54,7 @@ def opened(
         idle_seconds=IDLE_SECONDS,
         expires_at=at + timedelta(seconds=ABSOLUTE_SECONDS),
         client=CLIENT,
+        family=FAMILY,
     )
 
 
@@ -93,6 +95,7 @@ def log_in(
         idle_seconds=IDLE_SECONDS,
         absolute_seconds=ABSOLUTE_SECONDS,
         client=CLIENT,
+        family=FAMILY,
     )
 
 

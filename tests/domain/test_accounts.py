@@ -7,12 +7,15 @@ from ledger.domain.account.decide import (
     LastAdmin,
     OwnAccountOnly,
 )
-from ledger.domain.account.state import Registered, Unregistered, keeps
+from ledger.domain.account.state import Registered, Unregistered, keeps, live_key
 from ledger.domain.authority import AdminRequired, Role, SessionNotLive
+from ledger.domain.ids import Digest
 from tests.builders import (
     ADA,
     ANA,
     BEN,
+    CREDENTIAL,
+    KEY,
     NOW,
     authority,
     change_groups,
@@ -22,6 +25,7 @@ from tests.builders import (
     deactivated,
     enable_second_factor,
     grant_lead,
+    key_issued,
     later,
     password_changed,
     reactivate,
@@ -196,7 +200,28 @@ def test_a_registered_person_may_log_in():
         epoch=0,
         kept_session=None,
         second_factor=False,
+        credential=CREDENTIAL,
     )
+
+
+@pytest.mark.parametrize("credential", [Digest("e" * 64), None], ids=["committed", "by an older release"])
+def test_the_last_event_says_what_the_credential_must_be(credential: Digest | None):
+    for state in (
+        Given(ACCOUNT, registered(credential=credential)).state,
+        Given(ACCOUNT, registered(), password_changed(credential=credential)).state,
+    ):
+        assert isinstance(state, Registered)
+        assert state.credential == credential
+
+
+@pytest.mark.parametrize("credential", [Digest("e" * 64), None], ids=["committed", "by an older release"])
+def test_a_key_has_the_credential_of_its_event(credential: Digest | None):
+    engine = Given(ACCOUNT, registered(role=Role.SERVICE), key_issued(credential=credential)).state
+
+    key = live_key(engine, KEY, NOW)
+
+    assert key is not None
+    assert key.credential == credential
 
 
 @pytest.mark.parametrize(

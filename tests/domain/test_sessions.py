@@ -7,6 +7,7 @@ from tests.builders import (
     ABSOLUTE_SECONDS,
     ADA,
     ANA,
+    FAMILY,
     IDLE_SECONDS,
     NOW,
     ended,
@@ -96,6 +97,7 @@ def test_an_open_session_knows_its_limits():
         opened_at=later(1),
         expires_at=later(1 + ABSOLUTE_SECONDS),
         stepped_up_at=None,
+        family=FAMILY,
     )
 
 

@@ -18,6 +18,7 @@ from ledger.identity.login import WrongCredentials
 from ledger.identity.sessions import authenticate
 from ledger.store.ledger import account_stream, session_stream
 from ledger.store.streams import read_stream, recorded
+from tests.builders import CREDENTIAL
 from tests.identity.house import PASSWORD, MovingClock, admitted, by_operator, logged_in, principal
 
 
@@ -140,7 +141,7 @@ def _deactivate(facts: Facts) -> DeactivateAccount:
 
 
 def _change_password(facts: Facts) -> ChangePassword:
-    return ChangePassword(now=facts.now, by=None, reason="leaked")
+    return ChangePassword(now=facts.now, by=None, reason="leaked", credential=CREDENTIAL)
 
 
 async def _change(identity: Identity, person: PersonId, build: Build[AccountCommand]) -> None:

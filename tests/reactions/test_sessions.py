@@ -29,6 +29,7 @@ from ledger.identity.sessions import authenticate
 from ledger.reactions.sessions import run_forever, sweep
 from ledger.store.ledger import account_stream, session_stream
 from ledger.store.streams import read_stream, recorded
+from tests.builders import CREDENTIAL
 from tests.identity.conftest import clock, identity
 from tests.identity.house import MovingClock, admitted, asked_by, by_operator, logged_in, principal
 
@@ -52,7 +53,7 @@ async def password_changed_and_then_a_crash(identity: Identity, person: PersonId
         CommandContext(
             decider=ACCOUNT, target=account_stream(person), clock=identity.clock, provenance=by_operator()
         ),
-        lambda facts: ChangePassword(now=facts.now, by=None, reason="leaked"),
+        lambda facts: ChangePassword(now=facts.now, by=None, reason="leaked", credential=CREDENTIAL),
     )
 
 

@@ -179,7 +179,12 @@ async def change_password(
         # Refused only here: a command sent again has its answer, though the password is another by now.
         if not is_proven:
             raise WrongCurrentPassword
-        return ChangePassword(now=asked.now, by=asked.by, reason=reason)
+        return ChangePassword(
+            now=asked.now,
+            by=asked.by,
+            reason=reason,
+            credential=credentials.committed(password_hash.encode()),
+        )
 
     async def write_row(conn: Connection) -> None:
         await credentials.replace(conn, ledger.ledger_id, person, password_hash, identity.clock())

@@ -13,12 +13,13 @@ from ledger.command_handling.handler import Alongside, handle
 from ledger.domain.account.commands import AccountCommand, IssueApiKey, RevokeApiKey
 from ledger.domain.account.decide import ACCOUNT, KeyNotFound
 from ledger.domain.account.events import AccountEvent, ApiKeyIssued, Scope
-from ledger.domain.account.state import ApiKey, Registered
+from ledger.domain.account.state import ApiKey, Registered, key_of
 from ledger.domain.ids import KeyId, PersonId
 from ledger.identity import key_rows, people
 from ledger.identity.actor import Actor
+from ledger.identity.credentials import committed
 from ledger.identity.identity import Identity, settled
-from ledger.identity.key_rows import Described, Held
+from ledger.identity.key_rows import Described
 from ledger.store.ledger import account_stream
 from ledger.store.pool import Connection
 from ledger.store.streams import read_streams
@@ -58,25 +59,29 @@ async def issue(
     """
     ledger = identity.ledger
     found = await people.must_find(ledger.pool, ledger.ledger_id, username)
-    held = Held(key=KeyId(uuid4()), person=found.person)
-    secret = key_rows.new_key(held.key)
+    new_key = KeyId(uuid4())
+    secret = key_rows.new_key(new_key)
 
     def build(facts: Facts) -> IssueApiKey:
         return IssueApiKey(
             now=facts.now,
             by=actor.authority(facts),
-            key=held.key,
+            key=new_key,
             scopes=tuple(sorted(set(scopes))),
             expires_at=expires_at,
+            credential=committed(key_rows.hash_of(secret)),
         )
 
     async def write_row(conn: Connection) -> None:
-        await key_rows.insert(conn, ledger.ledger_id, held, name=name, secret=secret, now=identity.clock())
+        now = identity.clock()
+        await key_rows.insert(
+            conn, ledger.ledger_id, new_key, found.person, name=name, secret=secret, now=now
+        )
 
     handled = await _handle(identity, found.person, build, actor, alongside=write_row)
     issued = next(one.event for one in handled.events if isinstance(one.event, ApiKeyIssued))
-    key = ApiKey(key=issued.key, scopes=issued.scopes, expires_at=issued.expires_at)
-    return handled, IssuedKey(key=key, secret=secret if key.key == held.key else None)
+    key = key_of(issued)
+    return handled, IssuedKey(key=key, secret=secret if key.key == new_key else None)
 
 
 async def revoke(identity: Identity, key: KeyId, actor: Actor, *, reason: str) -> Handled[AccountEvent]:

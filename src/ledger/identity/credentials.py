@@ -1,9 +1,14 @@
-"""What people prove themselves with: password hashes, beside the log and never in it."""
+"""What people prove themselves with: password hashes, beside the log and never in it.
 
+The log commits to each hash (and to those of API keys), so that whoever puts another one into its row has gained
+nothing: it opens an account only if an event says so (ADR 0041).
+"""
+
+import hashlib
 from datetime import datetime
 from typing import Final
 
-from ledger.domain.ids import PersonId
+from ledger.domain.ids import Digest, PersonId
 from ledger.store.pool import Connection, Pool, reading
 
 # $1 ledger, $2 person, $3 password hash, $4 now
@@ -16,6 +21,16 @@ READ: Final = "select password_hash from work.credentials where ledger_id = $1 a
 REPLACE: Final = """
 update work.credentials set password_hash = $3, changed_at = $4 where ledger_id = $1 and person_id = $2
 """
+
+COMMITMENT: Final = b"decision-ledger/credential/v1\x00"
+
+
+def committed(stored_hash: bytes) -> Digest:
+    """Commit to the stored hash of a password or key: SHA-256(COMMITMENT ‖ hash).
+
+    It tells nothing of them: a password's hash has a salt of its own in it, and a key is 256 random bits.
+    """
+    return Digest(hashlib.sha256(COMMITMENT + stored_hash).hexdigest())
 
 
 async def insert(

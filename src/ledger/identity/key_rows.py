@@ -16,7 +16,8 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from ledger.domain.ids import KeyId, PersonId
+from ledger.domain.ids import Digest, KeyId, PersonId
+from ledger.identity.credentials import committed
 from ledger.store.pool import Connection, Pool, reading
 
 MARK: Final = "ldk_"
@@ -47,10 +48,11 @@ OWNERS: Final = "select distinct person_id from work.api_keys where ledger_id = 
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose key it is."""
+    """Whose key it is, as its row says; ``credential`` is what its stored hash commits to."""
 
     key: KeyId
     person: PersonId
+    credential: Digest
 
 
 class Described(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +66,7 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
 class _Row(msgspec.Struct, frozen=True):
     person: PersonId
     key_hash: bytes
+    credential: Digest
 
 
 class KeyMemory:
@@ -84,14 +87,15 @@ class KeyMemory:
         row = self._rows.get(key) or await self._look_up(key)
         if row is None or not hmac.compare_digest(row.key_hash, hash_of(bearer)):
             return None
-        return Held(key=key, person=row.person)
+        return Held(key=key, person=row.person, credential=row.credential)
 
     async def _look_up(self, key: KeyId) -> _Row | None:
         async with reading(self._pool) as conn:
             found = await conn.fetchrow(FIND, self._ledger_id, key)
         if found is None:
             return None
-        self._rows[key] = _Row(found["person_id"], found["key_hash"])
+        key_hash = found["key_hash"]
+        self._rows[key] = _Row(found["person_id"], key_hash, committed(key_hash))
         return self._rows[key]
 
 
@@ -116,10 +120,10 @@ def hash_of(secret: str) -> bytes:
 
 
 async def insert(
-    conn: Connection, ledger_id: int, held: Held, *, name: str, secret: str, now: datetime
+    conn: Connection, ledger_id: int, key: KeyId, person: PersonId, *, name: str, secret: str, now: datetime
 ) -> None:
     """Write a key down, in the transaction that issues it."""
-    await conn.execute(INSERT, ledger_id, held.key, held.person, name, hash_of(secret), now)
+    await conn.execute(INSERT, ledger_id, key, person, name, hash_of(secret), now)
 
 
 async def touch(pool: Pool, ledger_id: int, key: KeyId, now: datetime) -> None:

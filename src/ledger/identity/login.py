@@ -1,5 +1,6 @@
 """Logging in by password; where a second factor is enabled, as far as to be asked for it."""
 
+from collections.abc import Collection
 from typing import Final
 from uuid import UUID
 
@@ -7,8 +8,9 @@ from ledger.command_handling.facts import state_of
 from ledger.command_handling.handler import MAX_ATTEMPTS
 from ledger.domain.access.decide import ACCESS
 from ledger.domain.account.decide import ACCOUNT
-from ledger.domain.account.state import Registered
-from ledger.domain.errors import Unauthenticated
+from ledger.domain.account.state import AccountState, Registered
+from ledger.domain.authority import Role
+from ledger.domain.errors import Corrupt, Unauthenticated
 from ledger.domain.ids import START, PersonId
 from ledger.domain.session.decide import InactiveUser
 from ledger.domain.session.events import Factor
@@ -30,6 +32,13 @@ class WrongCredentials(Unauthenticated):
     advice = ""
 
 
+class CredentialDiffers(Corrupt):
+    """The stored password is not the one that the log commits to: somebody has changed the database."""
+
+    code = "credential-differs"
+    advice = "An administrator sets another password and finds out who writes to the database."
+
+
 async def login(
     identity: Identity, *, username: str, password: str, client: Client, correlation_id: str = ""
 ) -> LoggedIn:
@@ -42,6 +51,7 @@ async def login(
     Raises:
         WrongCredentials: nobody has this name, or the password is another; both take the same time.
         InactiveUser: the password is right and the account is deactivated.
+        CredentialDiffers: what is stored of theirs is not what the log commits to.
         TooManyFailures: this name, or this address, was wrong too often; nothing is said about this password.
         Overloaded: too many passwords wait to be compared.
         ProofOutdated: three attempts met changes of the account.
@@ -76,18 +86,36 @@ async def compare(identity: Identity, person: PersonId, password: str) -> tuple[
 
     Raises:
         WrongCredentials: it is another, or there is no such person.
+        CredentialDiffers: what is stored of theirs is not what the log commits to.
         Overloaded: too many passwords wait to be compared.
     """
-    ledger, its_account = identity.ledger, account_stream(person)
-    # Read before the hash, so that the epoch is never newer than the proof.
-    streams = await read_streams(ledger, [its_account, ACCESS_STREAM])
-    account = state_of(ACCOUNT, streams[its_account])
-    password_hash = await credentials.read(ledger.pool, ledger.ledger_id, person)
+    account, demanding, password_hash = await _known_of(identity, person)
     is_right = await identity.passwords.matches(password_hash, password)
     if not (is_right and isinstance(account, Registered)):
         raise WrongCredentials
-    demanding = state_of(ACCESS, streams[ACCESS_STREAM]).second_factor
     return account, account.second_factor or account.role in demanding
+
+
+async def _known_of(
+    identity: Identity, person: PersonId
+) -> tuple[AccountState, Collection[Role], str | None]:
+    """Read an account, the roles that a second factor is demanded of, and the password's hash, if there is any."""
+    ledger, its_account = identity.ledger, account_stream(person)
+    seen: AccountState | None = None
+    while True:
+        # Read before the hash, so that the epoch is never newer than the proof.
+        streams = await read_streams(ledger, [its_account, ACCESS_STREAM])
+        account = state_of(ACCOUNT, streams[its_account])
+        stored = await credentials.read(ledger.pool, ledger.ledger_id, person)
+        if stored is None or not isinstance(account, Registered) or _is_as_said(account, stored):
+            return account, state_of(ACCESS, streams[ACCESS_STREAM]).second_factor, stored
+        if account == seen:  # else the password is being changed at this moment
+            raise CredentialDiffers(person=person)
+        seen = account
+
+
+def _is_as_said(account: Registered, stored: str) -> bool:
+    return account.credential in {None, credentials.committed(stored.encode())}
 
 
 def _ask_for_second_factor(identity: Identity, account: Registered) -> LoggedIn:

@@ -16,10 +16,11 @@ from ledger.domain.session.commands import OpenSession
 from ledger.domain.session.decide import SESSION
 from ledger.domain.session.events import Factor
 from ledger.identity import refresh_rows, session_rows
+from ledger.identity.credentials import committed
 from ledger.identity.ending import end_excess, left_for_later
 from ledger.identity.identity import Identity, by_person
 from ledger.identity.people import commitment, new_salt
-from ledger.identity.refresh_rows import new_token
+from ledger.identity.refresh_rows import new_family, new_token
 from ledger.identity.session_rows import Client, NewRow
 from ledger.store.ledger import account_stream, session_stream
 from ledger.store.pool import Connection
@@ -97,7 +98,8 @@ class _Opening:
 
     def __init__(self, identity: Identity, proven: Proven, client: Client, also: Alongside | None) -> None:
         self.session = SessionId(uuid4())
-        self.refresh_token = new_token()
+        self._family = new_family()
+        self.refresh_token = new_token(self._family)
         self._identity = identity
         self._proven = proven
         self._client = client
@@ -121,6 +123,7 @@ class _Opening:
             idle_seconds=limits.idle_seconds,
             absolute_seconds=limits.absolute_seconds,
             client=commitment(self._salt, self._client),
+            family=committed(self._family),
         )
 
     async def write_rows(self, conn: Connection) -> None:

@@ -1,7 +1,12 @@
-"""Refresh tokens: random, good once, stored as their hash."""
+"""Refresh tokens: random, good once, stored as their hash.
+
+All tokens of a session begin with its family's secret, to which the event that opened it commits: whoever can write rows
+but was given no token of the session cannot make one (ADR 0041).
+"""
 
 import hashlib
 import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime
 from typing import Final
 
@@ -12,6 +17,7 @@ from ledger.identity.identity import writing
 from ledger.store.pool import Connection, Pool, reading
 
 TOKEN_BYTES: Final = 32
+FAMILY_BYTES: Final = 32
 
 # $1 ledger, $2 token hash, $3 session, $4 generation, $5 now, $6 expires at
 INSERT: Final = """
@@ -66,9 +72,22 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
     successor: int
 
 
-def new_token() -> str:
-    """Make a token of 256 random bits."""
-    return secrets.token_urlsafe(TOKEN_BYTES)
+def new_family() -> bytes:
+    """Make the secret of a session's tokens."""
+    return secrets.token_bytes(FAMILY_BYTES)
+
+
+def new_token(family: bytes) -> str:
+    """Make a token of 256 random bits beside its family's."""
+    return urlsafe_b64encode(family + secrets.token_bytes(TOKEN_BYTES)).decode().rstrip("=")
+
+
+def family_of(token: str) -> bytes:
+    """Read the secret of a token's family; empty where it has none, as those of older releases."""
+    try:
+        return urlsafe_b64decode(token.encode("ascii") + b"==")[:-TOKEN_BYTES]
+    except ValueError:  # none of ours
+        return b""
 
 
 async def insert(

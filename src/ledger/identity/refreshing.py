@@ -3,18 +3,26 @@
 from datetime import datetime, timedelta
 
 import msgspec
+import structlog
 
-from ledger.command_handling.facts import Facts
+from ledger.command_handling.facts import Facts, state_of
 from ledger.domain.authority import SessionNotLive
 from ledger.domain.errors import Unauthenticated
 from ledger.domain.session.commands import RevokeSession
+from ledger.domain.session.decide import SESSION
 from ledger.domain.session.events import RevocationCause
+from ledger.domain.session.state import Active
 from ledger.identity import refresh_rows, session_rows
 from ledger.identity.access import lacks_second_factor
+from ledger.identity.credentials import committed
 from ledger.identity.ending import end, unasked
 from ledger.identity.identity import Identity, settled, writing
 from ledger.identity.refresh_rows import Held
-from ledger.identity.sessions import principal_of
+from ledger.identity.sessions import principal_in
+from ledger.store.ledger import account_stream, session_stream
+from ledger.store.streams import read_streams
+
+log = structlog.get_logger()
 
 
 class InvalidRefreshToken(Unauthenticated):
@@ -57,14 +65,28 @@ async def refresh(identity: Identity, token: str) -> Pair:
         raise InvalidRefreshToken
     if now >= held.last_seen + timedelta(seconds=held.idle_seconds):
         raise SessionNotLive(session=held.session)
-    await principal_of(identity, held.person, held.session, now)
+    await _check(identity, held, token, now)
     if await lacks_second_factor(identity, held.person):
         raise SessionNotLive(session=held.session)
-    successor = refresh_rows.new_token()
+    successor = refresh_rows.new_token(refresh_rows.family_of(token))
     if not await _rotate(identity, held, token, successor, now):
         await _revoke(identity, held)
         raise RefreshTokenReused(session=held.session)
     return Pair(access_token=identity.tokens.access(held.person, held.session, now), refresh_token=successor)
+
+
+async def _check(identity: Identity, held: Held, token: str, now: datetime) -> None:
+    """Let a token stand for its session, if that is live and the token of its family."""
+    its_session = session_stream(held.session)
+    streams = await read_streams(identity.ledger, [its_session, account_stream(held.person)])
+    principal_in(streams, held.person, held.session, now)
+    session = state_of(SESSION, streams[its_session])
+    family = session.family if isinstance(session, Active) else None
+    if family not in {None, committed(refresh_rows.family_of(token))}:
+        log.error(
+            "refresh_token.of_no_login", session=str(held.session), advice="its row was written by hand"
+        )
+        raise InvalidRefreshToken
 
 
 async def _rotate(identity: Identity, held: Held, token: str, successor: str, now: datetime) -> bool:

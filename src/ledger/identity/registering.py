@@ -120,6 +120,7 @@ async def _register(
             person=person.person,
             role=role,
             commitment=people.commitment(person.salt, person.record),
+            credential=credentials.committed(password_hash.encode()),
         )
 
     async def write_rows(conn: Connection) -> None:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 import msgspec
+import structlog
 
 from ledger.command_handling.facts import Facts, state_asked_often
 from ledger.domain.account.decide import ACCOUNT
@@ -21,6 +22,8 @@ from ledger.identity.tokens import InvalidToken
 from ledger.store.ledger import account_stream, session_stream
 from ledger.store.pool import reading
 from ledger.store.streams import Stream, read_streams
+
+log = structlog.get_logger()
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +54,7 @@ async def authenticate(identity: Identity, bearer: str) -> Principal:
         return await _machine(identity, bearer, now)
     claims = identity.tokens.read_access(bearer, now)
     names = [session_stream(claims.sid), account_stream(claims.sub)]
-    principal = _principal(claims.sub, claims.sid, await _read(identity, names), now)
+    principal = principal_in(await _read(identity, names), claims.sub, claims.sid, now)
     if identity.uses.is_due(claims.sid, now):
         await _note_use(identity, claims.sid, now)
     return principal
@@ -67,7 +70,7 @@ async def still_in(identity: Identity, principal: Principal) -> Principal:
     now, person = identity.clock(), principal.person
     if principal.session is not None:
         names = [session_stream(principal.session), account_stream(person)]
-        return _principal(person, principal.session, await _read(identity, names), now)
+        return principal_in(await _read(identity, names), person, principal.session, now)
     stream = account_stream(person)
     account = state_asked_often(ACCOUNT, (await _read(identity, [stream]))[stream])
     if principal.key is None or live_key(account, principal.key.key, now) is None:
@@ -82,7 +85,7 @@ async def principal_of(identity: Identity, person: PersonId, session: SessionId,
         SessionNotLive: the session has ended, or the account no longer keeps it.
     """
     names = [session_stream(session), account_stream(person)]
-    return _principal(person, session, await read_streams(identity.ledger, names), now)
+    return principal_in(await read_streams(identity.ledger, names), person, session, now)
 
 
 def reads_of(principal: Principal) -> tuple[StreamName, ...]:
@@ -135,15 +138,23 @@ async def _machine(identity: Identity, bearer: str, now: datetime) -> Principal:
     key = live_key(account, held.key, now)
     if key is None:
         raise InvalidToken
+    if key.credential not in {None, held.credential}:
+        log.error("api_key.not_as_issued", key_id=str(held.key), advice="its row was changed: revoke it")
+        raise InvalidToken
     if identity.uses.is_due(held.key, now):
         with suppress(Unavailable):
             await key_rows.touch(identity.ledger.pool, identity.ledger.ledger_id, held.key, now)
     return Principal(person=held.person, session=None, role=Role.SERVICE, is_lead=False, key=key)
 
 
-def _principal(
-    person: PersonId, session: SessionId, streams: Mapping[StreamName, Stream], now: datetime
+def principal_in(
+    streams: Mapping[StreamName, Stream], person: PersonId, session: SessionId, now: datetime
 ) -> Principal:
+    """Say what the two ``streams`` make of somebody.
+
+    Raises:
+        SessionNotLive: the session has ended, or the account no longer keeps it.
+    """
     standing = _standing(
         person,
         session,

@@ -18,6 +18,7 @@ class RegisterAccount(msgspec.Struct, frozen=True, kw_only=True):
     person: PersonId
     role: Role
     commitment: Digest
+    credential: Digest
 
 
 class ChangeRole(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +79,7 @@ class ChangePassword(msgspec.Struct, frozen=True, kw_only=True):
     now: Utc
     by: Authority | None
     reason: str
+    credential: Digest
 
 
 class EnableSecondFactor(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +116,7 @@ class IssueApiKey(msgspec.Struct, frozen=True, kw_only=True):
     key: KeyId
     scopes: tuple[Scope, ...]
     expires_at: Utc | None
+    credential: Digest
 
 
 class RevokeApiKey(msgspec.Struct, frozen=True, kw_only=True):

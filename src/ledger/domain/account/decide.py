@@ -165,7 +165,12 @@ def _register(command: RegisterAccount, state: AccountState) -> tuple[AccountEve
         raise AlreadyRegistered(person=command.person)
     _must_be_fresh_for(command.role, command.by, command.now)
     registered = AccountRegistered(
-        at=command.now, person=command.person, role=command.role, commitment=command.commitment, by=by
+        at=command.now,
+        person=command.person,
+        role=command.role,
+        commitment=command.commitment,
+        by=by,
+        credential=command.credential,
     )
     return (registered,)
 
@@ -208,7 +213,11 @@ def _change_password(command: ChangePassword, state: AccountState) -> tuple[Acco
         require(by, ADMINS)
         _must_be_fresh_for(account.role, by, command.now)
     changed = PasswordChanged(
-        at=command.now, by=None if by is None else by.person, kept_session=None, reason=command.reason
+        at=command.now,
+        by=None if by is None else by.person,
+        kept_session=None,
+        reason=command.reason,
+        credential=command.credential,
     )
     return (changed,)
 
@@ -266,7 +275,12 @@ def _issue_key(command: IssueApiKey, state: AccountState) -> tuple[AccountEvent,
         raise NotAServiceAccount(role=account.role.value)
     require_fresh_factor_if_any(command.by, command.now)
     issued = ApiKeyIssued(
-        at=command.now, key=command.key, scopes=command.scopes, expires_at=command.expires_at, by=by
+        at=command.now,
+        key=command.key,
+        scopes=command.scopes,
+        expires_at=command.expires_at,
+        by=by,
+        credential=command.credential,
     )
     return (issued,)
 
@@ -302,6 +316,6 @@ ACCOUNT: Final = Decider[AccountCommand, AccountState, AccountEvent](
     initial=Unregistered(),
     decide=decide,
     evolve=evolve,
-    version=3,
+    version=4,
 )
 """The Account aggregate, as a value."""

@@ -5,8 +5,9 @@ default; anything else is a new schema version and owes an upcaster and a golden
 Version 1 of the types that have ``imported`` is the form of the prototype's own records; ``imported`` is absent
 where this ledger is where it happened.
 
-No name, address or secret is ever in here: people and credentials live beside the log, under a
-commitment inside it.
+No name, address or secret is ever in here: people and credentials live beside the log, under
+commitments inside it. ``credential`` commits to the stored hash of a password or key; it is ``None`` where it was
+written by a release that did not commit to any, or comes from the prototype.
 """
 
 from enum import StrEnum
@@ -37,6 +38,7 @@ class AccountRegistered(Event, frozen=True, kw_only=True, omit_defaults=True, ta
     commitment: Digest
     by: PersonId | None
     imported: Imported | None = None
+    credential: Digest | None = None
 
 
 class RoleChanged(Event, frozen=True, kw_only=True, tag="role-changed"):
@@ -89,12 +91,13 @@ class LeadRevoked(Event, frozen=True, kw_only=True, tag="lead-revoked"):
     reason: str
 
 
-class PasswordChanged(Event, frozen=True, kw_only=True, tag="password-changed"):
+class PasswordChanged(Event, frozen=True, kw_only=True, omit_defaults=True, tag="password-changed"):
     """The password is another; all sessions but ``kept_session`` end."""
 
     by: PersonId | None
     kept_session: SessionId | None
     reason: str
+    credential: Digest | None = None
 
 
 class SecondFactorEnabled(Event, frozen=True, kw_only=True, tag="second-factor-enabled"):
@@ -118,13 +121,14 @@ class BackupCodesRenewed(Event, frozen=True, kw_only=True, tag="backup-codes-ren
     """The person had new backup codes made; the ones before are good for nothing."""
 
 
-class ApiKeyIssued(Event, frozen=True, kw_only=True, tag="api-key-issued"):
+class ApiKeyIssued(Event, frozen=True, kw_only=True, omit_defaults=True, tag="api-key-issued"):
     """A machine can use the account without logging in, until ``expires_at`` (``None``: until it is revoked)."""
 
     key: KeyId
     scopes: tuple[Scope, ...]
     expires_at: Utc | None
     by: PersonId | None
+    credential: Digest | None = None
 
 
 class ApiKeyRevoked(Event, frozen=True, kw_only=True, tag="api-key-revoked"):

@@ -60,7 +60,7 @@ from ledger.domain.account.events import (
 )
 from ledger.domain.authority import Role
 from ledger.domain.event import Utc
-from ledger.domain.ids import KeyId, PersonId, SessionId
+from ledger.domain.ids import Digest, KeyId, PersonId, SessionId
 
 DECIDERS: Final = frozenset({Role.ANALYST, Role.ADMIN})
 """They may be in groups, which say whose votes a policy counts."""
@@ -71,18 +71,22 @@ class Unregistered(msgspec.Struct, frozen=True, tag="unregistered"):
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A key that was not revoked; ``expires_at`` is ``None`` when it is good until then."""
+    """A key that was not revoked; ``expires_at`` is ``None`` when it is good until then.
+
+    ``credential`` is what its hash must be, ``None`` where nobody said.
+    """
 
     key: KeyId
     scopes: tuple[Scope, ...]
     expires_at: Utc | None
+    credential: Digest | None = None
 
 
 class Registered(msgspec.Struct, frozen=True, kw_only=True, tag="registered"):
     """A person or a machine can log in, while ``is_active``.
 
     ``kept_session`` is the one session of an earlier epoch that survived the last raise (``None``: none).
-    ``groups`` are sorted.
+    ``groups`` are sorted. ``credential`` is what the password's hash must be, ``None`` where nobody said.
     """
 
     person: PersonId
@@ -95,6 +99,7 @@ class Registered(msgspec.Struct, frozen=True, kw_only=True, tag="registered"):
     second_factor: bool = False
     keys: tuple[ApiKey, ...] = ()
     groups: tuple[str, ...] = ()
+    credential: Digest | None = None
 
 
 AccountState: TypeAlias = Unregistered | Registered
@@ -120,6 +125,13 @@ def keeps(account: AccountState, session: SessionId, epoch: int) -> bool:
             assert_never(account)
 
 
+def key_of(event: ApiKeyIssued) -> ApiKey:
+    """Give the key that was issued."""
+    return ApiKey(
+        key=event.key, scopes=event.scopes, expires_at=event.expires_at, credential=event.credential
+    )
+
+
 def live_key(account: AccountState, key: KeyId, now: Utc) -> ApiKey | None:
     """Find a key that opens the account at ``now``; ``None``: it does not, or the account is no machine's."""
     if not (isinstance(account, Registered) and account.is_active and account.role is Role.SERVICE):
@@ -142,7 +154,9 @@ def evolve(state: AccountState, event: AccountEvent) -> AccountState:
 
 
 def _registered(event: AccountRegistered) -> Registered:
-    return Registered(person=event.person, role=event.role, registered_at=event.at)
+    return Registered(
+        person=event.person, role=event.role, registered_at=event.at, credential=event.credential
+    )
 
 
 def _evolve_registered(state: Registered, event: AccountEvent) -> Registered:
@@ -186,7 +200,7 @@ def _in_role(state: Registered, role: Role) -> Registered:
 def _evolve_credentials(state: Registered, event: _OfCredentials) -> Registered:
     match event:
         case PasswordChanged():
-            return _raised(state, event.kept_session)
+            return replace(_raised(state, event.kept_session), credential=event.credential)
         case SecondFactorEnabled():
             return replace(_raised(state, event.kept_session), second_factor=True)
         case SecondFactorDisabled():
@@ -194,8 +208,7 @@ def _evolve_credentials(state: Registered, event: _OfCredentials) -> Registered:
         case BackupCodesRenewed():
             return state
         case ApiKeyIssued():
-            issued = ApiKey(key=event.key, scopes=event.scopes, expires_at=event.expires_at)
-            return replace(state, keys=(*state.keys, issued))
+            return replace(state, keys=(*state.keys, key_of(event)))
         case ApiKeyRevoked():
             return replace(state, keys=tuple(key for key in state.keys if key.key != event.key))
         case _:

@@ -22,6 +22,7 @@ class OpenSession(msgspec.Struct, frozen=True, kw_only=True):
     idle_seconds: int
     absolute_seconds: int
     client: Digest
+    family: Digest
 
 
 class EndSession(msgspec.Struct, frozen=True, kw_only=True):

@@ -95,6 +95,7 @@ def _open(command: OpenSession, state: SessionState) -> tuple[SessionEvent, ...]
         idle_seconds=command.idle_seconds,
         expires_at=command.now + timedelta(seconds=command.absolute_seconds),
         client=command.client,
+        family=command.family,
     )
     return (opened,)
 
@@ -175,6 +176,6 @@ SESSION: Final = Decider[SessionCommand, SessionState, SessionEvent](
     initial=NotOpened(),
     decide=decide,
     evolve=evolve,
-    version=2,
+    version=3,
 )
 """The AnalystSession aggregate, as a value."""

@@ -44,11 +44,12 @@ class RevocationCause(StrEnum):
     REFRESH_REUSED = "refresh_reused"
 
 
-class SessionOpened(Event, frozen=True, kw_only=True, tag="session-opened"):
+class SessionOpened(Event, frozen=True, kw_only=True, omit_defaults=True, tag="session-opened"):
     """A person logged in.
 
     ``epoch`` is the account's credential epoch at that moment: the session dies with it.
     ``client`` commits to address and user agent, SHA-256(salt ‖ record), both kept outside the log.
+    ``family`` commits to what all its refresh tokens have in them; ``None``: an older release's, which have nothing.
     """
 
     session: SessionId
@@ -58,6 +59,7 @@ class SessionOpened(Event, frozen=True, kw_only=True, tag="session-opened"):
     idle_seconds: int
     expires_at: Utc
     client: Digest
+    family: Digest | None = None
 
 
 class SessionEnded(Event, frozen=True, kw_only=True, tag="session-ended"):

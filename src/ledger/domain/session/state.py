@@ -55,7 +55,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ledger.domain.event import Utc
-from ledger.domain.ids import PersonId, SessionId
+from ledger.domain.ids import Digest, PersonId, SessionId
 from ledger.domain.session.events import (
     EndCause,
     ExpiryCause,
@@ -83,7 +83,8 @@ class Active(msgspec.Struct, frozen=True, kw_only=True, tag="active"):
     """Somebody is logged in, at most until ``expires_at``.
 
     ``epoch`` is the account's credential epoch at login; ``stepped_up_at`` is when a second factor was
-    last proven in this session (``None``: never).
+    last proven in this session (``None``: never). ``family`` is what its refresh tokens must commit to, ``None`` where
+    nobody said.
     """
 
     session: SessionId
@@ -95,6 +96,7 @@ class Active(msgspec.Struct, frozen=True, kw_only=True, tag="active"):
     expires_at: Utc
     stepped_up_at: Utc | None
     is_paused: bool = False
+    family: Digest | None = None
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True, tag="ended"):
@@ -159,6 +161,7 @@ def _opened(event: SessionOpened) -> Active:
         opened_at=event.at,
         expires_at=event.expires_at,
         stepped_up_at=None if SECOND_FACTORS.isdisjoint(event.factors) else event.at,
+        family=event.family,
     )
 
 
