@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ledger.domain.account.decide import ACCOUNT
 from ledger.domain.account.state import Registered
@@ -269,6 +270,6 @@ async def test_the_directory_is_every_accounts_state(
         found = await directory.page(conn, LEDGER_ID, limit=100, after=None)
         total = await directory.count(conn, LEDGER_ID)
 
-    registered = [state for state in states if isinstance(state, Registered)]
+    registered = [replace(state, credential=None) for state in states if isinstance(state, Registered)]
     assert list(found) == sorted(registered, key=lambda account: account.person)
     assert total == len(registered)

@@ -1,4 +1,7 @@
-"""The directory: every account as its stream has it, by the domain's own fold; no name, address or secret."""
+"""The directory: every account as its stream has it, by the domain's own fold; no name, address or secret.
+
+Nor keys, nor what a password must be: only an account's own stream says what opens it.
+"""
 
 from collections.abc import Sequence
 from typing import Final, get_args
