@@ -14,6 +14,8 @@ from ledger.store.migrate import (
     MigrationChanged,
     MigrationInterrupted,
     NotMigrated,
+    NotOneDatabase,
+    NotTheOwner,
     ServerTooOld,
     all_migrations,
     check_server,
@@ -21,7 +23,7 @@ from ledger.store.migrate import (
     pending,
 )
 from ledger.store.pool import SESSION_SETTINGS, DatabaseUnreachable, connect
-from tests.support.databases import Cluster, Database
+from tests.support.databases import TEMPLATE, Cluster, Database
 
 
 def a_migration(sql: str, number: int = 9000) -> Migration:
@@ -137,6 +139,23 @@ async def test_one_role_for_both_logins_works_without_grants(postgres: Cluster) 
         await migrate(empty.owner_url, empty.owner_url)
         async with await Ledger.open(empty.owner_url) as ledger:
             assert await ledger.head() == 0
+
+
+@pytest.mark.parametrize("template", ["template1", TEMPLATE], ids=["empty", "migrated"])
+async def test_logins_of_two_databases_are_refused_and_nothing_is_changed(
+    postgres: Cluster, template: str
+) -> None:
+    async with postgres.fresh(template="template1") as one, postgres.fresh(template=template) as other:
+        with pytest.raises(NotOneDatabase, match="the same database"):
+            await migrate(one.owner_url, other.service_url)
+
+        assert not await exists(one, "ledger.migrations")
+
+
+async def test_logins_that_are_exchanged_are_told_so(postgres: Cluster) -> None:
+    async with postgres.fresh(template="template1") as empty:
+        with pytest.raises(NotTheOwner, match="may be exchanged"):
+            await migrate(empty.service_url, empty.owner_url)
 
 
 async def test_an_old_server_is_refused(database: Database) -> None:

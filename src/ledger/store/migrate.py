@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Final, Literal
 
+import asyncpg
 import msgspec
 
 from ledger.domain.errors import LedgerError, Unavailable
@@ -28,6 +29,9 @@ WAIT_FOR_TURN: Final = "set lock_timeout = 0"
 WAIT_NO_LONGER: Final = f"set lock_timeout = '{SESSION_SETTINGS['lock_timeout']}'"
 # $1 the lock's key
 LOCK: Final = "select pg_advisory_lock($1)"
+# Such a lock is one database's: whoever gets it while it is held is in another one.
+# $1 the lock's key
+IS_ELSEWHERE: Final = "select pg_try_advisory_lock($1)"
 BOOTSTRAP: Final = """
 create schema if not exists ledger;
 create table if not exists ledger.migrations (
@@ -108,6 +112,28 @@ class MigrationInterrupted(Unavailable):
     )
 
 
+class NotOneDatabase(Unavailable):
+    """The two logins lead to two databases; nothing was changed."""
+
+    code = "not-one-database"
+    advice = (
+        "Let LEDGER_DATABASE_URL and LEDGER_OWNER_DATABASE_URL name the same database of the same server."
+    )
+
+
+class NotTheOwner(Unavailable):
+    """The login that is to migrate may not change the database.
+
+    Context: ``reason``: what the server said.
+    """
+
+    code = "not-the-owner"
+    advice = (
+        "LEDGER_OWNER_DATABASE_URL is the login of the role that owns the database, LEDGER_DATABASE_URL that of the "
+        "service: they may be exchanged."
+    )
+
+
 class ServerTooOld(Unavailable):
     """This PostgreSQL is too old: version 15 or later is needed."""
 
@@ -159,6 +185,8 @@ async def migrate(
 
     Raises:
         MigrationChanged: an applied migration differs from its file.
+        NotOneDatabase: the logins are not those of one database.
+        NotTheOwner: the owner's may not change it.
         MigrationInterrupted: a table was in use for too long, or a connection was lost.
         ServerTooOld: the server is older than version 15.
         DatabaseUnreachable: one of the two logins fails.
@@ -168,6 +196,8 @@ async def migrate(
         service = await connect(service_url)
         try:
             return await _migrate(owner, service, all_migrations() if migrations is None else migrations)
+        except asyncpg.InsufficientPrivilegeError as refused:
+            raise NotTheOwner(reason=str(refused)) from refused
         except (*LOST, *UNSETTLED) as lost:
             raise MigrationInterrupted(reason=str(lost)) from lost
         finally:
@@ -192,6 +222,8 @@ async def _migrate(
     await owner.execute(WAIT_FOR_TURN)
     await owner.execute(LOCK, ALL_MIGRATIONS_LOCK)
     await owner.execute(WAIT_NO_LONGER)
+    if await service.fetchval(IS_ELSEWHERE, ALL_MIGRATIONS_LOCK):
+        raise NotOneDatabase
     await owner.execute(BOOTSTRAP)
     todo = await pending(owner, migrations)
     for migration in todo:
