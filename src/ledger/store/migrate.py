@@ -31,7 +31,7 @@ WAIT_NO_LONGER: Final = f"set lock_timeout = '{SESSION_SETTINGS['lock_timeout']}
 LOCK: Final = "select pg_advisory_lock($1)"
 # Such a lock is one database's: whoever gets it while it is held is in another one.
 # $1 the lock's key
-IS_ELSEWHERE: Final = "select pg_try_advisory_lock($1)"
+IS_ELSEWHERE: Final = "select case when pg_try_advisory_lock($1) then pg_advisory_unlock($1) else false end"
 BOOTSTRAP: Final = """
 create schema if not exists ledger;
 create table if not exists ledger.migrations (
