@@ -335,3 +335,35 @@ async def test_a_handshake_that_the_library_cannot_read_is_refused_and_kept_by_n
     answer = await served.answer(b"GET /ws/admin HTTP/1.1\r\n" + HANDSHAKE + more + b"\r\n")
 
     assert problem_in(answer)["code"] == "head-too-large"
+
+
+DOCUMENT = b"GET /openapi.json HTTP/1.1\r\nHost: here\r\n\r\n"
+
+
+async def _answered(served: Served, times: int) -> None:
+    """Wait until the service has dealt with so many requests."""
+    async with asyncio.timeout(HANG_GUARD):
+        while [line["event"] for line in served.log.entries].count("http.answered") < times:
+            await asyncio.sleep(0.01)
+
+
+async def test_whoever_asks_for_much_at_once_and_leaves_is_a_quiet_line(served: Served, caplog) -> None:
+    _, writer = await served.connect(DOCUMENT * 20)
+    await _answered(served, 1)
+    writer.transport.abort()
+
+    await _answered(served, 2)
+
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("more", [b"garbage\r\n\r\n", b"GET /ws/admin HTTP/1.1\r\n" + HANDSHAKE + b"\r\n"])
+async def test_what_comes_in_the_middle_of_answers_ends_the_connection_quietly(
+    served: Served, more: bytes, caplog
+) -> None:
+    answer = await served.answer(DOCUMENT * 3 + more)
+
+    await _answered(served, 1)
+    assert b" 400 " not in answer
+    assert b" 101 " not in answer
+    assert caplog.records == []

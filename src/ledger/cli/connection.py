@@ -11,8 +11,9 @@ from typing import ClassVar, Final
 from uuid import uuid4
 
 import structlog
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from ledger.api.door import HARDENING, refusal_of
@@ -39,7 +40,8 @@ class Connection(HttpToolsProtocol):
     _has_begun = False
     _is_in_head = True
     _head_bytes = 0
-    _was_asked = False
+    _answering: RequestResponseCycle | None = None
+    """What is answered now; of requests that came together ``cycle`` is the last."""
     _is_over = False
 
     def __init__(
@@ -59,6 +61,7 @@ class Connection(HttpToolsProtocol):
         self._nothing_is_due()
         self._line.lost()
         super().connection_lost(exc)
+        self._nobody_listens()
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, unless it comes after the end."""
@@ -85,8 +88,7 @@ class Connection(HttpToolsProtocol):
             raise HeadTooLarge  # so that the parser goes no further
         self._is_in_head = False
         self._due_in(self.body_seconds, self._body_is_late)
-        super().on_headers_complete()  # which raises where the address is none
-        self._was_asked = True
+        super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """Expect nothing more of this request."""
@@ -99,9 +101,16 @@ class Connection(HttpToolsProtocol):
         self._refuse(MalformedHttp())
 
     def handle_websocket_upgrade(self) -> None:
-        """Leave the connection, and all that is due, to the WebSocket."""
+        """Leave the connection, and all that is due, to the WebSocket; an answer must not come in between."""
+        if not self._is_between():
+            self._refuse(MalformedHttp())
+            return
         self._nothing_is_due()
         super().handle_websocket_upgrade()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _hang_up(self) -> None:
         self.transport.abort()
@@ -131,18 +140,25 @@ class Connection(HttpToolsProtocol):
         self._is_over = True
         if self._may_write():
             self.transport.write(_written(error))
-        if self._was_asked:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+        self._nobody_listens()
         self.transport.write_eof()
         self._due_in(LINGER_SECONDS, self.transport.close)
 
     def _may_write(self) -> bool:
         """Say whether a refusal would not stand in the middle of another answer."""
-        if not self._was_asked:
-            return True
-        is_between = self.cycle.response_complete or not self.cycle.response_started
-        return is_between and not self.pipeline
+        has_begun = self._answering is not None and self._answering.response_started
+        return self._is_between() or not (has_begun or self.pipeline)
+
+    def _is_between(self) -> bool:
+        """Say whether nothing is being answered."""
+        return self._answering is None or (self._answering.response_complete and not self.pipeline)
+
+    def _nobody_listens(self) -> None:
+        """Let whatever is answered find out; what was to be answered after it is forgotten."""
+        self.pipeline.clear()
+        if self._answering is not None and not self._answering.response_complete:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
 
 
 def _written(error: LedgerError) -> bytes:
