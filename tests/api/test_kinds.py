@@ -187,6 +187,21 @@ async def test_a_payload_that_readers_could_take_differently_is_refused(
 
 
 @together
+async def test_a_name_that_stands_twice_in_a_payload_is_told_of_the_payload(
+    shared: Api, admin: dict[str, str]
+) -> None:
+    await register(shared, admin, "doubled", schema=LAXER)
+    body = json.dumps(of("doubled", "D-1")).replace('"amount": 12.5', '"amount": 1, "amount": 2')
+
+    refused = await shared.client.post(
+        SUBMIT, headers={**admin, "Content-Type": "application/json"}, content=body
+    )
+
+    assert wrong_fields(refused) == {"/payload"}
+    assert refused.json()["code"] == "invalid-payload"
+
+
+@together
 async def test_the_built_in_kind_can_be_submitted_either_way(shared: Api, admin: dict[str, str]) -> None:
     whole = submission("B-1")
     payload = {name: whole[name] for name in whole if name not in ("analysis_id", "priority", "created_at")}

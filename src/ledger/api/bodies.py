@@ -88,7 +88,7 @@ def decode_json(body: bytes, shape: type[T], rules: Rules | None = None) -> T:
         raise InvalidRequest(FieldError("body", "is not valid UTF-8")) from garbled
     except msgspec.DecodeError as malformed:
         raise InvalidRequest(FieldError("body", f"is not valid JSON: {malformed}")) from malformed
-    _refuse_twice(body)
+    _refuse_twice(decoded, body)
     _refuse_nul(decoded, body)
     if _holds_sealed(body):
         raise InvalidRequest(FieldError("body", SEALED))
@@ -164,33 +164,62 @@ def _fault(field: msgspec.structs.FieldInfo, raw: msgspec.Raw | None) -> FieldEr
     return None
 
 
-class _NamedTwice(ValueError):
+class _Twice(Exception):
     """A name stands twice in one object."""
 
 
 def _once(pairs: list[tuple[str, object]]) -> None:
     if len(dict(pairs)) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise _NamedTwice(next(name for name in names if names.count(name) > 1))
+        raise _Twice
+
+
+def _members(pairs: list[tuple[str, object]]) -> object:
+    members = dict(pairs)
+    if len(members) == len(pairs):
+        return members
+    names = [name for name, _ in pairs]
+    return _Twice(next(name for name in names if names.count(name) > 1))
 
 
 _ONCE: Final = json.JSONDecoder(object_pairs_hook=_once, parse_int=str, parse_float=str)
-"""Reads only to see what is named; what our own decoder makes of a body is what counts."""
+_MEMBERS: Final = json.JSONDecoder(object_pairs_hook=_members, parse_int=str, parse_float=str)
+"""Read only to see what is named; what our own decoder makes of a body is what counts."""
 
 
-def _refuse_twice(body: bytes) -> None:
-    """Refuse what a proxy or an auditor might read otherwise than we do, also in what is passed over."""
+def _refuse_twice(decoded: msgspec.Struct, body: bytes) -> None:
+    """Refuse what a proxy or an auditor might read otherwise than we do, also in what is passed over.
+
+    Documents that are kept as they were sent have readers of their own, who say so in their words.
+    """
     try:
         _ONCE.decode(body.decode())
-    except _NamedTwice as twice:
-        said = f"names {str(twice)[:50]!r} twice in one object"
-        raise InvalidRequest(FieldError("body", said)) from twice
+    except _Twice:
+        twice = _first_twice(decoded, _MEMBERS.decode(body.decode()))
+        if twice is not None:
+            said = f"names {str(twice)[:50]!r} twice in one object"
+            raise InvalidRequest(FieldError("body", said)) from twice
     except RecursionError as deep:
         raise InvalidRequest(FieldError("body", "is nested too deeply")) from deep
     except UnicodeDecodeError as garbled:
         raise InvalidRequest(FieldError("body", "is not valid UTF-8")) from garbled
     except ValueError as malformed:
         raise InvalidRequest(FieldError("body", f"is not valid JSON: {malformed}")) from malformed
+
+
+def _first_twice(decoded: msgspec.Struct, read: object) -> _Twice | None:
+    waiting = [read]
+    if isinstance(read, dict):
+        kept = {name for name in read if isinstance(getattr(decoded, name, None), msgspec.Raw)}
+        waiting = [value for name, value in read.items() if name not in kept]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, _Twice):
+            return value
+        if isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+    return None
 
 
 def _refuse_nul(decoded: msgspec.Struct, body: bytes) -> None:
