@@ -40,6 +40,7 @@ from tests.projections.scenes import (
     removed,
     rows,
     versions,
+    written_by_a_newer_release,
 )
 from tests.support.chaos import Chaos, at_every_await_point, transient
 from tests.support.databases import Database
@@ -337,6 +338,30 @@ async def test_a_parked_event_that_was_removed_keeps_no_other_waiting(
     assert (retried.is_resolved, retried.applied, retried.waiting) == (False, 0, 3)
     (failure,) = await failures_of(ledger, chaos)
     assert (failure.position, failure.attempts, failure.error_type) == (2, 2, "ParkedEventGone")
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_what_a_newer_release_parked_keeps_no_other_waiting_in_an_older_one(
+    ledger: Ledger, running: Service, chaos: Chaos, database: Database
+) -> None:
+    """The newer one was taken back: whatever comes later in the log can be read."""
+    chaos.fail_on(1)
+    await running.level(await happen(ledger, moves((SUBMIT, 0), (CLAIM, 0))), "decisions")
+    while (await failures_of(ledger, chaos))[0].state is not FailureState.WAITING:
+        pass
+    await written_by_a_newer_release(database, 1)
+    chaos.heal()
+    await ledger.pool.execute("update views.failures set state = 'retrying', next_retry_at = now()")
+    await running.level(await happen(ledger, moves((SUBMIT, 1))), "decisions")
+
+    while (await failures_of(ledger, chaos))[0].error_type != "UnknownSchemaVersion":
+        assert running.runner.health()[0].state is not State.WAITING_FOR_NEWER_RELEASE
+        await asyncio.sleep(0)
+    assert await versions(ledger) == {TWO: 1}
+    async with ledger.pool.acquire() as conn, conn.transaction():
+        (failure,) = await failures_of(ledger, chaos)
+        done = await retry(conn, LEDGER_ID, chaos, failure.failure_id, BY_HAND)
+    assert (done.is_resolved, done.waiting) == (False, 2)
 
 
 @pytest.mark.usefixtures("patient")

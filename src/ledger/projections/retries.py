@@ -19,6 +19,7 @@ from ledger.projections.faults import fault_of
 from ledger.projections.isolation import Blocked, attempt, be_quick, tell
 from ledger.projections.parking import release, skip, waiting_in
 from ledger.projections.projection import Feed
+from ledger.store.codec import UnknownSchemaVersion
 from ledger.store.pool import Connection
 from ledger.store.streams import Stored
 from ledger.store.true_log import read_held_against
@@ -152,10 +153,17 @@ async def _waiting(conn: Connection, ledger_id: int, feed: Feed, failure: Failur
 async def _attempt(
     conn: Connection, ledger_id: int, feed: Feed, stored: Stored, wrong: Corrupt | None
 ) -> Blocked | None:
-    """Apply one event if it is what was recorded; ``None``: it went well."""
+    """Apply one event if it is what was recorded; ``None``: it went well.
+
+    One that a newer release wrote, and parked before it was taken back, stops nobody: whatever comes later in the log may be
+    readable.
+    """
     if wrong is not None:
         return Blocked(stored, fault_of(wrong))
-    return await attempt(conn, ledger_id, feed, stored)
+    try:
+        return await attempt(conn, ledger_id, feed, stored)
+    except UnknownSchemaVersion as newer:
+        return Blocked(stored, fault_of(newer))
 
 
 async def _drain(conn: Connection, ledger_id: int, feed: Feed, waiting: _Waiting, ending: Ending) -> Retried:
