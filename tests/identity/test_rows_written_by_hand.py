@@ -42,12 +42,16 @@ async def set_password(identity: Identity, username: str, password: str) -> None
 
 
 @pytest.mark.parametrize("password", [PASSWORD, OTHER_PASSWORD, "neither"])
-async def test_a_password_that_no_event_set_opens_nothing(identity: Identity, password: str) -> None:
+async def test_a_password_that_no_event_set_opens_nothing_and_is_told(
+    identity: Identity, password: str
+) -> None:
     person = await admitted(identity, "sam")
     await put_password(identity, person, OTHER_PASSWORD)
 
-    with pytest.raises(CredentialDiffers):
+    with capture_logs() as logs, pytest.raises(CredentialDiffers):
         await logged_in(identity, "sam", password)
+
+    assert [(line["event"], line["person"]) for line in logs] == [("password.not_as_set", str(person))]
 
 
 async def test_nor_the_one_of_somebody_else(identity: Identity) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Collection
 from typing import Final
 from uuid import UUID
 
+import structlog
+
 from ledger.command_handling.facts import state_of
 from ledger.command_handling.handler import MAX_ATTEMPTS
 from ledger.domain.access.decide import ACCESS
@@ -20,6 +22,8 @@ from ledger.identity.opening import LoggedIn, ProofOutdated, Proven, open_sessio
 from ledger.identity.session_rows import Client
 from ledger.store.ledger import ACCESS_STREAM, account_stream
 from ledger.store.streams import read_streams
+
+log = structlog.get_logger()
 
 NOBODY: Final = PersonId(UUID(int=0))
 """Looked up in place of a person who does not exist, so that both take the same steps."""
@@ -110,6 +114,9 @@ async def _known_of(
         if stored is None or not isinstance(account, Registered) or _is_as_said(account, stored):
             return account, state_of(ACCESS, streams[ACCESS_STREAM]).second_factor, stored
         if account == seen:  # else the password is being changed at this moment
+            log.error(
+                "password.not_as_set", person=str(person), advice="its row was changed: set another one"
+            )
             raise CredentialDiffers(person=person)
         seen = account
 
