@@ -381,6 +381,8 @@ async def test_as_many_as_one_person_may_hold(database: Database) -> None:
             assert_refused(answer, 409, "as many items as one person may")
             assert (answer.json()["code"], answer.json()["context"]) == ("too-many-claims", {"most": "2"})
         held = next(answer.json() for answer in answers if answer.status_code == 200)
+        path = f"{held['analysis_id']}/claim"
+        assert (await desk.post("ana", path)).json()["lease"] == held["lease"], "it is not one more"
         lease = {"lease_id": held["lease"]["lease_id"]}
         await desk.post("ana", f"{held['analysis_id']}/release", lease)
         assert (await desk.post("ana", NEXT)).status_code == 200

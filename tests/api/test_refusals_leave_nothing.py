@@ -21,6 +21,7 @@ from tests.builders.workflow_events import (
     timed_out,
 )
 from tests.support.desk import Desk
+from tests.support.http import submission
 
 LEASE: Final = "00000000-0000-0000-0000-000000000001"
 OVERRIDE: Final = {"outcome": "approved", "approved_actions": [], "reason": "now", "ticket": "INC-7"}
@@ -45,6 +46,11 @@ async def approved(desk: Desk, analysis_id: str) -> None:
 async def rejected(desk: Desk, analysis_id: str) -> None:
     await desk.ask(analysis_id)
     await desk.happened(analysis_id, voted(_sam(desk)), resolved(_sam(desk), outcome=Outcome.REJECTED))
+
+
+async def counted(desk: Desk, analysis_id: str) -> None:
+    await desk.ask(analysis_id, policy=policy(approvals=2))
+    await desk.happened(analysis_id, voted(_sam(desk)))
 
 
 async def used_up(desk: Desk, analysis_id: str) -> None:
@@ -176,23 +182,26 @@ REFUSALS: Final = (
     *OF_ROLES,
     Refusal("withdraw", "engine", expired, {}, 409, "decision-closed"),
     Refusal("supersede", "engine", waiting, SUPERSEDE, 409, "no-successor"),
+    Refusal("withdraw", "engine", waiting, {"reason": " \n"}, 422, "reason-missing"),
+    Refusal("supersede", "engine", waiting, {**SUPERSEDE, "reason": " "}, 422, "reason-missing"),
     Refusal("cancel", "ada", waiting, {"reason": "  "}, 422, "reason-missing"),
     Refusal("cancel", "ada", waiting, {}, 422, "invalid-request"),
     Refusal("override", "ada", waiting, {**OVERRIDE, "reason": " "}, 422, "reason-missing"),
-    Refusal("override", "ada", waiting, {**OVERRIDE, "ticket": " "}, 409, "ticket-required"),
+    Refusal("override", "ada", waiting, {**OVERRIDE, "ticket": " "}, 422, "ticket-required"),
     Refusal("override", "ada", waiting, {**OVERRIDE, "outcome": "escalated"}, 422, "invalid-request"),
     Refusal("override", "ada", waiting, OVERRIDE, 401, "step-up-required"),
     Refusal("countersign", "admin", approved, {}, 409, "nothing-to-countersign"),
     Refusal("countersign", "admin", signed, {}, 409, "nothing-to-countersign"),
     Refusal("countersign", "admin", overruled, {}, 409, "countersign-too-late"),
-    Refusal("comment", "sam", waiting, {"text": " \n"}, 409, "nothing-said"),
+    Refusal("comment", "sam", waiting, {"text": " \n"}, 422, "nothing-said"),
     Refusal("comment", "sam", waiting, {"text": ""}, 422, "invalid-request"),
     Refusal("comment", "sam", waiting, {**TEXT, "colour": "red"}, 422, "invalid-request"),
     Refusal("comment", "other-engine", waiting, TEXT, 404, "decision-not-found"),
     Refusal("request-information", "sam", waiting, ASK, 409, "lease-lost"),
+    Refusal("assign", "ada", counted, {"to": "sam", **WHY}, 409, "already-voted"),
     Refusal("request-information", "sam", held, ASK, 409, "lease-lost"),
     Refusal("provide-information", "engine", waiting, ANSWER, 409, "nothing-was-asked"),
-    Refusal("provide-information", "engine", asked, {"answer": " "}, 409, "nothing-said"),
+    Refusal("provide-information", "engine", asked, {"answer": " "}, 422, "nothing-said"),
     Refusal("redeem", "engine", waiting, DIGEST, 409, "not-approved"),
     Refusal("redeem", "engine", rejected, DIGEST, 409, "not-approved"),
     Refusal("redeem", "engine", closed, DIGEST, 409, "not-approved"),
@@ -227,6 +236,35 @@ async def test_a_refused_call_says_why_and_leaves_no_event(
     assert await desk.events(analysis_id) == before
     ids = {str(person.person) for person in desk.people.values()}
     assert not [one for one in ids if one in answer.text], "people are told by name"
+
+
+@together
+@pytest.mark.parametrize(
+    ("call", "body"),
+    [
+        ("withdraw", {}),
+        ("comment", TEXT),
+        ("redeem", DIGEST),
+        ("outcome", {"succeeded": True}),
+    ],
+)
+async def test_if_match_tells_a_machine_nothing_of_what_others_submitted(
+    desk: Desk, call: str, body: dict[str, object]
+) -> None:
+    await approved(desk, f"others-{call}")
+
+    refused = await desk.post("other-engine", f"others-{call}/{call}", body, if_match='"1"')
+
+    assert_refused(refused, 404, "Decision not found")
+
+
+@together
+async def test_if_match_tells_a_machine_nothing_of_who_has_taken_its_id(desk: Desk) -> None:
+    await approved(desk, "taken")
+
+    refused = await desk.post("other-engine", "submit", submission("taken"), if_match='"1"')
+
+    assert_refused(refused, 400, "already exists")
 
 
 @together

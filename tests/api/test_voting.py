@@ -196,3 +196,22 @@ async def test_fifty_votes_at_once_settle_three_of_five_exactly_once(desk: Desk)
     response = (await desk.get("engine", "raced-for/response")).json()
     settled = [answer for answer in answers if answer.json().get("status") in {"approved", "rejected"}]
     assert [fixed(answer) for answer in settled] == [fixed(response)]
+
+
+async def test_an_escalation_holds_to_what_it_names(desk: Desk) -> None:
+    digest = await desk.ask("moved-up")
+    old = await desk.claim("moved-up", "ana")
+    await desk.post("ana", "moved-up/release", {"lease_id": str(old)})
+    lease_id = str(await desk.claim("moved-up", "sam", token=2))
+    up = {"approved_actions": [], "escalation_reason": "beyond me"}
+
+    for wrong, code in (
+        ({"subject_digest": "0" * 64}, "subject-changed"),
+        ({"lease_id": str(old), "fencing_token": 1}, "lease-lost"),
+        ({"changed_parameters": {"/source_ip": "198.51.100.7"}}, "only-approvals-change"),
+    ):
+        refused = await vote(desk, "sam", "moved-up", "escalated", **up, **wrong)
+        assert_refused(refused, 409)
+        assert refused.json()["code"] == code
+    named = {"lease_id": lease_id, "fencing_token": 2, "subject_digest": digest}
+    assert (await vote(desk, "sam", "moved-up", "escalated", **up, **named)).status_code == 200

@@ -89,12 +89,18 @@ def escalate(
     reason: str = "beyond me",
     actions: tuple[Action, ...] = (),
     notes: str = "",
+    digest: Digest | None = None,
+    token: int | None = None,
     now: datetime = NOW,
 ) -> Escalate:
+    """Name the lease with this fencing ``token`` (``None``: name none)."""
     return Escalate(
         now=now,
         by=acting(by),
         reason=reason,
         approved_actions=actions,
         notes=notes,
+        subject_digest=digest,
+        lease_id=None if token is None else lease(token),
+        fencing_token=token,
     )

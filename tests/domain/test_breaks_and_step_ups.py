@@ -13,6 +13,7 @@ from ledger.domain.authority import (
     require_fresh_factor_if_any,
 )
 from ledger.domain.decision.decide import DECISION
+from ledger.domain.errors import ReasonMissing
 from ledger.domain.session.decide import SESSION, OwnSessionOnly
 from ledger.domain.session.events import Factor, RevocationCause
 from ledger.domain.session.state import Active
@@ -106,6 +107,10 @@ def test_an_administrator_sends_any_session_away():
 
 def test_nobody_else_does():
     WORKING.when(dismiss(BEN)).then_refused(AdminRequired, role="analyst")
+
+
+def test_white_space_is_no_reason_to_send_a_session_away():
+    WORKING.when(dismiss(ADA, reason=" \n")).then_refused(ReasonMissing)
 
 
 @pytest.mark.parametrize("proven", [None, later(-301)])

@@ -9,12 +9,16 @@ from ledger.domain.decision.rules import (
     EscalationExhausted,
     EscalationReasonRequired,
     LeaseHeld,
+    LeaseLost,
+    SubjectChanged,
 )
 from ledger.domain.decision.state import DecisionNotFound, Status
+from ledger.domain.ids import Digest
 from ledger.domain.terms import Action
 from tests.builders import (
     ANA,
     BEN,
+    DIGEST,
     NOW,
     SAM,
     SUSPECT,
@@ -33,6 +37,8 @@ from tests.domain.given import Given
 
 WAITING = Given(DECISION, submitted())
 HELD_BY_ANA = Given(DECISION, submitted(), claimed(by=ANA))
+HELD_BEFORE = Given(DECISION, submitted(), claimed(by=ANA), released(by=ANA))
+OTHER = Digest("0" * 64)
 
 
 @pytest.mark.parametrize("role", [Role.ANALYST, Role.ADMIN])
@@ -108,4 +114,26 @@ def test_only_actions_of_the_policy_are_proposed():
 
     narrow.when(escalate(actions=(Action.CUSTOM,))).then_refused(
         ActionNotAllowed, decision_id=SUSPECT, actions=(Action.CUSTOM,)
+    )
+
+
+def test_a_lease_that_is_named_has_to_be_the_living_one():
+    again = Given(DECISION, *HELD_BEFORE.events, claimed(by=BEN, token=2))
+
+    again.when(escalate(by=BEN, token=1)).then_refused(LeaseLost, decision_id=SUSPECT, holder=BEN)
+    WAITING.when(escalate(by=ANA, token=1)).then_refused(LeaseLost, decision_id=SUSPECT, holder=None)
+    HELD_BY_ANA.when(escalate(by=ANA, token=1)).then(
+        released(by=ANA, cause=ReleaseCause.ESCALATED), escalated(by=ANA)
+    )
+
+
+def test_whoever_has_been_overtaken_may_move_it_up_without_a_lease():
+    overtaken = Given(DECISION, *HELD_BEFORE.events, claimed(by=BEN, token=2), released(by=BEN, token=2))
+
+    overtaken.when(escalate(by=ANA)).then(escalated(by=ANA))
+
+
+def test_another_digest_than_the_current_one_moves_nothing_up():
+    WAITING.when(escalate(digest=OTHER)).then_refused(
+        SubjectChanged, decision_id=SUSPECT, shown=OTHER, current=DIGEST
     )

@@ -84,6 +84,10 @@ def test_retiring_needs_a_reason():
     KNOWN.when(retire_kind(reason=" ")).then_refused(ReasonMissing)
 
 
+def test_a_reason_that_may_be_left_out_is_no_white_space():
+    KNOWN.when(revise_kind(reason=" \n")).then_refused(ReasonMissing)
+
+
 def test_a_name_is_taken_once():
     KNOWN.when(register_kind()).then_refused(KindExists, kind="payment")
 

@@ -130,6 +130,11 @@ def test_giving_up_needs_a_reason(wish):
     given.when(wish(reason=" ")).then_refused(ReasonMissing)
 
 
+@pytest.mark.parametrize("wish", [draft(), publish()], ids=["draft", "publish"])
+def test_a_reason_that_may_be_left_out_is_no_white_space(wish):
+    DRAFTED.when(replace(wish, reason=" \n")).then_refused(ReasonMissing)
+
+
 @pytest.mark.parametrize("wish", WISHES)
 def test_only_administrators_change_policies(wish):
     for person, role in ((ANA, "analyst"), (AUDREY, "auditor")):

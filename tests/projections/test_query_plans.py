@@ -115,7 +115,7 @@ async def conn(filled: Database) -> AsyncIterator[asyncpg.Connection]:
         (picking.RESERVE, NEXT, "queue_v2_ready_idx"),
         (picking.RESERVE, NEXT, "queue_v2_later_idx"),
         (picking.RESERVE, NEXT, "queue_v2_assigned_idx"),
-        (picking.HELD_BY, f"1, {SOMEBODY}, now()", "queue_v2_holder_idx"),
+        (picking.HELD_BY, f"1, {SOMEBODY}, now(), ''", "queue_v2_holder_idx"),
         (releases.HELD, f"1, array[{SOMEBODY}]", "queue_v2_session_idx"),
         (queue.HELD, f"1, 0, 0, 3, 50, now(), null, null, {SOMEBODY}, null", "queue_v2_holder_idx"),
         (queue.ASSIGNED, f"1, 0, 0, 3, 50, now(), null, null, {SOMEBODY}", "queue_v2_assigned_idx"),

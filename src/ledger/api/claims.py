@@ -89,7 +89,7 @@ class ClaimController(Controller):
         def wish(facts: Facts, by: Authority, _: DecisionState) -> ClaimDecision:
             return ClaimDecision(now=facts.now, by=by, lease_id=lease_id, reason=given.reason)
 
-        async with within_limit(call):
+        async with within_limit(call, call.services.ledger.decision_stream(wanted)):
             return await _act(call, wanted, wish)
 
     @post("/{analysis_id:str}/renew", status_code=200, opt={**KEYED, "body": LeaseNamed})

@@ -10,7 +10,7 @@ from ledger.api import wire
 from ledger.api.call import STALE, Call, own_only, staleness
 from ledger.api.conditional import etag
 from ledger.api.decision_wire import ITEM, for_machines, for_people, people_in, written
-from ledger.api.desk import FEEDS, named, row_of
+from ledger.api.desk import FEEDS, named, row_of, told_of_its_own
 from ledger.api.items import streams_behind
 from ledger.api.json_answer import json_response
 from ledger.api.receipts import link_to_proof
@@ -22,6 +22,7 @@ from ledger.command_handling.beginning import Unread
 from ledger.command_handling.facts import Facts
 from ledger.domain.decision.commands import DecisionCommand
 from ledger.domain.decision.decide import DECISION
+from ledger.domain.decision.rules import AlreadyExists
 from ledger.identity.sessions import authority
 from ledger.personal.covering import Covering, needs_no_key
 from ledger.projections.views import statistics as statistics_view
@@ -54,14 +55,15 @@ class DecisionController(Controller):
             return submission.command(facts, call.services.ledger, authority(facts, call.principal))
 
         stream = call.services.ledger.decision_stream(submission.decision_id)
-        handled = await call.handle(
-            DECISION,
-            stream,
-            build,
-            reads=streams_behind(call.services.ledger, submission.kind),
-            cover=Covering(call.services.identity, stream),
-            unread=Unread(call.services.lookups.lately, needs_no_key),
-        )
+        async with told_of_its_own(call, stream, AlreadyExists(decision_id=submission.decision_id)):
+            handled = await call.handle(
+                DECISION,
+                stream,
+                build,
+                reads=streams_behind(call.services.ledger, submission.kind),
+                cover=Covering(call.services.identity, stream),
+                unread=Unread(call.services.lookups.lately, needs_no_key),
+            )
         body = Submitted(message="Decision submitted successfully", analysis_id=submission.decision_id)
         return await call.answer(body, handled=handled, feeds=FEEDS, is_tagged=True)
 

@@ -1,23 +1,26 @@
 """Work on one decision: finding it for this caller, carrying out their wish, naming those it tells of."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import Final, TypeAlias
 
 from ledger.api.call import Call, own_only
 from ledger.api.decision_wire import Names
 from ledger.command_handling.answering import Handled
-from ledger.command_handling.facts import Build, Facts
+from ledger.command_handling.facts import Build, Facts, state_of
 from ledger.command_handling.handler import Alongside
 from ledger.domain.authority import Authority
 from ledger.domain.decision.commands import DecisionCommand
 from ledger.domain.decision.decide import DECISION
 from ledger.domain.decision.events import DecisionEvent
 from ledger.domain.decision.state import DecisionNotFound, DecisionState, NotSubmitted, case_of
+from ledger.domain.errors import LedgerError, PreconditionFailed
 from ledger.domain.ids import DecisionId, PersonId, StreamName
 from ledger.identity.sessions import authority
 from ledger.personal.covering import Covering
 from ledger.projections.decision_row import DecisionRow
 from ledger.store.envelope import Provenance
+from ledger.store.streams import read_stream
 
 FEEDS: Final = ("queue", "decisions", "statistics")
 """The views that a command on a decision waits for."""
@@ -55,15 +58,16 @@ async def act(
         LedgerError: the decider's refusal, or what ``wish`` raises.
     """
     stream = call.services.ledger.decision_stream(wanted)
-    return await call.handle(
-        DECISION,
-        stream,
-        _built(call, wanted, wish),
-        reads=reads,
-        alongside=alongside,
-        provenance=provenance,
-        cover=Covering(call.services.identity, stream),
-    )
+    async with told_of_its_own(call, stream, DecisionNotFound()):
+        return await call.handle(
+            DECISION,
+            stream,
+            _built(call, wanted, wish),
+            reads=reads,
+            alongside=alongside,
+            provenance=provenance,
+            cover=Covering(call.services.identity, stream),
+        )
 
 
 async def rehearse(
@@ -72,7 +76,8 @@ async def rehearse(
     """Say what ``act`` would do at this moment, or refuse what it would, and do nothing."""
     stream = call.services.ledger.decision_stream(wanted)
     cover = Covering(call.services.identity, stream)
-    return await call.rehearse(DECISION, stream, _built(call, wanted, wish), reads=reads, cover=cover)
+    async with told_of_its_own(call, stream, DecisionNotFound()):
+        return await call.rehearse(DECISION, stream, _built(call, wanted, wish), reads=reads, cover=cover)
 
 
 def _built(call: Call, wanted: DecisionId, wish: Wish) -> Build[DecisionCommand]:
@@ -95,6 +100,24 @@ def must_see(call: Call, state: DecisionState) -> None:
     only = own_only(call.principal)
     if isinstance(state, NotSubmitted) or (only is not None and case_of(state).submitted_by != only):
         raise DecisionNotFound
+
+
+@asynccontextmanager
+async def told_of_its_own(call: Call, stream: StreamName, unseen: LedgerError) -> AsyncIterator[None]:
+    """Tell a service by ``unseen`` what an If-Match would tell it of a decision that is not its own.
+
+    If-Match is compared before anything is decided, and its refusal says how far the stream is and what happened to it.
+    """
+    try:
+        yield
+    except PreconditionFailed:
+        if own_only(call.principal) is not None:
+            state = state_of(DECISION, await read_stream(call.services.ledger, stream))
+            try:
+                must_see(call, state)
+            except DecisionNotFound:
+                raise unseen from None
+        raise
 
 
 async def named(call: Call, people: Iterable[PersonId | None]) -> Names:

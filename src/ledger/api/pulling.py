@@ -62,10 +62,10 @@ MOST_LOST: Final = 100
 
 
 @asynccontextmanager
-async def within_limit(call: Call) -> AsyncIterator[None]:
+async def within_limit(call: Call, wanted: StreamName = picking.NO_STREAM) -> AsyncIterator[None]:
     """Claim one more, where this installation limits how many somebody may hold: one claim of theirs at a time.
 
-    Hold on until the views show it: that is where they are counted.
+    Who holds ``wanted`` already may claim it again, here or in another session: it is not one more. Hold on until the views show it: that is where they are counted.
 
     Raises:
         TooManyClaims: they hold as many as they may.
@@ -76,7 +76,9 @@ async def within_limit(call: Call) -> AsyncIterator[None]:
         return
     ledger = call.services.ledger
     async with ledger.turns.on(StreamName(f"claims of {person}")):
-        held = await picking.held_by(ledger.pool, ledger.ledger_id, person, now=call.services.clock())
+        held = await picking.held_by(
+            ledger.pool, ledger.ledger_id, person, now=call.services.clock(), beside=wanted
+        )
         if held >= most:
             raise TooManyClaims(most=most)
         yield

@@ -28,6 +28,7 @@ from ledger.domain.decision.events import (
 from ledger.domain.decision.evolving import answer_in
 from ledger.domain.decision.item import Parameter
 from ledger.domain.decision.state import Answer, DecisionNotFound, DecisionState, Status
+from ledger.domain.decision.voting import OnlyApprovalsChange
 from ledger.domain.ids import DecisionId, Digest, LeaseId
 
 CHOICES: Final = {"approved": Choice.APPROVE, "rejected": Choice.REJECT, "abstained": Choice.ABSTAIN}
@@ -100,6 +101,8 @@ async def wish_of(call: Call, wanted: DecisionId, verdict: Verdict) -> Wish:
 
     def wish(facts: Facts, by: Authority, state: DecisionState) -> DecisionCommand:
         if verdict.status == "escalated":
+            if parameters:
+                raise OnlyApprovalsChange(decision_id=wanted, choice=verdict.status)
             return _escalation(facts, by, verdict)
         if shape is not None:
             shape.must_fit(state, parameters, facts.now)
@@ -115,6 +118,9 @@ def _escalation(facts: Facts, by: Authority, verdict: Verdict) -> Escalate:
         reason=verdict.escalation_reason or "",
         approved_actions=verdict.approved_actions,
         notes=verdict.notes,
+        subject_digest=None if verdict.subject_digest is None else Digest(verdict.subject_digest),
+        lease_id=None if verdict.lease_id is None else LeaseId(verdict.lease_id),
+        fencing_token=verdict.fencing_token,
     )
 
 

@@ -24,6 +24,7 @@ from ledger.domain.ids import PersonId, StreamName
 from ledger.projections.submission import RANKS
 from ledger.store.pool import Pool, reading
 
+NO_STREAM: Final = StreamName("")
 RESERVED_SECONDS: Final = 10.0
 """Longer than a claim takes, and the second that its caller waits for the view."""
 
@@ -121,10 +122,11 @@ delete from work.reservations
 where ledger_id = $1
   and (until <= clock_timestamp() or until > clock_timestamp() + 10 * make_interval(secs => $2))
 """
-# $1 ledger, $2 person, $3 now
+# $1 ledger, $2 person, $3 now, $4 not counting this stream
 HELD_BY: Final = """
 select count(*) from views.queue_v2
 where ledger_id = $1 and holder = $2 and expires_at > $3 and (deadline_at is null or deadline_at > $3)
+  and stream <> $4
 """
 
 
@@ -199,7 +201,9 @@ async def forget(pool: Pool, ledger_id: int) -> None:
         await conn.execute(FORGET, ledger_id, RESERVED_SECONDS)
 
 
-async def held_by(pool: Pool, ledger_id: int, person: PersonId, *, now: datetime) -> int:
-    """Count what somebody holds under living leases."""
+async def held_by(
+    pool: Pool, ledger_id: int, person: PersonId, *, now: datetime, beside: StreamName = NO_STREAM
+) -> int:
+    """Count what somebody holds under living leases ``beside`` one item."""
     async with reading(pool) as conn:
-        return int(await conn.fetchval(HELD_BY, ledger_id, person, now))
+        return int(await conn.fetchval(HELD_BY, ledger_id, person, now, beside))

@@ -79,7 +79,7 @@ CODES: Final[Mapping[str, str]] = {
     "POST /api/auth/users/{username}/groups": f"{ACCOUNT} malformed-group-name too-many-groups not-a-decider",
     "POST /api/auth/users/{username}/lead": f"{ACCOUNT} not-an-analyst",
     "GET /api/sessions": "account-not-found",
-    "POST /api/sessions/{session_id}/revoke": "session-not-found own-session-only",
+    "POST /api/sessions/{session_id}/revoke": "session-not-found own-session-only reason-missing",
     "POST /api/keys": f"{ACCOUNT} not-a-service-account",
     "DELETE /api/keys/{key_id}": "key-not-found step-up-required reason-missing",
     "POST /api/decisions/submit": NEW_SUBMISSION,
@@ -90,17 +90,17 @@ CODES: Final[Mapping[str, str]] = {
     "POST /api/decisions/{analysis_id}/claim": f"{OPEN} {HELD} {MAY_VOTE} too-many-claims lead-required reason-missing",
     "POST /api/decisions/{analysis_id}/renew": f"{OPEN} {HELD}",
     "POST /api/decisions/{analysis_id}/release": f"{OPEN} {HELD}",
-    "POST /api/decisions/{analysis_id}/hand-over": f"{OPEN} {HELD} handover-to-yourself colleague-cannot-review",
-    "POST /api/decisions/{analysis_id}/accept": f"{OPEN} {HELD} nothing-offered too-many-claims",
-    "POST /api/decisions/{analysis_id}/assign": f"{OPEN} {HELD} lead-required colleague-cannot-review reason-missing",
+    "POST /api/decisions/{analysis_id}/hand-over": f"{OPEN} {HELD} {MAY_VOTE} handover-to-yourself colleague-cannot-review",
+    "POST /api/decisions/{analysis_id}/accept": f"{OPEN} {HELD} {MAY_VOTE} nothing-offered too-many-claims",
+    "POST /api/decisions/{analysis_id}/assign": f"{OPEN} {HELD} {MAY_VOTE} lead-required colleague-cannot-review reason-missing",
     "POST /api/decisions/{analysis_id}/reprioritise": f"{OPEN} lead-required reason-missing",
     "POST /api/decisions/{analysis_id}/decide": VERDICT,
     "POST /api/decisions/{analysis_id}/escalate": VERDICT,
     "POST /api/decisions/bulk/preview": "selection-mixed",
     "POST /api/decisions/bulk/decide": "selection-differs",
     "POST /api/decisions/bulk/assign": "selection-differs lead-required",
-    "POST /api/decisions/{analysis_id}/withdraw": f"{OPEN} not-the-submitter {PERSONAL}",
-    "POST /api/decisions/{analysis_id}/supersede": f"{OPEN} not-the-submitter no-successor {PERSONAL}",
+    "POST /api/decisions/{analysis_id}/withdraw": f"{OPEN} not-the-submitter reason-missing {PERSONAL}",
+    "POST /api/decisions/{analysis_id}/supersede": f"{OPEN} not-the-submitter no-successor reason-missing {PERSONAL}",
     "POST /api/decisions/{analysis_id}/cancel": f"{OPEN} reason-missing step-up-required {PERSONAL}",
     "POST /api/decisions/{analysis_id}/override": (
         f"{OPEN} {SHOWN} ticket-required reason-missing step-up-required action-not-allowed {PERSONAL}"
@@ -118,7 +118,7 @@ CODES: Final[Mapping[str, str]] = {
     "GET /api/decisions/{analysis_id}/evidence/{evidence_id}": (
         "decision-not-found evidence-not-found evidence-damaged evidence-erased subject-key-unreadable too-many-files"
     ),
-    "POST /api/decisions/{analysis_id}/request-information": f"{OPEN} {HELD} question-open too-many-questions {PERSONAL}",
+    "POST /api/decisions/{analysis_id}/request-information": f"{OPEN} {HELD} nothing-said question-open too-many-questions {PERSONAL}",
     "POST /api/decisions/{analysis_id}/provide-information": (
         f"{OPEN} not-the-submitter nothing-said nothing-was-asked invalid-payload another-kind {PERSONAL}"
     ),

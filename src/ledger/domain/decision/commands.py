@@ -121,13 +121,19 @@ class CastVote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Escalate(msgspec.Struct, frozen=True, kw_only=True):
-    """Move it up one level."""
+    """Move it up one level.
+
+    What is named of ``subject_digest`` and of the lease has to hold, as for a vote; none of it need be named.
+    """
 
     now: Utc
     by: Authority
     reason: str
     approved_actions: tuple[Action, ...] = ()
     notes: str = ""
+    subject_digest: Digest | None = None
+    lease_id: LeaseId | None = None
+    fencing_token: int | None = None
 
 
 class PassMilestone(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,8 +14,8 @@ from ledger.domain.decision.events import (
     OverrideCountersigned,
 )
 from ledger.domain.decision.informing import must_be_the_submitter
-from ledger.domain.decision.state import DecisionState, Duty, DutyStanding, Resolved, case_of
-from ledger.domain.errors import ReasonMissing, Refused, RuleViolation
+from ledger.domain.decision.state import Case, DecisionState, Duty, DutyStanding, Resolved, case_of
+from ledger.domain.errors import Invalid, ReasonMissing, Refused, RuleViolation
 from ledger.domain.event import Utc
 
 
@@ -29,7 +29,7 @@ class NoSuccessor(RuleViolation):
     advice = "Submit the new one first, then supersede the old one by it."
 
 
-class TicketRequired(RuleViolation):
+class TicketRequired(Invalid):
     """An override names the ticket it is done under."""
 
     code = "ticket-required"
@@ -65,6 +65,7 @@ def withdraw(command: Withdraw, state: DecisionState) -> tuple[DecisionEvent, ..
     require(command.by, rules.SUBMITTERS)
     case = rules.must_be_open(state, command.now).case
     must_be_the_submitter(command.by, case)
+    _must_be_no_white_space(command.reason, case)
     return (DecisionWithdrawn(at=command.now, by=command.by.person, reason=command.reason),)
 
 
@@ -73,6 +74,7 @@ def supersede(command: Supersede, state: DecisionState) -> tuple[DecisionEvent, 
     require(command.by, rules.SUBMITTERS)
     case = rules.must_be_open(state, command.now).case
     must_be_the_submitter(command.by, case)
+    _must_be_no_white_space(command.reason, case)
     successor = command.successor
     if successor.submitted_by != case.submitted_by or successor.decision_id == case.decision_id:
         raise NoSuccessor(decision_id=case.decision_id, successor=successor.decision_id)
@@ -83,6 +85,12 @@ def supersede(command: Supersede, state: DecisionState) -> tuple[DecisionEvent, 
         reason=command.reason,
     )
     return (superseded,)
+
+
+def _must_be_no_white_space(reason: str, case: Case) -> None:
+    """Take a reason that is left out, but none that says nothing."""
+    if reason.isspace():
+        raise ReasonMissing(decision_id=case.decision_id)
 
 
 def cancel(command: Cancel, state: DecisionState) -> tuple[DecisionEvent, ...]:

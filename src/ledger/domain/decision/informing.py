@@ -22,7 +22,7 @@ from ledger.domain.decision.events import (
 )
 from ledger.domain.decision.item import kind_of, subject_digest
 from ledger.domain.decision.state import Case, DecisionState, case_of, longest_pause
-from ledger.domain.errors import Refused, RuleViolation
+from ledger.domain.errors import Invalid, Refused, RuleViolation
 from ledger.domain.event import Utc
 
 MOST_EVIDENCE: Final = 100
@@ -82,7 +82,7 @@ class NothingWasAsked(RuleViolation):
     advice = "Say it in a comment."
 
 
-class NothingSaid(RuleViolation):
+class NothingSaid(Invalid):
     """It is blank."""
 
     code = "nothing-said"

@@ -3,7 +3,7 @@
 from typing import Final, assert_never
 
 from ledger.domain.authority import Authority, Role, require_fresh_factor
-from ledger.domain.decision.commands import CastVote, Colleague
+from ledger.domain.decision.commands import CastVote, Colleague, Escalate
 from ledger.domain.decision.events import Choice
 from ledger.domain.decision.state import (
     Case,
@@ -119,10 +119,10 @@ class AssignedToAnother(RuleViolation):
 
 
 class AlreadyVoted(RuleViolation):
-    """You have voted on it already."""
+    """Nobody votes on it twice."""
 
     code = "already-voted"
-    advice = "Wait for the others."
+    advice = "Somebody who has not voted yet decides it."
 
 
 class SubjectChanged(RuleViolation):
@@ -298,12 +298,20 @@ def must_present(command: CastVote, case: Case, lease: Lease | None) -> None:
     Raises:
         LeaseLost: the voter may be looking at something that others have worked on since.
     """
-    presented = (command.lease_id, command.fencing_token)
+    must_hold_what_is_named(command, case, lease)
+    if command.lease_id is None and _was_overtaken(command.by.person, case):
+        raise _lease_lost(case, lease)
+
+
+def must_hold_what_is_named(command: CastVote | Escalate, case: Case, lease: Lease | None) -> None:
+    """Refuse a lease that is not the caller's living one; none need be named.
+
+    Raises:
+        LeaseLost: it has ended, or was never given out.
+    """
+    named = (command.lease_id, command.fencing_token)
     living = (None, None) if lease is None else (lease.lease_id, lease.fencing_token)
-    if presented != (None, None):
-        if presented != living:
-            raise _lease_lost(case, lease)
-    elif _was_overtaken(command.by.person, case):
+    if named not in {(None, None), living}:
         raise _lease_lost(case, lease)
 
 

@@ -233,8 +233,11 @@ def escalate(command: Escalate, state: DecisionState) -> tuple[DecisionEvent, ..
     opened = rules.must_be_open(state, command.now)
     rules.must_be_escalable(command.reason, opened.case)
     rules.must_be_allowed(command.approved_actions, opened.case)
-    rules.must_be_free_for(command.by.person, opened, command.now)
+    lease = rules.must_be_free_for(command.by.person, opened, command.now)
     rules.must_be_for(opened.case, command.by)
+    rules.must_hold_what_is_named(command, opened.case, lease)
+    if command.subject_digest is not None:
+        rules.must_be_what_was_shown(command.subject_digest, opened.case)
     escalated = up(opened.case, EscalationCause.PERSON, now=command.now, command=command)
     by = command.by.person
     return (*ends_with(state, ReleaseCause.ESCALATED, by=by, now=command.now), escalated)

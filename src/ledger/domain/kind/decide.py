@@ -72,6 +72,8 @@ def decide(command: KindCommand, state: KindState) -> tuple[KindEvent, ...]:
         Unauthenticated: the asking person's session has ended.
     """
     by = _administrator(command.by)
+    if command.reason.isspace():
+        raise ReasonMissing
     if command.name == BUILT_IN_KIND:
         raise BuiltInKind(kind=command.name)
     match command:

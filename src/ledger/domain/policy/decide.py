@@ -73,13 +73,15 @@ def decide(command: PolicyCommand, state: PolicyState) -> tuple[PolicyEvent, ...
 
     Raises:
         InconsistentPolicy: the terms break a rule.
-        ReasonMissing: a draft is to be given up, or a policy retired, without a reason.
+        ReasonMissing: a draft is to be given up, or a policy retired, without a reason; or a reason is white space.
         RuleViolation: the state forbids it.
         NotFound: there is no such version.
         Refused: only administrators may, and nobody publishes their own draft.
         Unauthenticated: the asking person's session has ended, or their second factor must be proven again.
     """
     by = _administrator(command.by)
+    if command.reason.isspace():
+        raise ReasonMissing
     match command:
         case DraftPolicy():
             return _draft(command, state, by)

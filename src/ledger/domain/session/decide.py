@@ -5,7 +5,7 @@ from typing import Final, TypeAlias, assert_never, get_args
 
 from ledger.domain.authority import ADMINS, Authority, Role, require
 from ledger.domain.decider import Decider
-from ledger.domain.errors import NotFound, Refused, RuleViolation
+from ledger.domain.errors import NotFound, ReasonMissing, Refused, RuleViolation
 from ledger.domain.session.commands import (
     DismissSession,
     EndSession,
@@ -145,11 +145,13 @@ def _finish(command: _Finish, state: Active) -> tuple[SessionEvent, ...]:
 
 
 def _dismissed(command: DismissSession, state: Active) -> SessionEnded | SessionRevoked:
-    """Let its owner log out of it from afar, and an administrator take it away."""
+    """Let its owner log out of it from afar, and an administrator take it away; white space is no reason."""
     require(command.by, EVERYBODY)
     if command.by.person == state.person:
         return SessionEnded(at=command.now, cause=EndCause.LOGOUT)
     require(command.by, ADMINS)
+    if command.reason.isspace():
+        raise ReasonMissing
     return SessionRevoked(
         at=command.now,
         by=command.by.person,
