@@ -214,6 +214,19 @@ async def test_a_rollback_that_is_cancelled_while_it_begins_keeps_its_rows(ledge
     assert await rows(ledger) == by_hand
 
 
+async def test_rows_that_were_kept_are_no_work_done(ledger: Ledger) -> None:
+    await switched(ledger)
+    await ask(ledger, QUEUE, the_operator(), Kind.ROLLBACK)
+    async with ledger.pool.acquire() as conn, conn.transaction():
+        assert await claim(conn, LEDGER_ID, uuid4(), [QUEUE])
+        await begin(conn, LEDGER_ID, QUEUE, Kind.ROLLBACK)
+
+    under_way = await progress_of(ledger, QUEUE)
+
+    assert under_way.position > 0
+    assert (under_way.events_per_second, under_way.seconds_left) == (None, None)
+
+
 async def switched(ledger: Ledger) -> list[tuple[object, ...]]:
     """Rebuild rows that somebody had changed by hand; return these."""
     streams = await submissions(ledger, 5)

@@ -30,18 +30,21 @@ set rebuild_id = excluded.rebuild_id, kind = excluded.kind, state = excluded.sta
     events_parked = null, error = null, diff = null
 """
 # A claim that nobody can have made was left by a clock that leapt, or by somebody's hand.
-# $1 ledger, $2 owner, $3 seconds, arrays: $4 projections, $5 their versions, $6 their names while built
+# A rollback begins with what the kept rows account for.
+# $1 ledger, $2 owner, $3 seconds, arrays: $4 projections, $5 their versions, $6 their names while built, $7 while kept
 CLAIM: Final = """
 update views.rebuilds r
 set owner = $2, until = clock_timestamp() + make_interval(secs => $3), worked_since = clock_timestamp(),
     worked_from = claimable.reached
 from (
-    select w.projection, w.version, coalesce(c.position, 0) as reached
+    select w.projection, w.version, coalesce(c.position, k.position, 0) as reached
     from views.rebuilds w
-    join unnest($4::text[], $5::integer[], $6::text[]) as known(projection, version, built)
+    join unnest($4::text[], $5::integer[], $6::text[], $7::text[]) as known(projection, version, built, kept)
       on known.projection = w.projection and known.version = w.version
     left join views.checkpoints c
       on c.ledger_id = $1 and c.projection = known.built and c.version = known.version
+    left join views.checkpoints k
+      on k.ledger_id = $1 and k.projection = known.kept and k.version = known.version and w.kind = 'rollback'
     where w.ledger_id = $1 and w.ended_at is null
       and (w.until is null or w.until < clock_timestamp()
            or w.until > clock_timestamp() + 10 * make_interval(secs => $3))
@@ -181,6 +184,7 @@ async def claim(conn: Connection, ledger_id: int, owner: UUID, feeds: Sequence[F
         [feed.name for feed in feeds],
         [feed.version for feed in feeds],
         [built(feed).name for feed in feeds],
+        [kept(feed).name for feed in feeds],
     )
     if row is None:
         return None
