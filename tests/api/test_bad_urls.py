@@ -69,6 +69,8 @@ async def test_an_id_that_nobody_can_have_is_refused(
     "path",
     [
         b"/api/decisions/a%2fb",
+        b"/api/decisions/an-item%2Fresponse",
+        b"/health%2flive",
         b"/api/decisions/a/b/c",
         b"/api/decisions/%252e",
         b"/" + b"a/" * 2000,

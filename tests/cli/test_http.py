@@ -367,3 +367,51 @@ async def test_what_comes_in_the_middle_of_answers_ends_the_connection_quietly(
     assert b" 400 " not in answer
     assert b" 101 " not in answer
     assert caplog.records == []
+
+
+CHUNKED = (
+    b"Host: here\r\nConnection: close\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
+
+
+async def test_what_comes_behind_a_body_is_no_header(served: Served) -> None:
+    token = (await served.api.login())["Authorization"].encode()
+    trailers = b"Authorization: " + token + b"\r\nX-Request-ID: behind\r\n\r\n"
+
+    answer = await served.answer(b"POST /api/auth/logout HTTP/1.1\r\n" + CHUNKED + b"0\r\n" + trailers)
+
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert b"x-request-id: behind" not in answer
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [
+        b"0\r\n" + b"X: y\r\n" * MAX_HEAD_BYTES,
+        b"0\r\nX: " + b"y" * 20 * MAX_HEAD_BYTES,
+        b"1;" + b"y" * 20 * MAX_HEAD_BYTES,
+    ],
+    ids=["many", "long", "extension"],
+)
+async def test_what_comes_behind_a_body_or_with_a_chunk_has_bounds(served: Served, endless: bytes) -> None:
+    answer = await served.answer(b"POST /api/auth/refresh HTTP/1.1\r\n" + CHUNKED + endless)
+
+    assert problem_in(answer)["code"] == "head-too-large"
+
+
+async def test_many_large_heads_in_a_row_are_taken(served: Served) -> None:
+    head = b"GET /health HTTP/1.1\r\nHost: here\r\nX: " + b"a" * 30_000
+    last = b"\r\nConnection: close\r\n\r\n"
+
+    told = await served.answer((head + b"\r\n\r\n") * 10 + head + last)
+
+    assert told.count(b"HTTP/1.1 200 ") == 11
+
+
+async def test_a_body_in_many_small_chunks_is_taken(served: Served) -> None:
+    body = b'{"refresh_token":"' + b"x" * 900 + b'"}'
+    chunks = b"".join(b"1;" + b"e" * 200 + b"\r\n%c\r\n" % byte for byte in body)
+
+    answer = await served.answer(b"POST /api/auth/refresh HTTP/1.1\r\n" + CHUNKED + chunks + b"0\r\n\r\n")
+
+    assert problem_in(answer)["code"] == "invalid-refresh-token"

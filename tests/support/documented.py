@@ -29,7 +29,7 @@ class Undocumented(AssertionError):
 async def check_documented(answer: httpx.Response) -> None:
     """Hold one answer against the document; what leads to no operation of it is let pass."""
     operation = _operation(answer.request.method, answer.request.url.path)
-    if operation is None or "//" in answer.request.url.path:
+    if operation is None or "//" in answer.request.url.path or b"%2f" in answer.request.url.raw_path.lower():
         return
     call, status = f"{answer.request.method} {operation['operationId']}", str(answer.status_code)
     responses = operation["responses"]

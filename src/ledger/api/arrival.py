@@ -46,7 +46,8 @@ TWICE: Final = "is sent more than once"
 
 def wrong_head(scope: HTTPScope) -> LedgerError | None:
     """Say why a request is refused whoever sends it; ``None``: nothing is wrong with its head."""
-    if b"//" in scope["raw_path"]:
+    path = scope["raw_path"]
+    if b"//" in path or (b"%" in path and b"%2f" in path.lower()):  # the framework would take it for a slash
         return NoSuchPath()
     names = [name for name, _ in scope["headers"]]
     hosts = [value for name, value in scope["headers"] if name == b"host"]

@@ -40,6 +40,10 @@ class Connection(HttpToolsProtocol):
     _has_begun = False
     _is_in_head = True
     _head_bytes = 0
+    _idle_bytes = 0
+    """What came since the head, or since the last of the body, and is neither: trailers, or what describes chunks."""
+    _has_moved = False
+    _has_passed_a_head = False
     _answering: RequestResponseCycle | None = None
     """What is answered now; of requests that came together ``cycle`` is the last."""
     _is_over = False
@@ -67,18 +71,32 @@ class Connection(HttpToolsProtocol):
         """Parse what came, unless it comes after the end."""
         if self._is_over:
             return
+        self._has_moved = self._has_passed_a_head = False
         super().data_received(data)
-        if self._is_in_head and self._has_begun:
+        if (
+            self._is_in_head and self._has_begun and not self._has_passed_a_head
+        ):  # else much of it was not this one's
             self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse(HeadTooLarge())
+        self._idle_bytes = 0 if self._has_moved else self._idle_bytes + len(data)
+        if max(self._head_bytes, self._idle_bytes) > MAX_HEAD_BYTES:
+            self._refuse(HeadTooLarge())
 
     def on_message_begin(self) -> None:
         """Expect the head of a request."""
-        self._has_begun, self._is_in_head, self._head_bytes = True, True, 0
+        self._has_begun, self._is_in_head, self._head_bytes, self._has_moved = True, True, 0, True
         self._due_in(self.head_seconds, self._head_is_late)
         super().on_message_begin()
         self.scope["state"][LINE] = self._line
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; what comes behind the body is none (RFC 9110, section 6.5.1), and nobody here wants it."""
+        if self._is_in_head:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        self._has_moved = True
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
         """Expect the body, and have the request answered meanwhile."""
@@ -86,7 +104,8 @@ class Connection(HttpToolsProtocol):
         if size > MAX_HEAD_BYTES:
             self._refuse(HeadTooLarge())
             raise HeadTooLarge  # so that the parser goes no further
-        self._is_in_head = False
+        self._is_in_head, self._head_bytes = False, 0
+        self._has_moved = self._has_passed_a_head = True
         self._due_in(self.body_seconds, self._body_is_late)
         super().on_headers_complete()
 
