@@ -1,8 +1,11 @@
 """Times in the log that no program can hold, as the database's owner can write them: refused, and nothing else suffers."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from tests.api.answers import as_owner, assert_refused, decide, pending, submit
+from tests.projections.scenes import happened_at
 from tests.support.databases import Database
 from tests.support.http import Api
 
@@ -56,3 +59,14 @@ async def test_how_projections_are_doing_is_told_all_the_same(
     verified = await api.client.get("/admin/projections/decisions/verify", headers=admin)
     assert_refused(verified, 503, "audit verify --database")
     assert verified.json()["code"] == "impossible-time"
+
+
+@pytest.mark.parametrize("moment", ["infinity", "20000-01-01 00:00+00"])
+async def test_how_sealing_is_doing_is_told_all_the_same(api: Api, database: Database, moment: str) -> None:
+    """Nobody seals here: the first event of all waits."""
+    await happened_at(database, 1, moment)
+
+    status = await api.services.notary.status()
+
+    assert status.lag > 0
+    assert status.seal_age(datetime.now(UTC)) == 0

@@ -25,10 +25,12 @@ LOOK_EVERY: Final = 2.0
 LATE_SECONDS: Final = 60.0
 """An event that has waited longer than that is sealed late, as the alert LedgerSealingLate says."""
 
+# A time at which nobody can have recorded it (somebody changed the row, which the patrol finds) says nothing.
 # $1 ledger, $2 how many are sealed
 UNSEALED: Final = """
 select coalesce(max(position), 0) - $2::bigint as lag,
-       (select recorded_at from ledger.events where ledger_id = $1 and position = $2::bigint + 1) as since
+       (select recorded_at from ledger.events where ledger_id = $1 and position = $2::bigint + 1
+        and recorded_at >= '0001-01-01 00:00+00' and recorded_at < clock_timestamp() + interval '1 day') as since
 from ledger.events where ledger_id = $1
 """
 
