@@ -9,6 +9,7 @@ from httpx import Response
 from msgspec.structs import replace
 
 from ledger.domain.decision.events import (
+    Choice,
     EscalationCause,
     InvalidationCause,
     Priority,
@@ -176,6 +177,22 @@ async def test_nobody_gets_what_they_may_not_decide(pile: Pile) -> None:
     await pile.desk.happened(voted_on, votes_invalidated(InvalidationCause.SUBJECT_CHANGED))
     assert await pile.name("ana") == "voted on by ana"
     assert [await pile.name("ben") for _ in range(3)] == ["own", "escalated by ana", ""]
+
+
+@together
+async def test_nobody_gets_what_no_vote_can_settle_until_a_vote_can(pile: Pile) -> None:
+    sam, ben = (pile.desk.people[name].person for name in ("sam", "ben"))
+    tied = replace(policy(approvals=2, rejections=2, levels=0), voters=2, deadline_seconds=3_600)
+    name = await pile.add("tied", priority=Priority.CRITICAL, policy=tied)
+    await pile.add("other")
+    await pile.desk.happened(name, voted(sam), voted(ben, choice=Choice.REJECT))
+
+    assert [await pile.name(), await pile.name()] == ["other", ""]
+    claimed = await pile.desk.post("ana", f"{name}/claim")
+    lease = {"lease_id": claimed.json()["lease"]["lease_id"]}
+    await pile.desk.post("ana", f"{name}/release", lease)
+    await pile.desk.happened(name, votes_invalidated(InvalidationCause.SUBJECT_CHANGED))
+    assert await pile.name() == "tied"
 
 
 @together

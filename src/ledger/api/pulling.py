@@ -30,6 +30,8 @@ from ledger.domain.decision.rules import (
     NotInGroup,
     SelfReview,
 )
+from ledger.domain.decision.state import InReview, Pending
+from ledger.domain.decision.voting import AllVotesAreIn, must_lack_votes
 from ledger.domain.errors import Corrupt, Overloaded, VersionConflict
 from ledger.domain.ids import LeaseId, StreamName
 from ledger.identity.sessions import authority
@@ -65,7 +67,8 @@ MOST_LOST: Final = 100
 async def within_limit(call: Call, wanted: StreamName = picking.NO_STREAM) -> AsyncIterator[None]:
     """Claim one more, where this installation limits how many somebody may hold: one claim of theirs at a time.
 
-    Who holds ``wanted`` already may claim it again, here or in another session: it is not one more. Hold on until the views show it: that is where they are counted.
+    Who holds ``wanted`` already may claim it again, here or in another session: it is not one more. Hold on until
+    the views show it: that is where they are counted.
 
     Raises:
         TooManyClaims: they hold as many as they may.
@@ -100,23 +103,34 @@ async def pulled(call: Call, wanted: Wanted, reservation: UUID) -> Handled[Decis
         kind=wanted.kind,
     )
     lost: list[StreamName] = []
+    tied: list[StreamName] = []
     while len(lost) < MOST_LOST:
         now = call.services.clock()
         stream = await picking.reserve(
-            ledger.pool, ledger.ledger_id, seeker, now=now, reservation=reservation, without=lost
+            ledger.pool, ledger.ledger_id, seeker, now=now, reservation=reservation, without=[*lost, *tied]
         )
         if stream is None:
             return None
-        claimed = await _claimed(call, stream)
-        if claimed is not None:
-            return claimed
-        lost.append(stream)
+        try:
+            claimed = await _claimed(call, stream)
+        except (
+            AllVotesAreIn
+        ):  # so it stays until somebody ends it: however many there are, others wait behind them
+            tied.append(stream)
+        else:
+            if claimed is not None:
+                return claimed
+            lost.append(stream)
         await picking.give_up(ledger.pool, ledger.ledger_id, reservation)
     raise Overloaded
 
 
 async def _claimed(call: Call, stream: StreamName) -> Handled[DecisionEvent] | None:
-    """Claim one item; ``None``: it is lost, to others or to this very session, or nobody can read it."""
+    """Claim one item; ``None``: it is lost, to others or to this very session, or nobody can read it.
+
+    Raises:
+        AllVotesAreIn: whoever got it could not vote; who claims it by name may still ask its submitter.
+    """
     lease_id = LeaseId(uuid4())
 
     def build(facts: Facts) -> DecisionCommand:
@@ -124,10 +138,12 @@ async def _claimed(call: Call, stream: StreamName) -> Handled[DecisionEvent] | N
             facts, call.principal
         )  # not in the try: another item would not mend the caller's own streams
         try:
-            facts.state(DECISION, stream)
+            state = facts.state(DECISION, stream)
         except Corrupt as broken:
             log.warning("pulling.item.unreadable", stream=stream, code=broken.code)
             raise _Unreadable from broken
+        if isinstance(state, Pending | InReview):
+            must_lack_votes(state.case)
         return ClaimDecision(now=facts.now, by=by, lease_id=lease_id)
 
     try:

@@ -71,8 +71,7 @@ def vote(command: CastVote, state: DecisionState) -> tuple[DecisionEvent, ...]:
     rules.must_be_what_was_shown(command.subject_digest, case)
     rules.must_be_allowed(command.approved_actions, case)
     rules.must_give_notes(command, case)
-    if case.policy.voters is not None and len(case.votes) >= case.policy.voters:
-        raise AllVotesAreIn(decision_id=case.decision_id)
+    must_lack_votes(case)
     cast = _vote_cast(command, case, lease)
     votes = (*case.votes, vote_of(cast))
     resolved = _resolved(cast, case, votes)
@@ -82,6 +81,16 @@ def vote(command: CastVote, state: DecisionState) -> tuple[DecisionEvent, ...]:
         () if lease is None else (release_of(lease, ReleaseCause.RELEASED, by=cast.voter, now=command.now),)
     )
     return (cast, *released, *_moved_up(case, votes, command.now))
+
+
+def must_lack_votes(case: Case) -> None:
+    """Refuse one more vote where as many as may are in.
+
+    Raises:
+        AllVotesAreIn: they are, and settled nothing.
+    """
+    if case.policy.voters is not None and len(case.votes) >= case.policy.voters:
+        raise AllVotesAreIn(decision_id=case.decision_id)
 
 
 def _vote_cast(command: CastVote, case: Case, lease: Lease | None) -> VoteCast:
