@@ -415,3 +415,15 @@ async def test_a_body_in_many_small_chunks_is_taken(served: Served) -> None:
     answer = await served.answer(b"POST /api/auth/refresh HTTP/1.1\r\n" + CHUNKED + chunks + b"0\r\n\r\n")
 
     assert problem_in(answer)["code"] == "invalid-refresh-token"
+
+
+async def test_whoever_does_not_read_is_hung_up_on_and_holds_no_place(
+    served: Served, monkeypatch, caplog
+) -> None:
+    monkeypatch.setattr(Connection, "unread_seconds", SHORT)
+
+    await served.connect(DOCUMENT * 20)
+
+    assert (await served.logged("http.not_read"))["log_level"] == "info"
+    await _answered(served, 2)
+    assert caplog.records == []

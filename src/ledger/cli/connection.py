@@ -25,6 +25,7 @@ log = structlog.get_logger()
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 LINGER_SECONDS: Final = 2.0
+LEAST_READ: Final = 16 * 1024
 
 
 class Connection(HttpToolsProtocol):
@@ -36,7 +37,11 @@ class Connection(HttpToolsProtocol):
     """From there to the end of its body. The application asks for more haste and answers properly; this also
     ends bodies that nobody reads any more."""
 
+    unread_seconds: ClassVar[float] = 70.0
+    """How long a client may take for the next ``LEAST_READ`` bytes of what it was sent: longer than what lasts allows itself."""
+
     _deadline: TimerHandle | None = None
+    _patience: TimerHandle | None = None
     _has_begun = False
     _is_in_head = True
     _head_bytes = 0
@@ -63,6 +68,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of the connection."""
         self._nothing_is_due()
+        self._is_read()
         self._line.lost()
         super().connection_lost(exc)
         self._nobody_listens()
@@ -80,6 +86,16 @@ class Connection(HttpToolsProtocol):
         self._idle_bytes = 0 if self._has_moved else self._idle_bytes + len(data)
         if max(self._head_bytes, self._idle_bytes) > MAX_HEAD_BYTES:
             self._refuse(HeadTooLarge())
+
+    def pause_writing(self) -> None:
+        """Hold answers back until the client reads, and watch whether it does."""
+        super().pause_writing()
+        self._watch_reading()
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._is_read()
+        super().resume_writing()
 
     def on_message_begin(self) -> None:
         """Expect the head of a request."""
@@ -130,6 +146,22 @@ class Connection(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answering = cycle
         super()._start_asgi_task(cycle, app)
+
+    def _watch_reading(self) -> None:
+        unread = self.transport.get_write_buffer_size()
+        self._patience = self.loop.call_later(self.unread_seconds, self._look_again, unread)
+
+    def _look_again(self, unread: int) -> None:
+        if self.transport.get_write_buffer_size() > unread - LEAST_READ:
+            log.info("http.not_read", seconds=self.unread_seconds)
+            self._hang_up()
+        else:
+            self._watch_reading()
+
+    def _is_read(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     def _hang_up(self) -> None:
         self.transport.abort()
