@@ -235,6 +235,8 @@ async def test_an_if_match_names_no_selection(desk: Desk) -> None:
     body = order(await preview(desk, ids))
 
     assert wrong_fields(await decide(desk, body, if_match='"1"')) == {"If-Match"}
+    foreseen = await desk.post("sam", "bulk/preview", {"analysis_ids": ids, "wish": APPROVE}, if_match='"1"')
+    assert wrong_fields(foreseen) == {"If-Match"}
 
 
 @pytest.mark.parametrize("path", ["bulk/preview", "bulk/decide"])

@@ -70,6 +70,7 @@ class BulkController(Controller):
     async def preview_bulk(self, request: HttpRequest) -> Response[bytes]:
         """Say of each decision of a selection what a verdict, or an assignment, would do; nothing is written."""
         call = Call(request)
+        await call.provenance()  # refuses an If-Match, as the calls that carry it out do
         given = await call.json(Preview)
         wanted = _distinct(given.analysis_ids, "analysis_ids")
         rows = [await _row(call, one) for one in wanted]
