@@ -338,6 +338,7 @@ async def test_a_handshake_that_the_library_cannot_read_is_refused_and_kept_by_n
 
 
 DOCUMENT = b"GET /openapi.json HTTP/1.1\r\nHost: here\r\n\r\n"
+LAST_DOCUMENT = b"GET /openapi.json HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
 
 
 async def _answered(served: Served, times: int) -> None:
@@ -427,3 +428,35 @@ async def test_whoever_does_not_read_is_hung_up_on_and_holds_no_place(
     assert (await served.logged("http.not_read"))["log_level"] == "info"
     await _answered(served, 2)
     assert caplog.records == []
+
+
+async def test_whoever_asks_for_more_than_they_read_holds_no_place_at_all(database: Database) -> None:
+    async with served_on(database, max_in_flight=1) as served:
+        await served.connect(DOCUMENT * 40)
+        await _answered(served, 1)
+        await _quiet(served)
+
+        async with asyncio.timeout(HANG_GUARD):  # less than they may take to read
+            while not (await served.answer(LAST_DOCUMENT)).startswith(b"HTTP/1.1 200 "):
+                await asyncio.sleep(0.1)
+
+
+async def test_who_reads_late_is_given_all_that_was_asked_for(served: Served) -> None:
+    reader, _ = await served.connect(DOCUMENT * 20 + LAST_DOCUMENT)
+    await _answered(served, 1)
+    await _quiet(served)
+
+    async with asyncio.timeout(HANG_GUARD):
+        everything = await reader.read()
+
+    assert everything.count(b"HTTP/1.1 200 ") == 21
+    assert everything.count(b'"openapi":') == 21
+
+
+async def _quiet(served: Served) -> None:
+    """Wait until nothing more is answered, for as long as it takes to believe that."""
+    before, now = -1, 0
+    while before < now:
+        before = now
+        await asyncio.sleep(0.3)
+        now = [line["event"] for line in served.log.entries].count("http.answered")

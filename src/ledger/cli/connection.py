@@ -51,6 +51,8 @@ class Connection(HttpToolsProtocol):
     _has_passed_a_head = False
     _answering: RequestResponseCycle | None = None
     """What is answered now; of requests that came together ``cycle`` is the last."""
+    _owed: tuple[RequestResponseCycle, ASGI3Application] | None = None
+    """What is to be answered next, once the client has read of what it was sent."""
     _is_over = False
 
     def __init__(
@@ -93,9 +95,12 @@ class Connection(HttpToolsProtocol):
         self._watch_reading()
 
     def resume_writing(self) -> None:
-        """Go on."""
+        """Go on, with the next answer where one is owed."""
         self._is_read()
         super().resume_writing()
+        if self._owed is not None:
+            owed, self._owed = self._owed, None
+            self._start_asgi_task(*owed)
 
     def on_message_begin(self) -> None:
         """Expect the head of a request."""
@@ -144,6 +149,9 @@ class Connection(HttpToolsProtocol):
         super().handle_websocket_upgrade()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        if self.flow.write_paused:  # what waits inside for somebody to read keeps others outside
+            self._owed = (cycle, app)
+            return
         self._answering = cycle
         super()._start_asgi_task(cycle, app)
 
@@ -202,11 +210,13 @@ class Connection(HttpToolsProtocol):
 
     def _is_between(self) -> bool:
         """Say whether nothing is being answered."""
-        return self._answering is None or (self._answering.response_complete and not self.pipeline)
+        is_owed = self._owed is not None or bool(self.pipeline)
+        return self._answering is None or (self._answering.response_complete and not is_owed)
 
     def _nobody_listens(self) -> None:
         """Let whatever is answered find out; what was to be answered after it is forgotten."""
         self.pipeline.clear()
+        self._owed = None
         if self._answering is not None and not self._answering.response_complete:
             self._answering.disconnected = True
             self._answering.message_event.set()
