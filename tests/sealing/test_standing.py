@@ -9,7 +9,7 @@ from ledger.store.ledger import Ledger
 
 
 @pytest.mark.parametrize(("until", "taken"), [("2 seconds", False), ("-1 seconds", True), ("1 year", True)])
-async def test_a_lease_that_nobody_can_have_taken_keeps_nobody_from_sealing(
+async def test_a_lease_that_nobody_can_have_taken_is_told_as_none_and_keeps_nobody_from_sealing(
     ledger: Ledger, until: str, *, taken: bool
 ):
     """The database's clock leapt a year ahead and was set right, and the process that sealed then is gone."""
@@ -19,6 +19,9 @@ async def test_a_lease_that_nobody_can_have_taken_keeps_nobody_from_sealing(
             "update work.notary_standing set until = clock_timestamp() + $1::text::interval", until
         )
 
+        told = await standing.read_standing(conn, ledger.ledger_id)
+        assert told is not None
+        assert told.is_held is not taken
         assert await standing.claim(conn, ledger.ledger_id, uuid4(), "ledger.example/log") is taken
 
 

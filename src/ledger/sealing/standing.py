@@ -46,9 +46,10 @@ with reported as (
 )
 select count(pg_notify($6, ledger_id::text)) from reported
 """
-# $1 ledger
+# $1 ledger, $2 seconds of a lease
 STANDING: Final = """
-select origin, vkey, halted, halted_because, halted_since, until > clock_timestamp() as is_held
+select origin, vkey, halted, halted_because, halted_since,
+       until between clock_timestamp() and clock_timestamp() + 10 * make_interval(secs => $2) as is_held
 from work.notary_standing where ledger_id = $1
 """
 
@@ -96,7 +97,7 @@ async def report(
 
 async def read_standing(conn: Connection, ledger_id: int) -> Standing | None:
     """Read how it stands; ``None``: nobody ever sealed."""
-    row = await conn.fetchrow(STANDING, ledger_id)
+    row = await conn.fetchrow(STANDING, ledger_id, LEASE_SECONDS)
     if row is None:
         return None
     halt = None
