@@ -80,8 +80,9 @@ def test_what_is_retired_stays_so():
     )
 
 
-def test_retiring_needs_a_reason():
-    KNOWN.when(retire_kind(reason=" ")).then_refused(ReasonMissing)
+@pytest.mark.parametrize("reason", ["", " \n"])
+def test_retiring_needs_a_reason(reason):
+    KNOWN.when(retire_kind(reason=reason)).then_refused(ReasonMissing)
 
 
 def test_a_reason_that_may_be_left_out_is_no_white_space():

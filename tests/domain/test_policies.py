@@ -124,10 +124,11 @@ def test_a_version_that_was_never_drafted_is_not_found(version):
         DRAFTED.when(wish(version)).then_refused(PolicyNotFound, kind="payment", version=version)
 
 
+@pytest.mark.parametrize("reason", ["", " \n"])
 @pytest.mark.parametrize("wish", [withdraw, retire])
-def test_giving_up_needs_a_reason(wish):
+def test_giving_up_needs_a_reason(wish, reason):
     given = DRAFTED if wish is withdraw else IN_FORCE
-    given.when(wish(reason=" ")).then_refused(ReasonMissing)
+    given.when(wish(reason=reason)).then_refused(ReasonMissing)
 
 
 @pytest.mark.parametrize("wish", [draft(), publish()], ids=["draft", "publish"])

@@ -126,7 +126,7 @@ def _retire(command: RetireKind, state: KindState, by: PersonId) -> tuple[KindEv
     if isinstance(state, Retired):
         return ()
     kind = known(state)
-    if not command.reason.strip():
+    if not command.reason:  # white space was refused already
         raise ReasonMissing
     return (KindRetired(at=command.now, name=kind.name, by=by, reason=command.reason),)
 

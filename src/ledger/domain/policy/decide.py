@@ -159,7 +159,7 @@ def _must_be_known(command: PublishPolicy | WithdrawPolicy | RetirePolicy, state
 
 
 def _must_say_why(command: WithdrawPolicy | RetirePolicy) -> None:
-    if not command.reason.strip():
+    if not command.reason:  # white space was refused already
         raise ReasonMissing
 
 
