@@ -105,11 +105,11 @@ async def ready(api: Api) -> None:
             await asyncio.sleep(0.02)
 
 
-async def as_owner(database: Database, statement: str) -> None:
+async def as_owner(database: Database, statement: str, *values: object) -> None:
     """Do something to the database that no service may."""
     conn = await asyncpg.connect(database.owner_url)
     try:
-        await conn.execute(statement)
+        await conn.execute(statement, *values)
     finally:
         await conn.close()
 

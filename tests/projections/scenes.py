@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-import asyncpg
-
 from ledger.domain.event import Event
 from ledger.domain.ids import START, Position, StreamName
 from ledger.projections.projection import Feed
 from ledger.projections.views.decisions import DECISIONS
 from ledger.store.ledger import LEDGER_ID, Ledger
 from ledger.store.streams import append, draft, read_log, read_stream
+from tests.api.answers import as_owner
 from tests.projections.given import rows_of, views_undone
 from tests.projections.histories import History, Move
 from tests.support.databases import Database
@@ -38,39 +37,25 @@ async def happen(ledger: Ledger, events: Sequence[tuple[StreamName, Event]]) -> 
 
 async def changed(database: Database, position: int) -> None:
     """Change what an event says, as only the log's owner can."""
-    owner = await asyncpg.connect(database.owner_url)
-    try:
-        await owner.execute("update ledger.events set payload = payload || ' ' where position = $1", position)
-    finally:
-        await owner.close()
+    await as_owner(
+        database, "update ledger.events set payload = payload || ' ' where position = $1", position
+    )
 
 
 async def happened_at(database: Database, position: int, moment: str) -> None:
     """Change when an event was recorded, as only the log's owner can; to what no program can hold, too."""
-    owner = await asyncpg.connect(database.owner_url)
-    try:
-        change = "update ledger.events set recorded_at = $2::text::timestamptz where position = $1"
-        await owner.execute(change, position, moment)
-    finally:
-        await owner.close()
+    change = "update ledger.events set recorded_at = $2::text::timestamptz where position = $1"
+    await as_owner(database, change, position, moment)
 
 
 async def removed(database: Database, position: int) -> None:
     """Remove an event, as only the log's owner can."""
-    owner = await asyncpg.connect(database.owner_url)
-    try:
-        await owner.execute("delete from ledger.events where position = $1", position)
-    finally:
-        await owner.close()
+    await as_owner(database, "delete from ledger.events where position = $1", position)
 
 
 async def written_by_a_newer_release(database: Database, position: int) -> None:
     """Give an event a version that this release does not know; not its envelope, which nothing here looks into for that."""
-    owner = await asyncpg.connect(database.owner_url)
-    try:
-        await owner.execute("update ledger.events set schema_version = 99 where position = $1", position)
-    finally:
-        await owner.close()
+    await as_owner(database, "update ledger.events set schema_version = 99 where position = $1", position)
 
 
 async def counted(ledger: Ledger, name: str) -> tuple[int, ...]:

@@ -37,6 +37,16 @@ async def verified(ledger: Ledger, feed: Feed = QUEUE, **choice: int | None) -> 
     return await verify(ledger.url, LEDGER_ID, feed, **choice)
 
 
+async def under_way(ledger: Ledger) -> tuple[Chaos, asyncio.Task[Verification]]:
+    """A verification that stands still in the midst of its fold until the gate of its view is opened."""
+    slow = Chaos(QUEUE)
+    slow.gate.clear()
+    verifying = asyncio.create_task(verified(ledger, slow))
+    while not slow.fed:
+        await asyncio.sleep(0.01)
+    return slow, verifying
+
+
 async def test_a_projection_in_order_is_clean_and_says_what_was_looked_at(
     ledger: Ledger, streams: list[StreamName]
 ) -> None:
@@ -118,11 +128,7 @@ async def test_a_sample_finds_what_is_wrong_with_what_it_looks_at(
 
 async def test_what_happens_meanwhile_makes_no_difference(ledger: Ledger, streams: list[StreamName]) -> None:
     """The log grows and the view follows while it is being verified."""
-    slow = Chaos(QUEUE)
-    slow.gate.clear()
-    verifying = asyncio.create_task(verified(ledger, slow))
-    while not slow.fed:
-        await asyncio.sleep(0.01)
+    slow, verifying = await under_way(ledger)
     await submissions(ledger, 10, start=50)
     await bring_level(ledger, QUEUE)
     slow.gate.set()
@@ -253,11 +259,7 @@ async def test_rows_that_somebody_has_locked_for_long_are_out_of_reach(
 
 
 async def test_a_line_that_is_lost_meanwhile_is_told(ledger: Ledger, streams: list[StreamName]) -> None:
-    slow = Chaos(QUEUE)
-    slow.gate.clear()
-    verifying = asyncio.create_task(verified(ledger, slow))
-    while not slow.fed:
-        await asyncio.sleep(0.01)
+    slow, verifying = await under_way(ledger)
     await ledger.pool.fetchval(
         "select count(pg_terminate_backend(pid)) from pg_locks where relation = 'views.queue_v2'::regclass"
     )
@@ -298,11 +300,7 @@ async def test_verifying_leaves_nothing_behind(ledger: Ledger, streams: list[Str
 
 
 async def test_nobody_waits_for_a_verification(ledger: Ledger, streams: list[StreamName]) -> None:
-    slow = Chaos(QUEUE)
-    slow.gate.clear()
-    verifying = asyncio.create_task(verified(ledger, slow))
-    while not slow.fed:
-        await asyncio.sleep(0.01)
+    slow, verifying = await under_way(ledger)
 
     await told(ledger, streams[1], [claimed()])
     await bring_level(ledger, QUEUE)

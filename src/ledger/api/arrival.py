@@ -6,7 +6,6 @@ text is to be kept verbatim. So the raw address is looked at here, once for all 
 
 import asyncio
 import re
-from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 from urllib.parse import parse_qsl, unquote
@@ -16,6 +15,7 @@ from litestar.exceptions import InternalServerException
 from litestar.types import HTTPScope
 
 from ledger.api.auth import header_of, services_of
+from ledger.api.bodies import TWICE, sent_twice
 from ledger.api.lasting import house_of
 from ledger.api.permissions import PERMISSIONS
 from ledger.api.problems import (
@@ -41,7 +41,6 @@ SINGLE: Final = {
 """Headers that say one thing: of two, a proxy might believe the other one."""
 HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(?::[0-9]{0,5})?", re.ASCII)
 """RFC 3986, section 3.2: an address of version 6 in brackets or a name, and a port."""
-TWICE: Final = "is sent more than once"
 
 
 def wrong_head(scope: HTTPScope) -> LedgerError | None:
@@ -136,9 +135,7 @@ def _wrong_in_query(request: HttpRequest) -> Iterator[FieldError]:
         if fault is not None:
             yield FieldError(name.encode("utf-8", "replace").decode(), fault)
     many = request.route_handler.opt.get("repeated", ())
-    for name, times in Counter(name for name, _ in pairs).items():
-        if times > 1 and name not in many and _fault(name) is None:
-            yield FieldError(name[:100], TWICE)
+    yield from sent_twice(name for name, _ in pairs if name not in many and _fault(name) is None)
 
 
 def _fault(text: str) -> str | None:

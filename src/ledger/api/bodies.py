@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, TypeAlias, TypeVar
 from urllib.parse import parse_qsl
@@ -164,6 +165,11 @@ def _fault(field: msgspec.structs.FieldInfo, raw: msgspec.Raw | None) -> FieldEr
     return None
 
 
+def sent_twice(names: Iterable[str]) -> Iterator[FieldError]:
+    """Say which of the names of a form or a query are there more than once, each in the place of its first."""
+    return (FieldError(name[:100], TWICE) for name, times in Counter(names).items() if times > 1)
+
+
 class _Twice(Exception):
     """A name stands twice in one object."""
 
@@ -261,13 +267,10 @@ async def read_form(request: HttpRequest, shape: type[T]) -> T:
         if body and kind != FORM_TYPE:
             raise WrongContentType(expected=FORM_TYPE, got=kind or "none")
         pairs = _urlencoded(body)
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise InvalidRequest(
-            *(FieldError(name[:100], TWICE) for name in sorted(fields) if names.count(name) > 1)
-        )
-    return decode_json(_as_json(fields), shape)
+    twice = tuple(sent_twice(sorted(name for name, _ in pairs)))
+    if twice:
+        raise InvalidRequest(*twice)
+    return decode_json(_as_json(dict(pairs)), shape)
 
 
 async def _multipart(request: HttpRequest) -> list[tuple[str, str]]:

@@ -113,10 +113,8 @@ async def pulled(call: Call, wanted: Wanted, reservation: UUID) -> Handled[Decis
             return None
         try:
             claimed = await _claimed(call, stream)
-        except (
-            AllVotesAreIn
-        ):  # so it stays until somebody ends it: however many there are, others wait behind them
-            tied.append(stream)
+        except AllVotesAreIn:
+            tied.append(stream)  # not lost: however many stay so until somebody ends them, others wait behind
         else:
             if claimed is not None:
                 return claimed

@@ -25,12 +25,13 @@ update work.credentials set password_hash = $3, changed_at = $4 where ledger_id 
 COMMITMENT: Final = b"decision-ledger/credential/v1\x00"
 
 
-def committed(stored_hash: bytes) -> Digest:
-    """Commit to the stored hash of a password or key: SHA-256(COMMITMENT ‖ hash).
+def committed(secret: bytes) -> Digest:
+    """Commit to the stored hash of a password or key, or to the secret of a family of refresh tokens.
 
-    It tells nothing of them: a password's hash has a salt of its own in it, and a key is 256 random bits.
+    SHA-256(COMMITMENT ‖ secret). It tells nothing of it: a password's hash has a salt of its own in it, keys and families
+    are 256 random bits.
     """
-    return Digest(hashlib.sha256(COMMITMENT + stored_hash).hexdigest())
+    return Digest(hashlib.sha256(COMMITMENT + secret).hexdigest())
 
 
 async def insert(
